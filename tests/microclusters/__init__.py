@@ -1,0 +1,1 @@
+"""Microclusters to test against: an in-memory fake, and clusters of real daemons."""

@@ -1,0 +1,83 @@
+"""What the worlds of the tests ask of a microcluster, be it a fake or made of real daemons.
+
+A *microcluster* is a set of machines. Each machine runs one daemon and answers one command line,
+`<command> bootstrap | add | join | list | remove`, as the real programs do. Everything that the
+charms do goes through `Machine.run`, which stands in for `subprocess.run` on that machine; the
+other methods are what befalls machines from outside.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class Machine(Protocol):
+    """One machine of a microcluster, with the daemon on it."""
+
+    @property
+    def name(self) -> str:
+        """The host name, which is also the member's name in the cluster."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """The IP address on which the daemon talks to the others."""
+        ...
+
+    @property
+    def command(self) -> list[str]:
+        """The words before the sub-command, for example `["microovn", "cluster"]`."""
+        ...
+
+    @property
+    def running(self) -> bool:
+        """Whether the machine is up, with its daemon."""
+        ...
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command line on this machine, output captured as text.
+
+        Args:
+            argv: the whole command line, `command` included.
+            timeout: seconds before the command is killed.
+
+        Raises:
+            FileNotFoundError: there is no such program on the machine.
+            subprocess.TimeoutExpired: the command took longer than `timeout`.
+        """
+        ...
+
+    def kill(self) -> None:
+        """Let the machine die at once (for real daemons: `kill -9`). Its data survives."""
+        ...
+
+    def start(self) -> None:
+        """Start a killed machine again, with its data."""
+        ...
+
+    def destroy(self) -> None:
+        """Take the machine away with its data; it never comes back."""
+        ...
+
+
+class Microcluster(Protocol):
+    """The machines among which clusters form."""
+
+    def add_machine(self, name: str) -> Machine:
+        """Bring up a fresh machine, on which no cluster was bootstrapped or joined.
+
+        A name can be used again after the machine that had it was destroyed.
+        """
+        ...
+
+    def expire_tokens(self) -> None:
+        """Let all the join tokens issued so far and not yet used reach the end of their life."""
+        ...
+
+    def close(self) -> None:
+        """Stop all that was started and remove what it left behind."""
+        ...
