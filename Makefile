@@ -1,0 +1,33 @@
+# Runs on a fresh Debian or Ubuntu machine: scripts/prepare installs what is missing.
+SHELL = /bin/sh
+TOX = .venv/tox/bin/tox
+
+.PHONY: help demo test lint fmt lock clean
+.DEFAULT_GOAL = help
+
+help: ## Show this
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST)
+
+demo: ## Form a cluster of LXD daemons and break it; ARGS="--help" for the options
+	@scripts/prepare demo
+	@PYTHONPATH="$(CURDIR)/lib:$(CURDIR)/src" .venv/demo/bin/python -m demo $(ARGS)
+
+test: ## Lint, check types and run all tests; ARGS="-e unit" for one environment of tox
+	@scripts/prepare test
+	@$(TOX) run $(ARGS)
+
+lint: ## Check style, spelling and types
+	@scripts/prepare tox
+	@$(TOX) run -e lint,static
+
+fmt: ## Format the code and put right what can be put right without asking
+	@scripts/prepare tox
+	@$(TOX) run -e fmt
+
+lock: ## Lock the dependencies anew; ARGS="--upgrade" for the newest versions
+	@scripts/prepare tox
+	@$(TOX) run -e lock -- $(ARGS)
+
+clean: ## Remove environments, packed charms and caches
+	rm -rf .hypothesis .pytest_cache .ruff_cache .tox .venv dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

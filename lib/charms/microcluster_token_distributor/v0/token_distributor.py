@@ -1,0 +1,1735 @@
+"""Form and keep one microcluster through a token distributor.
+
+A microcluster (MicroOVN, MicroCeph, MicroCloud, Sunbeam, LXD) forms by join tokens: one node
+bootstraps, a member issues a token for a named newcomer, and the newcomer joins with it, once.
+The charm `microcluster-token-distributor` carries names and tokens between the units, so that
+they need no peer relation: a star instead of a mesh.
+
+Getting started
+---------------
+
+A charm for a microcluster requires an endpoint of the interface `worker-cluster` and creates a
+`TokenConsumer`:
+
+    class MicroCharm(ops.CharmBase):
+        def __init__(self, framework: ops.Framework):
+            super().__init__(framework)
+            self.token_consumer = TokenConsumer(self, "cluster", ["microovn", "cluster"])
+            framework.observe(self.token_consumer.on.joined, self._on_joined)
+            framework.observe(self.on.collect_unit_status, self._on_collect_unit_status)
+
+        def _on_collect_unit_status(self, event: ops.CollectStatusEvent):
+            event.add_status(self.token_consumer.status)
+
+The library bootstraps, issues, joins, leaves and heals; it never sets a status itself.
+
+Theory of operation
+-------------------
+
+Both sides *reconcile*: from what is visible now they work out what should be written or run, the
+same way whatever the event was. The rules are pure functions over plain values, in the first
+half of this file; the two classes at its end read bags, run commands and write bags.
+
+The wire. A consumer's unit publishes its `hostname` and whether it is a `member`. The leader of
+the distributor shows `mirror-<hostname>: empty` to all. The *communicator*, one of the members,
+puts a token under `mirror-<hostname>` into its own bag and says `mirror: up`; the distributor
+shows that token; the newcomer takes it. Once the newcomer says `member: true`, the distributor
+shows `joined` in the token's place. A distributor never replaces a value that it holds, save
+
+    what it holds    gives way to       on whose word
+    ---------------  -----------------  ------------------------------------------------
+    `empty`          a token            a member that says `mirror: up`
+    anything         `joined`           the unit of that host name: `member: true`
+    a used or        another token      the unit of that host name: `failed`, the digest
+    spoilt value                        of the value that got it nowhere
+    anything         nothing            the unit of that host name left the model
+
+so that a token that was used, expired, revoked or lost is replaced without anybody reading error
+texts. A unit that is shown `joined` and is no member (its machine was replaced) says that
+`joined` failed, and is treated alike.
+
+Who bootstraps. The distributor grants it, to one unit, proposed by the leader of its application,
+and only when it has heard from every unit that `goal-state` names and none is, or might be, a
+member. The grant can be given anew only once that unit has left and nothing shows a cluster.
+
+Who issues. The alphabetically first member that is an online voter. Two at once do no harm: the
+cluster's own database refuses a second token for a name.
+
+Who joins, and when not. On a real microcluster, a join while any member is down can cost the
+cluster its quorum for good. So the communicator issues tokens only while every member is online;
+otherwise it names those who are not in `hold`, the distributor shows that to all, and no newcomer
+joins. Members whose units left the model, and which the cluster itself reports as not online, are
+removed; nobody else ever is.
+
+Three answers. The workload says that this node is a member, or that it is not, or nothing of use
+(its quorum is lost, it hangs, it prints rubbish). On the third, a unit changes nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import enum
+import hashlib
+import json
+import logging
+import os
+import re
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+import ops
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+# The unique Charmhub library identifier, never change it
+LIBID = "ec674038842544928b4e21ee6e199666"
+
+# Increment this major API version when introducing breaking changes
+LIBAPI = 0
+
+# Increment this PATCH version before using `charmcraft publish-lib` or reset
+# to 0 if you are raising the major API version
+LIBPATCH = 9
+
+logger = logging.getLogger(__name__)
+
+MIRROR_PREFIX = "mirror-"
+"""What a databag's key starts with when its value is mirrored."""
+FAILED_PREFIX = "failed-"
+"""What the distributor's key for a newcomer's failed values starts with."""
+EMPTY_STRING = "empty"
+"""What a mirror shows for a host name while there is no token for it."""
+JOINED = "joined"
+"""What a mirror shows for a host name once its unit is a member."""
+
+_MAX_VALUE = 64 * 1024
+_MAX_KEY = 256
+# Linux has no host name of more than 64 characters.
+_HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?", re.ASCII)
+_KEY = re.compile(r"[!-<>-~]+", re.ASCII)
+_TOKEN = re.compile(r"[!-,.-~][!-~]*", re.ASCII)
+# Long runs of what tokens, secrets and fingerprints are written in.
+_SECRET = re.compile(r"[A-Za-z0-9+/_=-]{40,}")
+
+# Seconds. A `list` or an `add` takes 10.5 s on a cluster that has lost its quorum, a `remove`
+# 30 s; a join has been measured at 4 s and does real work on the workload's side.
+_ASK_LIMIT = 30
+_REMOVE_LIMIT = 60
+_FORM_LIMIT = 300
+_GOAL_STATE_LIMIT = 30
+# Seconds. A command that fails after this long has waited for a quorum: do not queue up more.
+_SLOW_FAILURE = 5
+
+
+# Names and tokens
+
+
+def mirror_id(hostname: str) -> str:
+    """Return the databag key under which a value for `hostname` is mirrored."""
+    return f"{MIRROR_PREFIX}{hostname}"
+
+
+def get_hostname() -> str:
+    """Return this machine's host name, which is also its name in the cluster."""
+    return os.uname().nodename
+
+
+def digest(value: str) -> str:
+    """Return the SHA-256 of a mirrored value, in hexadecimal: it names a token without it."""
+    return hashlib.sha256(value.encode()).hexdigest()
+
+
+def is_hostname(text: str) -> bool:
+    """Tell whether a text can serve as the name of a member.
+
+    It is handed to commands as an argument and becomes part of a databag's key: letters, digits,
+    dots, underscores and hyphens, letters or digits at both ends, at most 64 characters.
+    """
+    return _HOSTNAME.fullmatch(text) is not None
+
+
+def is_usable_token(text: str) -> bool:
+    """Tell whether a text can be handed to `join` as an argument at all."""
+    return len(text) <= _MAX_VALUE and _TOKEN.fullmatch(text) is not None
+
+
+def looks_like_token(text: str) -> bool:
+    """Tell whether a mirrored value is a join token: base64 of a JSON object with a secret."""
+    if not is_usable_token(text):
+        return False
+    try:
+        content = json.loads(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and "secret" in content
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(name for name in text.split() if is_hostname(name))
+
+
+def _text(words: Iterable[str]) -> str:
+    return " ".join(sorted(words))
+
+
+def _redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Cut tokens out of a text that is to be logged: the known ones and whatever looks alike."""
+    for secret in secrets:
+        text = text.replace(secret, "[cut]")
+    return _SECRET.sub("[cut]", text)
+
+
+def _summary(text: str) -> str:
+    """Return the last line of a command's complaint, short enough for a status."""
+    lines = text.strip().splitlines()
+    line = lines[-1].strip() if lines else ""
+    return line if len(line) <= 120 else f"{line[:117]}..."
+
+
+# The wire
+
+
+@dataclasses.dataclass(frozen=True)
+class ConsumerUnit:
+    """What one unit of a consumer says in its databag.
+
+    Attributes:
+        name: the unit, such as `microovn/0`.
+        hostname: its host name; empty when it has given none, or none that can be used.
+        spoke: whether it has given a host name at all.
+        member: `true`, `false` or `unknown`, as it says itself; empty for a library before
+            patch 9, which does not say.
+        mirror: `up` when its `mirror-*` keys are to be mirrored, `down` when no longer.
+        offers: these values, by key without prefix.
+        failed: digests of the values that got it nowhere.
+        hold: host names of the members that it finds to be not online.
+        gone: of the host names in `left`, those that it no longer finds in the cluster.
+    """
+
+    name: str
+    hostname: str = ""
+    spoke: bool = False
+    member: str = ""
+    mirror: str = ""
+    offers: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
+    failed: frozenset[str] = frozenset()
+    hold: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_bag(cls, name: str, bag: Mapping[str, str]) -> ConsumerUnit:
+        """Read a databag. What is unknown or unusable in it is left out."""
+        hostname = bag.get("hostname", "")
+        member = bag.get("member", "")
+        return cls(
+            name=name,
+            hostname=hostname if is_hostname(hostname) else "",
+            spoke=bool(hostname),
+            member=member if member in ("true", "false", "unknown") else "",
+            mirror=bag.get("mirror", ""),
+            offers=_mirrored(bag),
+            failed=_words(bag.get("failed", "")),
+            hold=_names(bag.get("hold", "")),
+            gone=_names(bag.get("gone", "")),
+        )
+
+    @property
+    def up(self) -> bool:
+        """Whether it speaks for the cluster, as certainly no unit does that is not a member."""
+        return self.mirror == "up" and self.member != "false"
+
+    @property
+    def is_member(self) -> bool:
+        """Whether the unit says that it is a member."""
+        return self.member == "true"
+
+
+def _mirrored(bag: Mapping[str, str]) -> dict[str, str]:
+    """Return the values under `mirror-*` keys, by key without prefix; absurd ones are left out."""
+    values: dict[str, str] = {}
+    for bag_key, value in bag.items():
+        if not bag_key.startswith(MIRROR_PREFIX):
+            continue
+        key = bag_key[len(MIRROR_PREFIX) :]
+        if len(key) <= _MAX_KEY and _KEY.fullmatch(key) and 0 < len(value) <= _MAX_VALUE:
+            values[key] = value
+    return values
+
+
+@dataclasses.dataclass(frozen=True)
+class Mirror:
+    """What a distributor shows, the same in all its relations.
+
+    Attributes:
+        values: the mirrored values by key without prefix: a token, `empty` or `joined` for a
+            host name, anything for the other keys.
+        failed: by host name, the digests of the values that got its unit nowhere, as text.
+        hold: host names of the members that are not online: while there is one, nobody joins.
+        left: host names whose units left the model and that may still be members.
+        leader: the unit whose databag counts; empty for a distributor before patch 9.
+        bootstrap_app: the one application that may bootstrap.
+        bootstrap_unit: the one unit that may bootstrap.
+    """
+
+    values: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
+    failed: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
+    hold: frozenset[str] = frozenset()
+    left: frozenset[str] = frozenset()
+    leader: str = ""
+    bootstrap_app: str = ""
+    bootstrap_unit: str = ""
+
+    @classmethod
+    def from_bags(
+        cls, unit_bags: Iterable[Mapping[str, str]], app_bags: Iterable[Mapping[str, str]]
+    ) -> Mirror:
+        """Read the databags of a distributor.
+
+        Args:
+            unit_bags: its unit's bags (or several units' bags, where it cannot be told which of
+                them leads). Where they differ, a value wins over `empty`.
+            app_bags: its application's bags.
+        """
+        values: dict[str, str] = {}
+        failed: dict[str, str] = {}
+        hold: frozenset[str] = frozenset()
+        for bag in unit_bags:
+            for key, value in _mirrored(bag).items():
+                if values.get(key, EMPTY_STRING) == EMPTY_STRING:
+                    values[key] = value
+            for key, value in bag.items():
+                name = key[len(FAILED_PREFIX) :]
+                if key.startswith(FAILED_PREFIX) and is_hostname(name):
+                    failed[name] = _text(_words(failed.get(name, "")) | _words(value))
+            hold |= _names(bag.get("hold", ""))
+        app: dict[str, str] = {}
+        left: frozenset[str] = frozenset()
+        for bag in app_bags:
+            left |= _names(bag.get("left", ""))
+            for key in ("leader", "bootstrap-app", "bootstrap-unit"):
+                app[key] = app.get(key) or bag.get(key, "")
+        return cls(
+            values=values,
+            failed=failed,
+            hold=hold,
+            left=left,
+            leader=app.get("leader", ""),
+            bootstrap_app=app.get("bootstrap-app", ""),
+            bootstrap_unit=app.get("bootstrap-unit", ""),
+        )
+
+    def unit_bag(self) -> dict[str, str]:
+        """Return the databag of the distributor's unit that shows this."""
+        bag = {"mirror": "up"}
+        bag.update({mirror_id(key): value for key, value in sorted(self.values.items())})
+        bag.update({f"{FAILED_PREFIX}{key}": text for key, text in sorted(self.failed.items())})
+        if self.hold:
+            bag["hold"] = _text(self.hold)
+        return bag
+
+    def app_bag(self) -> dict[str, str]:
+        """Return the databag of the distributor's application that shows this."""
+        bag = {
+            "leader": self.leader,
+            "bootstrap-app": self.bootstrap_app,
+            "bootstrap-unit": self.bootstrap_unit,
+            "left": _text(self.left),
+        }
+        return {key: value for key, value in bag.items() if value}
+
+    def is_spoilt(self, hostname: str) -> bool:
+        """Tell whether the unit of a host name has said that the value shown failed."""
+        value = self.values.get(hostname)
+        return value is not None and digest(value) in _words(self.failed.get(hostname, ""))
+
+    def wants_token(self, hostname: str) -> bool:
+        """Tell whether the unit of a host name waits for a token, the first or another."""
+        return self.values.get(hostname) == EMPTY_STRING or self.is_spoilt(hostname)
+
+    @property
+    def shows_cluster(self) -> bool:
+        """Whether any value shows that a cluster exists."""
+        return any(value != EMPTY_STRING for value in self.values.values())
+
+
+def _managed_by_distributor(key: str) -> bool:
+    return key in ("mirror", "hold") or key.startswith((MIRROR_PREFIX, FAILED_PREFIX))
+
+
+# The distributor's rules
+
+
+class Reading(enum.Enum):
+    """How much of the units' databags the distributor has read."""
+
+    ONE_EVENT = "what the event is about"
+    ALL_SEEN = "every unit that it can see; there may be more"
+    ALL_THERE_ARE = "every unit that there is, as goal-state says"
+
+
+def reflect(
+    held: Mirror,
+    heard: Iterable[ConsumerUnit],
+    departed: Iterable[ConsumerUnit] = (),
+    *,
+    reading: Reading = Reading.ONE_EVENT,
+    takes_over: bool = False,
+) -> Mirror:
+    """Work out what the mirror shows, from what it held and what was read.
+
+    The order of the units makes no difference, and doing it twice changes nothing.
+
+    Args:
+        held: what this unit of the distributor shows so far.
+        heard: units that were read and are in the model.
+        departed: units that left the model.
+        reading: whether `heard` is all there is.
+        takes_over: whether this unit did not lead until now, so that what it holds may be old:
+            its tokens are then used only where nobody has a better value.
+    """
+    heard = list(heard)
+    draft = _Draft(held, takes_over=takes_over)
+    draft.forget(departed)
+    if reading is Reading.ALL_THERE_ARE:
+        draft.forget_all_but({unit.hostname for unit in heard})
+    draft.take_names(heard)
+    if reading is not Reading.ONE_EVENT:
+        draft.hold = frozenset[str]().union(*(unit.hold for unit in heard if unit.up))
+    draft.take_farewells(heard)
+    draft.take_offers(heard)
+    return draft.mirror()
+
+
+class _Draft:
+    """A mirror that is being worked out; each method is one of `reflect`'s rules."""
+
+    def __init__(self, held: Mirror, *, takes_over: bool):
+        self.held = held
+        self.takes_over = takes_over
+        self.values = {} if takes_over else dict(held.values)
+        self.failed = {} if takes_over else dict(held.failed)
+        self.hold = held.hold
+        self.left = set(held.left)
+        self.members: set[str] = set()
+
+    def mirror(self) -> Mirror:
+        """Return what has been worked out."""
+        return dataclasses.replace(
+            self.held,
+            values=self.values,
+            failed=self.failed,
+            hold=self.hold,
+            left=frozenset(self.left),
+        )
+
+    def forget(self, departed: Iterable[ConsumerUnit]) -> None:
+        """Show nothing for a unit that left, and say that it did."""
+        for unit in departed:
+            # On some versions of Juju a unit can be seen for long after it left: once is enough.
+            if unit.hostname and (self.takes_over or unit.hostname in self.held.values):
+                self._leave(unit.hostname)
+
+    def forget_all_but(self, hostnames: Collection[str]) -> None:
+        """Treat host names that no unit has any more as those of units that left."""
+        for key, value in list(self.values.items()):
+            if key not in hostnames and (
+                value in (EMPTY_STRING, JOINED) or looks_like_token(value)
+            ):
+                self._leave(key)
+
+    def take_names(self, heard: Iterable[ConsumerUnit]) -> None:
+        """Show each host name: `joined` for a member, else a value or why there has to be one."""
+        by_name: dict[str, list[ConsumerUnit]] = {}
+        for unit in heard:
+            if unit.hostname:
+                by_name.setdefault(unit.hostname, []).append(unit)
+        for name, units in by_name.items():
+            self.values.setdefault(name, EMPTY_STRING)
+            complaints = frozenset[str]().union(*(unit.failed for unit in units))
+            self.failed.pop(name, None)
+            if any(unit.is_member for unit in units):
+                self.values[name] = JOINED
+                self.members.add(name)
+            elif complaints:
+                self.failed[name] = _text(complaints)
+            # A name that came back is in nobody's way, unless its unit says that it is no member:
+            # a member of that name is then what an earlier machine left behind.
+            if any(unit.member != "false" for unit in units):
+                self.left.discard(name)
+
+    def take_farewells(self, heard: Iterable[ConsumerUnit]) -> None:
+        """Drop from `left` who is no longer in the cluster, as its communicator says."""
+        for unit in heard:
+            # A member that is down itself says nothing new.
+            if unit.up and unit.hostname not in self.hold:
+                self.left -= unit.gone
+
+    def take_offers(self, heard: Iterable[ConsumerUnit]) -> None:
+        """Show the values that members want mirrored, where nothing better is shown already."""
+        offers: dict[str, set[str]] = {}
+        for unit in heard:
+            for key, value in unit.offers.items() if unit.up else ():
+                if value not in (EMPTY_STRING, JOINED):
+                    offers.setdefault(key, set()).add(value)
+        for key, candidates in offers.items():
+            if key not in self.members and (key in self.values or key not in self.left):
+                self._choose(key, candidates)
+        if self.takes_over:
+            # What this unit held when it led before is better than nothing.
+            for key, value in self.held.values.items():
+                if self.values.get(key) == EMPTY_STRING and looks_like_token(value):
+                    self._choose(key, {value})
+
+    def _leave(self, hostname: str) -> None:
+        self.values.pop(hostname, None)
+        self.failed.pop(hostname, None)
+        self.left.add(hostname)
+
+    def _choose(self, key: str, candidates: Collection[str]) -> None:
+        """Keep the value held, unless it is `empty` or spoilt and there is one that is neither."""
+        spoilt = _words(self.failed.get(key, ""))
+        fresh = sorted(value for value in candidates if digest(value) not in spoilt)
+        current = self.values.get(key, EMPTY_STRING)
+        if current == EMPTY_STRING or digest(current) in spoilt:
+            self.values[key] = fresh[0] if fresh else current
+
+
+def is_conflict(held: Mirror, unit: ConsumerUnit) -> bool:
+    """Tell whether what one unit says can be settled only by reading all the others too."""
+    value = held.values.get(unit.hostname)
+    return (
+        # Somebody is down, or back up: several members may be saying so.
+        (unit.hold != held.hold and unit.mirror != "")
+        # Two units of one host name, or one that was a member until now.
+        or (value == JOINED and not unit.is_member)
+        # Another token for it may be in the bag of some member already.
+        or (value is not None and digest(value) in unit.failed)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ConsumerApp:
+    """One related application, as far as the grant of the bootstrap is concerned.
+
+    Attributes:
+        name: the application.
+        candidate: the unit that its leader proposes; empty for none.
+        units: its units that were read.
+    """
+
+    name: str
+    candidate: str = ""
+    units: Sequence[ConsumerUnit] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Grant:
+    """Who may bootstrap.
+
+    Attributes:
+        app: the one application that may, for libraries that know no more than that.
+        unit: the one unit that may.
+        awaited: the units without whose word nothing can be granted.
+    """
+
+    app: str = ""
+    unit: str = ""
+    awaited: frozenset[str] = frozenset()
+
+
+def grant(mirror: Mirror, apps: Sequence[ConsumerApp], expected: Collection[str] | None) -> Grant:
+    """Decide who may bootstrap: the one decision that cannot be taken back.
+
+    Args:
+        mirror: what the distributor shows, this reading of all units included.
+        apps: the related applications, the first related first.
+        expected: the units that `goal-state` names as up, in all relations; None where there is
+            no telling.
+    """
+    current = Grant(mirror.bootstrap_app, mirror.bootstrap_unit)
+    units = [unit for app in apps for unit in app.units]
+    if any(unit.is_member for unit in units):
+        # The grant is used up: were it left standing, a unit that drops out of the cluster one
+        # day could take it for permission to bootstrap another.
+        return Grant(current.app or apps[0].name)
+    if mirror.shows_cluster or any(unit.up for unit in units):
+        return Grant(current.app or apps[0].name, current.unit)
+    names = {unit.name for unit in units}
+    if current.unit and (expected is None or current.unit in names.union(expected)):
+        return current
+    doubtful = {unit.name for unit in units if unit.member == "unknown"}
+    spoke = {unit.name for unit in units if unit.spoke}
+    awaited = (frozenset(expected or ()) - spoke) | doubtful
+    if expected is None or awaited or not names:
+        return Grant(awaited=awaited)
+    populated = [app for app in apps if app.units]
+    chosen = next((app for app in populated if app.name == current.app), populated[0])
+    proposed = chosen.candidate in {unit.name for unit in chosen.units}
+    return Grant(chosen.name, chosen.candidate if proposed else "")
+
+
+# The consumer's rules
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One row of the workload's own list of members."""
+
+    name: str
+    role: str
+    status: str
+
+    @property
+    def online(self) -> bool:
+        """Whether the cluster reaches it."""
+        return self.status.upper() == "ONLINE"
+
+
+class Membership(enum.Enum):
+    """What the workload says when asked whether this node is a member."""
+
+    MEMBER = "a member"
+    NOT_A_MEMBER = "certainly not a member"
+    UNKNOWN = "cannot tell"
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """The workload's answer.
+
+    Attributes:
+        membership: which of the three answers it is.
+        members: the members of the cluster, where this node is one.
+        reason: why it cannot be told, fit for a status.
+    """
+
+    membership: Membership
+    members: tuple[Member, ...] = ()
+    reason: str = ""
+
+    def find(self, name: str) -> Member | None:
+        """Return the member of a name, if there is one."""
+        return next((member for member in self.members if member.name == name), None)
+
+
+def parse_members(text: str, hostname: str) -> Workload:
+    """Read what `list -f json` printed on a node of a cluster.
+
+    Args:
+        text: a JSON list of objects with `name`, `role` and `status`.
+        hostname: this node's name, which has to be among them: a node that the list does not
+            name might be anything.
+    """
+    try:
+        rows: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return Workload(Membership.UNKNOWN, reason="its list of members is not JSON")
+    unusable = Workload(Membership.UNKNOWN, reason="its list of members has an unknown shape")
+    if not isinstance(rows, list) or not rows:
+        return unusable
+    members: list[Member] = []
+    for row in cast("list[Any]", rows):
+        if not isinstance(row, dict):
+            return unusable
+        fields = cast("dict[str, Any]", row)
+        texts = [fields.get("name"), fields.get("role", ""), fields.get("status")]
+        if not all(isinstance(text, str) for text in texts):
+            return unusable
+        members.append(Member(*cast("list[str]", texts)))
+    workload = Workload(Membership.MEMBER, tuple(sorted(members, key=lambda m: m.name)))
+    if workload.find(hostname) is None:
+        return Workload(Membership.UNKNOWN, reason=f"its list of members lacks {hostname}")
+    return workload
+
+
+@dataclasses.dataclass(frozen=True)
+class Join:
+    """Join the cluster with a token."""
+
+    token: str = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bootstrap:
+    """Bootstrap the cluster."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Remove:
+    """Remove a member that is not online and whose unit is gone, or never came to be one."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ListAgain:
+    """Ask for the members once more, since they have changed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Issue:
+    """Issue a token for a newcomer."""
+
+    name: str
+
+
+Step = Join | Bootstrap | Remove | ListAgain | Issue
+
+
+@dataclasses.dataclass(frozen=True)
+class Situation:
+    """All that a consumer's unit decides on.
+
+    Attributes:
+        unit: this unit's name.
+        app: its application's name.
+        leads: whether it leads its application.
+        hostname: its host name.
+        workload: the workload's answer.
+        shown: what the distributor shows; None while there is none to be seen.
+        bag: this unit's own databag.
+        kept: tokens that were issued on this machine, by the host name they are for.
+        tried: the steps taken in this hook.
+        spoilt: digests of the values that got this unit nowhere in this hook.
+    """
+
+    unit: str
+    app: str
+    leads: bool
+    hostname: str
+    workload: Workload
+    shown: Mirror | None
+    bag: Mapping[str, str] = dataclasses.field(repr=False)
+    kept: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
+    tried: tuple[Step, ...] = ()
+    spoilt: frozenset[str] = frozenset()
+
+    @property
+    def is_member(self) -> bool:
+        """Whether this unit is a member."""
+        return self.workload.membership is Membership.MEMBER
+
+    @property
+    def offered(self) -> str:
+        """The value that the distributor shows for this unit; empty for none."""
+        return self.shown.values.get(self.hostname, "") if self.shown else ""
+
+    @property
+    def offline(self) -> tuple[str, ...]:
+        """The members that are not online."""
+        return tuple(member.name for member in self.workload.members if not member.online)
+
+    @property
+    def is_communicator(self) -> bool:
+        """Whether this unit speaks for the cluster.
+
+        The first online voter does, by name; while there is no voter yet (a node takes up to ten
+        seconds to become one), the first online member. A member that the distributor does not
+        know has no way to speak.
+        """
+        online = [
+            member
+            for member in self.workload.members
+            if member.online
+            and (
+                member.name == self.hostname
+                or self.shown is None
+                or member.name in self.shown.values
+            )
+        ]
+        voters = [member.name for member in online if member.role == "voter"]
+        names = voters or [member.name for member in online]
+        return self.is_member and bool(names) and min(names) == self.hostname
+
+
+def next_step(situation: Situation) -> Step | None:
+    """Return what to do next, or None when there is nothing more to do in this hook.
+
+    A step is never returned twice for one hook.
+    """
+    return next(
+        (step for step in _steps(situation) if step not in situation.tried),
+        None,
+    )
+
+
+def _steps(situation: Situation) -> Iterable[Step]:
+    shown = situation.shown
+    if shown is None or not is_hostname(situation.hostname):
+        return
+    if situation.workload.membership is Membership.NOT_A_MEMBER:
+        if not shown.hold:
+            if situation.offered not in ("", EMPTY_STRING, JOINED) and is_usable_token(
+                situation.offered
+            ):
+                yield Join(situation.offered)
+            if may_bootstrap(situation):
+                yield Bootstrap()
+    elif situation.is_communicator:
+        yield from (Remove(name) for name in removable(situation))
+        if any(isinstance(step, Remove) for step in situation.tried):
+            yield ListAgain()
+        if not situation.offline:
+            yield from (Issue(name) for name in needy(situation))
+
+
+def may_bootstrap(situation: Situation) -> bool:
+    """Tell whether this unit, no member, may bootstrap the cluster."""
+    shown = situation.shown
+    if shown is None or shown.shows_cluster or situation.hostname not in shown.values:
+        return False
+    if shown.leader:
+        return shown.bootstrap_unit == situation.unit
+    # A distributor from before patch 9 names an application at most.
+    return situation.leads and shown.bootstrap_app in ("", situation.app)
+
+
+def removable(situation: Situation) -> list[str]:
+    """Return the members that are to be removed by force.
+
+    Never an online one. The others only when their unit left the model, or when the unit of that
+    name says that it failed to join: it is then half joined, or an earlier machine's remains.
+    """
+    shown = situation.shown
+    return [
+        name
+        for name in situation.offline
+        if shown is not None
+        and name != situation.hostname
+        and is_hostname(name)
+        and (name in shown.left or shown.is_spoilt(name))
+    ]
+
+
+def needy(situation: Situation) -> list[str]:
+    """Return the newcomers for whom a token has to be issued."""
+    shown = situation.shown
+    return [
+        name
+        for name in sorted(shown.values if shown else ())
+        if shown is not None
+        and is_hostname(name)
+        and shown.wants_token(name)
+        and situation.workload.find(name) is None
+        and (
+            name not in situation.kept
+            or digest(situation.kept[name]) in _words(shown.failed.get(name, ""))
+        )
+    ]
+
+
+def tokens_to_publish(situation: Situation) -> dict[str, str]:
+    """Return the tokens that belong into this member's databag, by host name."""
+    shown = situation.shown
+    published = _published_tokens(situation)
+    tokens: dict[str, str] = {}
+    for name, token in {**published, **situation.kept}.items():
+        member = situation.workload.find(name)
+        if member is not None and member.online:
+            continue
+        if shown is None:
+            if name in published:
+                tokens[name] = published[name]
+            continue
+        spoilt = digest(token) in _words(shown.failed.get(name, ""))
+        if shown.values.get(name) == token or (shown.wants_token(name) and not spoilt):
+            tokens[name] = token
+    return tokens
+
+
+def _published_tokens(situation: Situation) -> dict[str, str]:
+    return {
+        key: value
+        for key, value in _mirrored(situation.bag).items()
+        if key in situation.kept or looks_like_token(value)
+    }
+
+
+def consumer_bag(situation: Situation) -> dict[str, str]:
+    """Return what this unit's databag should hold, other libraries' keys left out.
+
+    Keys that a charm put there by `TokenConsumer.add_to_mirror` stay.
+    """
+    bag = {"hostname": situation.hostname} if situation.hostname else {}
+    membership = situation.workload.membership
+    if membership is Membership.UNKNOWN:
+        # Nothing is taken back that was said while it could be told.
+        kept = {key: value for key, value in situation.bag.items() if _managed_by_consumer(key)}
+        return {"member": "unknown", **kept, **bag}
+    others = {
+        mirror_id(key): value
+        for key, value in _mirrored(situation.bag).items()
+        if key not in _published_tokens(situation)
+    }
+    if membership is Membership.NOT_A_MEMBER:
+        bag.update(others)
+        bag["member"] = "false"
+        failed = _failed(situation)
+        if failed:
+            bag["failed"] = _text(failed)
+        if "mirror" in situation.bag:
+            bag["mirror"] = "down"
+        return bag
+    tokens = tokens_to_publish(situation)
+    bag.update(others)
+    bag.update({mirror_id(name): token for name, token in tokens.items()})
+    bag["member"] = "true"
+    if situation.is_communicator:
+        gone = situation.shown.left if situation.shown else frozenset[str]()
+        bag["hold"] = _text(situation.offline)
+        bag["gone"] = _text(name for name in gone if situation.workload.find(name) is None)
+    if situation.is_communicator or others or tokens:
+        bag["mirror"] = "up"
+    elif "mirror" in situation.bag:
+        bag["mirror"] = "down"
+    return {key: value for key, value in bag.items() if value}
+
+
+def _failed(situation: Situation) -> frozenset[str]:
+    """Return the digests of the shown values that got this unit, no member, nowhere."""
+    before = _words(situation.bag.get("failed", ""))
+    offered = situation.offered
+    if situation.shown is None:
+        return before
+    if offered in ("", EMPTY_STRING):
+        return frozenset()
+    if offered == JOINED or not is_usable_token(offered):
+        return frozenset({digest(offered)})
+    return frozenset({digest(offered)}) & (before | situation.spoilt)
+
+
+def _managed_by_consumer(key: str) -> bool:
+    return key in ("hostname", "member", "mirror", "failed", "hold", "gone") or key.startswith(
+        MIRROR_PREFIX
+    )
+
+
+def bootstrap_candidate(situation: Situation) -> str | None:
+    """Return the unit that a leader proposes for the bootstrap, or None to leave it as it is."""
+    willing = situation.workload.membership is Membership.NOT_A_MEMBER
+    return situation.unit if situation.leads and willing and situation.hostname else None
+
+
+# Commands
+
+
+@dataclasses.dataclass(frozen=True)
+class _Result:
+    """How a command ended, fit for a log: tokens are cut out of `reason`."""
+
+    ok: bool
+    reason: str = ""
+    seconds: float = 0.0
+    stdout: str = dataclasses.field(default="", repr=False)
+
+
+def _run(
+    argv: Sequence[str],
+    limit: float,
+    *,
+    secrets: Iterable[str] = (),
+    into: pathlib.Path | None = None,
+) -> _Result:
+    """Run a command under a time limit, and report how it ended without raising.
+
+    Args:
+        argv: the command line.
+        limit: seconds before it is killed.
+        secrets: texts to be cut out of what it complained.
+        into: a file, made readable by root alone, that takes its output as it is printed, so that
+            the output outlives this process.
+    """
+    started = time.monotonic()
+    stdout = subprocess.PIPE  # a negative number
+    try:
+        if into is not None:
+            stdout = os.open(into, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        done = subprocess.run(  # noqa: S603 (no shell, and names are checked)
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            timeout=limit,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        # Neither the exception nor its cause is logged: both hold the command line.
+        return _Result(False, f"no answer within {limit:g} s", time.monotonic() - started)
+    except OSError as error:
+        return _Result(False, f"cannot run {argv[0]}: {error.strerror}")
+    except ValueError:
+        return _Result(False, "an argument holds a null character")
+    finally:
+        if stdout >= 0:
+            os.close(stdout)
+    seconds = time.monotonic() - started
+    reason = _redact(done.stderr or "", secrets).strip()
+    if done.returncode < 0:
+        reason = f"killed by signal {-done.returncode}. {reason}".strip()
+    elif done.returncode > 0:
+        reason = reason or f"exit code {done.returncode}"
+    return _Result(done.returncode == 0, reason, seconds, done.stdout or "")
+
+
+def _goal_state() -> dict[str, Any] | None:
+    """Return what `goal-state` says, or None where there is none to be had."""
+    result = _run(["goal-state", "--format=json"], _GOAL_STATE_LIMIT)
+    try:
+        state: Any = json.loads(result.stdout) if result.ok else None
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", state) if isinstance(state, dict) else None
+
+
+class _TokenStore:
+    """The tokens issued on this machine, each in a file of its own that root alone can read.
+
+    A token is on disk before the hook goes on, since the cluster issues no second one while the
+    first is valid: a hook that dies between issuing and publishing must not lose it.
+    """
+
+    def __init__(self, folder: pathlib.Path):
+        self._folder = folder
+
+    def prepare(self, name: str) -> pathlib.Path:
+        """Return the file into which a new token for a host name is to be printed."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._folder / f"{name}.new"
+
+    def settle(self, name: str) -> str | None:
+        """Keep what was printed for a host name if it is a token, and return it."""
+        new = self._folder / f"{name}.new"
+        token = self._read(new)
+        if not is_usable_token(token):
+            new.unlink(missing_ok=True)
+            return None
+        new.replace(self._folder / name)
+        return token
+
+    def put(self, name: str, token: str) -> None:
+        """Keep a token that came from elsewhere."""
+        new = self.prepare(name)
+        new.touch(mode=0o600)
+        new.write_text(token)
+        self.settle(name)
+
+    def all(self) -> dict[str, str]:
+        """Return the tokens by host name, those included that a dead hook left behind."""
+        if not self._folder.is_dir():
+            return {}
+        for new in self._folder.glob("*.new"):
+            self.settle(new.name[: -len(".new")])
+        tokens = {file.name: self._read(file) for file in self._folder.iterdir()}
+        return {name: token for name, token in tokens.items() if is_usable_token(token)}
+
+    def drop(self, name: str) -> None:
+        """Forget the token for a host name."""
+        (self._folder / name).unlink(missing_ok=True)
+
+    @staticmethod
+    def _read(file: pathlib.Path) -> str:
+        try:
+            return file.read_text(errors="replace").strip()
+        except OSError:
+            return ""
+
+
+def _write(
+    bag: ops.RelationDataContent, wanted: Mapping[str, str], obsolete: Iterable[str]
+) -> None:
+    """Make a databag hold what is wanted, without a write that changes nothing."""
+    for key, value in wanted.items():
+        if bag.get(key) != value:
+            bag[key] = value
+    for key in sorted(set(obsolete) - set(wanted)):
+        del bag[key]
+
+
+def _active_relations(charm: ops.CharmBase, relation_name: str) -> list[ops.Relation]:
+    relations = [relation for relation in charm.model.relations[relation_name] if relation.active]
+    return sorted(relations, key=lambda relation: relation.id)
+
+
+# The distributor's side
+
+
+class TokenDistributorProvides(ops.Object):
+    """Mirrors host names and tokens between the units of the related applications.
+
+    Args:
+        charm: the distributor's charm.
+        relation_name: its endpoint, of the interface `worker-cluster`.
+    """
+
+    def __init__(self, charm: ops.CharmBase, relation_name: str):
+        super().__init__(charm, relation_name)
+        self.charm = charm
+        self.relation_name = relation_name
+        relation_events = charm.on[relation_name]
+        for event in (
+            charm.on.leader_elected,
+            charm.on.upgrade_charm,
+            charm.on.config_changed,
+            charm.on.update_status,
+            relation_events.relation_broken,
+        ):
+            self.framework.observe(event, self._on_sweep)
+        for event in (
+            relation_events.relation_created,
+            relation_events.relation_joined,
+            relation_events.relation_changed,
+        ):
+            self.framework.observe(event, self._on_relation_event)
+        self.framework.observe(relation_events.relation_departed, self._on_relation_departed)
+
+    # Handlers
+
+    def _on_sweep(self, _: ops.EventBase) -> None:
+        if self._leads():
+            self._sweep()
+
+    def _on_relation_event(self, event: ops.RelationEvent) -> None:
+        if self._leads():
+            unit = event.unit
+            self._hear(self._read(event.relation, unit) if unit else None)
+
+    def _on_relation_departed(self, event: ops.RelationDepartedEvent) -> None:
+        if event.departing_unit == self.charm.unit:
+            # It is this unit that leaves: the others stay where they are.
+            return
+        if self._leads() and event.unit:
+            self._hear(None, departed=self._read(event.relation, event.unit))
+
+    # Offers to the charm
+
+    @property
+    def status(self) -> ops.StatusBase:
+        """What this unit has to say in `collect-status`, read from its own databags."""
+        relations = self._relations()
+        if not relations:
+            return ops.BlockedStatus("integrate with a charm that forms a microcluster")
+        if not self.charm.unit.is_leader():
+            return ops.ActiveStatus("ready to take over from the leader")
+        mirror = self._held(relations)
+        names = [key for key in mirror.values if self._is_for_host(mirror, key)]
+        waiting = sorted(name for name in names if mirror.values[name] == EMPTY_STRING)
+        failed = sorted(
+            name for name in names if mirror.is_spoilt(name) and mirror.values[name] != JOINED
+        )
+        applications = len({relation.app.name for relation in relations})
+        count = f"{_count(len(names), 'unit')} in {_count(applications, 'application')}"
+        newcomers = waiting or [name for name in names if mirror.values[name] != JOINED]
+        if mirror.hold and newcomers:
+            return ops.WaitingStatus(
+                f"no unit can join until online: {', '.join(sorted(mirror.hold))}"
+            )
+        if failed:
+            return ops.WaitingStatus(f"join failed, another token is due: {', '.join(failed)}")
+        if not mirror.shows_cluster and names:
+            return self._bootstrap_status(mirror)
+        if waiting:
+            return ops.WaitingStatus(f"{count}, {len(waiting)} without a token yet")
+        if mirror.hold:
+            return ops.ActiveStatus(f"{count}, not online: {', '.join(sorted(mirror.hold))}")
+        return ops.ActiveStatus(count if names else "no unit has given its host name yet")
+
+    def describe(self) -> list[dict[str, str]]:
+        """Return a row for each unit: `unit`, `application`, `host-name` and `state`.
+
+        The state is one of `waiting`, `token offered`, `join failed`, `joined` and `left`. No
+        token is in it. Only a leader can tell.
+        """
+        relations = self._relations()
+        mirror = self._held(relations)
+        goal = self._goal(relations)
+        rows: list[dict[str, str]] = []
+        seen: set[str] = set()
+        for relation, unit in self._units(relations):
+            name = unit.hostname
+            state = self._state(mirror, name)
+            if goal is not None and unit.name not in goal.named:
+                state = "left"
+            seen.add(name)
+            rows.append(
+                {
+                    "unit": unit.name,
+                    "application": relation.app.name,
+                    "host-name": name,
+                    "state": state,
+                }
+            )
+        rows.extend(
+            {"unit": "", "application": "", "host-name": name, "state": "left"}
+            for name in sorted(mirror.left - seen)
+        )
+        return rows
+
+    # Helpers
+
+    def _relations(self) -> list[ops.Relation]:
+        return _active_relations(self.charm, self.relation_name)
+
+    def _leads(self) -> bool:
+        """Tell whether to mirror. Who leads no longer says so in its own databags."""
+        if self.charm.unit.is_leader():
+            return True
+        for relation in self._relations():
+            bag = relation.data[self.charm.unit]
+            if bag.get("mirror", "down") != "down":
+                bag["mirror"] = "down"
+        return False
+
+    def _held(self, relations: Sequence[ops.Relation]) -> Mirror:
+        return Mirror.from_bags(
+            [relation.data[self.charm.unit] for relation in relations],
+            [relation.data[self.charm.app] for relation in relations],
+        )
+
+    def _read(self, relation: ops.Relation, unit: ops.Unit) -> ConsumerUnit:
+        bag = relation.data[unit]
+        said = ConsumerUnit.from_bag(unit.name, bag)
+        if said.spoke and not said.hostname:
+            logger.warning("%s gives a host name that cannot be used", unit.name)
+        return said
+
+    def _units(self, relations: Sequence[ops.Relation]) -> list[tuple[ops.Relation, ConsumerUnit]]:
+        return [
+            (relation, self._read(relation, unit))
+            for relation in relations
+            for unit in sorted(relation.units, key=lambda unit: unit.name)
+        ]
+
+    def _hear(self, unit: ConsumerUnit | None, departed: ConsumerUnit | None = None) -> None:
+        """Mirror what one unit says, or read them all where that is not enough."""
+        relations = self._relations()
+        held = self._held(relations)
+        ours = [relation.data[self.charm.unit] for relation in relations]
+        if (
+            held.leader != self.charm.unit.name
+            or all(bag.get("mirror") != "up" for bag in ours)
+            or (unit is not None and is_conflict(held, unit))
+            or (departed is not None and (departed.up or departed.name == held.bootstrap_unit))
+        ):
+            self._sweep(departed)
+            return
+        mirror = reflect(held, [unit] if unit else [], [departed] if departed else [])
+        if not mirror.bootstrap_unit and not mirror.shows_cluster:
+            goal = self._goal(relations)
+            if goal is None or len(goal.up) <= len(mirror.values):
+                self._sweep(departed)
+                return
+        self._show(relations, mirror)
+
+    def _sweep(self, departed: ConsumerUnit | None = None) -> None:
+        """Mirror what all the units say."""
+        relations = self._relations()
+        if not relations:
+            return
+        held = self._held(relations)
+        goal = self._goal(relations)
+        heard: list[ConsumerUnit] = []
+        gone = [departed] if departed else []
+        apps: list[ConsumerApp] = []
+        for relation in relations:
+            units: list[ConsumerUnit] = []
+            for _, unit in self._units([relation]):
+                if departed is not None and unit.name == departed.name:
+                    continue
+                # On a real Juju a unit removed by force stays in relation-list with its data.
+                if goal is not None and unit.name not in goal.named:
+                    gone.append(unit)
+                else:
+                    units.append(unit)
+            heard.extend(units)
+            candidate = relation.data[relation.app].get("bootstrap-candidate", "")
+            apps.append(ConsumerApp(relation.app.name, candidate, tuple(units)))
+        complete = goal is not None and goal.named <= {unit.name for unit in heard if unit.spoke}
+        mirror = reflect(
+            held,
+            heard,
+            gone,
+            reading=Reading.ALL_THERE_ARE if complete else Reading.ALL_SEEN,
+            takes_over=all(
+                relation.data[self.charm.unit].get("mirror") != "up" for relation in relations
+            ),
+        )
+        granted = grant(mirror, apps, goal.up if goal is not None else None)
+        if granted.awaited:
+            logger.info("the bootstrap waits for the word of %s", _text(granted.awaited))
+        if granted.unit and granted.unit != held.bootstrap_unit:
+            logger.info("%s may bootstrap the cluster", granted.unit)
+        mirror = dataclasses.replace(
+            mirror, bootstrap_app=granted.app, bootstrap_unit=granted.unit
+        )
+        self._show(relations, mirror)
+
+    def _show(self, relations: Sequence[ops.Relation], mirror: Mirror) -> None:
+        mirror = dataclasses.replace(mirror, leader=self.charm.unit.name)
+        for relation in relations:
+            unit_bag = relation.data[self.charm.unit]
+            _write(unit_bag, mirror.unit_bag(), filter(_managed_by_distributor, list(unit_bag)))
+            app_bag = relation.data[self.charm.app]
+            _write(
+                app_bag,
+                mirror.app_bag(),
+                {"bootstrap-unit", "bootstrap-app", "left"} & set(app_bag),
+            )
+
+    def _goal(self, relations: Sequence[ops.Relation]) -> _Goal | None:
+        """Return which consumers' units the model is to have; None where there is no telling."""
+        state = _goal_state()
+        if state is None:
+            return None
+        apps = {relation.app.name for relation in relations}
+        return _Goal.parse(state, self.relation_name, apps)
+
+    @staticmethod
+    def _is_for_host(mirror: Mirror, key: str) -> bool:
+        value = mirror.values[key]
+        return value in (EMPTY_STRING, JOINED) or key in mirror.failed or looks_like_token(value)
+
+    @staticmethod
+    def _state(mirror: Mirror, name: str) -> str:
+        value = mirror.values.get(name, EMPTY_STRING)
+        if value == EMPTY_STRING:
+            return "waiting"
+        if mirror.is_spoilt(name):
+            return "waiting" if value == JOINED else "join failed"
+        return "joined" if value == JOINED else "token offered"
+
+    def _bootstrap_status(self, mirror: Mirror) -> ops.StatusBase:
+        if mirror.bootstrap_unit:
+            return ops.WaitingStatus(f"waiting for {mirror.bootstrap_unit} to bootstrap")
+        return ops.WaitingStatus("waiting to hear from all units before one may bootstrap")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Goal:
+    """Which consumers' units the model has or is going to have.
+
+    Attributes:
+        named: all of them.
+        up: those without the units that are dying, or whose machine is lost.
+    """
+
+    named: frozenset[str]
+    up: frozenset[str]
+
+    @classmethod
+    def parse(
+        cls, state: Mapping[str, Any], relation_name: str, apps: Collection[str]
+    ) -> _Goal | None:
+        """Read what `goal-state` printed; None where it has another shape."""
+        relations = state.get("relations")
+        if not isinstance(relations, dict):
+            return None
+        goals = cast("dict[str, Any]", relations).get(relation_name)
+        if not isinstance(goals, dict):
+            return None
+        named: set[str] = set()
+        up: set[str] = set()
+        for name, goal in cast("dict[str, Any]", goals).items():
+            if "/" not in name or name.split("/")[0] not in apps:
+                continue
+            named.add(name)
+            status = cast("dict[str, Any]", goal).get("status") if isinstance(goal, dict) else None
+            if status not in ("dying", "unknown"):
+                up.add(name)
+        return cls(frozenset(named), frozenset(up))
+
+
+# The consumer's side
+
+
+class ClusterBootstrappedEvent(ops.EventBase):
+    """This unit has bootstrapped the cluster."""
+
+
+class TokenGeneratedEvent(ops.EventBase):
+    """This unit has issued a token for a newcomer."""
+
+
+class ClusterJoinedEvent(ops.EventBase):
+    """This unit has become a member.
+
+    Attributes:
+        bootstrapper: whether it bootstrapped the cluster itself.
+    """
+
+    def __init__(self, handle: ops.Handle, bootstrapper: bool = False):
+        super().__init__(handle)
+        self.bootstrapper = bootstrapper
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return what a deferral has to keep."""
+        return {"bootstrapper": self.bootstrapper}
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Take up what a deferral has kept; an earlier library kept nothing."""
+        self.bootstrapper = bool((snapshot or {}).get("bootstrapper", False))
+
+
+class ClusterPreBootstrapEvent(ops.EventBase):
+    """This unit is about to bootstrap the cluster."""
+
+
+class ClusterPreJoinEvent(ops.EventBase):
+    """This unit is about to try to join the cluster."""
+
+
+class TokenConsumerEvents(ops.ObjectEvents):
+    """What a `TokenConsumer` tells its charm of."""
+
+    bootstrapped = ops.EventSource(ClusterBootstrappedEvent)
+    token_generated = ops.EventSource(TokenGeneratedEvent)
+    joined = ops.EventSource(ClusterJoinedEvent)
+    prebootstrap = ops.EventSource(ClusterPreBootstrapEvent)
+    prejoin = ops.EventSource(ClusterPreJoinEvent)
+
+
+def _no_args() -> list[str]:
+    return []
+
+
+class TokenConsumer(ops.Object):
+    """Makes the units of a charm one cluster, with the help of a token distributor.
+
+    Args:
+        charm: the charm of the microcluster.
+        relation_name: its endpoint, of the interface `worker-cluster`.
+        command_name: the words before `bootstrap`, `add`, `join`, `list` and `remove`, such as
+            `["microovn", "cluster"]`.
+
+    Attributes:
+        bootstrap_args_func: returns further arguments for `bootstrap`.
+        join_args_func: returns further arguments for `join`, after the token.
+    """
+
+    on = TokenConsumerEvents()  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
+    _stored = ops.StoredState()
+
+    not_a_member = re.compile(
+        r"not (yet )?(been )?(initiali[sz]ed|bootstrapped)|(isn't|not) (yet )?part of a cluster",
+        re.IGNORECASE,
+    )
+    """What the workload's `list` complains of where this node is certainly not a member."""
+
+    def __init__(self, charm: ops.CharmBase, relation_name: str, command_name: list[str]):
+        super().__init__(charm, relation_name)
+        self.charm = charm
+        self.relation_name = relation_name
+        self.command_name = command_name
+        self.bootstrap_args_func: Callable[[], list[str]] = _no_args
+        self.join_args_func: Callable[[], list[str]] = _no_args
+        self._tokens = _TokenStore(charm.charm_dir / f".{relation_name}-tokens")
+        self._situation: Situation | None = None
+        # A copy of what the workload said last, for charms that read it. Where the two differ,
+        # this unit has joined, or dropped out, and nobody has been told yet.
+        self._stored.set_default(in_cluster=False)
+
+        relation_events = charm.on[relation_name]
+        for event in (
+            relation_events.relation_created,
+            relation_events.relation_joined,
+            relation_events.relation_changed,
+            relation_events.relation_departed,
+            relation_events.relation_broken,
+            charm.on.leader_elected,
+            charm.on.config_changed,
+            charm.on.start,
+            charm.on.upgrade_charm,
+            charm.on.update_status,
+        ):
+            self.framework.observe(event, self._on_any_event)
+        self.framework.observe(charm.on.remove, self._on_remove)
+
+    # Handlers
+
+    def _on_any_event(self, event: ops.EventBase) -> None:
+        if (
+            isinstance(event, ops.RelationDepartedEvent)
+            and event.departing_unit == self.charm.unit
+        ):
+            # This unit is being removed: it must not begin anything.
+            return
+        self._reconcile()
+
+    def _on_remove(self, _: ops.RemoveEvent) -> None:
+        """Leave the cluster, while there is still a daemon that can."""
+        hostname = get_hostname()
+        if self._ask(hostname).membership is not Membership.MEMBER:
+            return
+        result = self._command("remove", hostname, limit=_REMOVE_LIMIT)
+        if result.ok:
+            self._in_cluster = False
+            logger.info("%s has left the cluster", hostname)
+        else:
+            logger.error("%s cannot leave the cluster: %s", hostname, result.reason)
+
+    # Offers to the charm
+
+    @property
+    def status(self) -> ops.StatusBase:
+        """What this unit has to say about the cluster in `collect-status`."""
+        relations = _active_relations(self.charm, self.relation_name)
+        situation = self._situation or self._look(relations)
+        workload = situation.workload
+        if not is_hostname(situation.hostname):
+            return ops.BlockedStatus("this machine's host name cannot be a member's name")
+        if not relations:
+            if situation.is_member:
+                return ops.ActiveStatus()
+            return ops.BlockedStatus("integrate with microcluster-token-distributor")
+        if len(relations) > 1:
+            return ops.BlockedStatus("integrate with one token distributor, not with several")
+        if workload.membership is Membership.UNKNOWN:
+            return ops.WaitingStatus(f"cannot tell about the cluster: {workload.reason}")
+        if situation.is_member:
+            wanted = [
+                name
+                for name in (situation.shown.values if situation.shown else ())
+                if situation.shown and situation.shown.wants_token(name)
+            ]
+            if situation.is_communicator and situation.offline and wanted:
+                names = ", ".join(situation.offline)
+                return ops.ActiveStatus(f"no unit can join until online: {names}")
+            return ops.ActiveStatus()
+        return ops.WaitingStatus(self._what_it_waits_for(situation))
+
+    def add_to_mirror(self, relation: ops.Relation, data: dict[str, str]) -> None:
+        """Have values mirrored to the units of all related applications.
+
+        Args:
+            relation: the relation with the token distributor.
+            data: the values by key, without prefix. A key must not be a host name.
+        """
+        bag = relation.data[self.charm.unit]
+        _write(bag, {mirror_id(key): value for key, value in data.items()}, ())
+        if self._in_cluster and bag.get("mirror") != "up":
+            bag["mirror"] = "up"
+
+    def find_mirrors(self, relation: ops.Relation) -> list[ops.Unit]:
+        """Return the distributor's units that mirror."""
+        return sorted(
+            (unit for unit in relation.units if relation.data[unit].get("mirror") == "up"),
+            key=lambda unit: unit.name,
+        )
+
+    def get_relevant_mirror_data(
+        self, relation: ops.Relation, keep_empty: bool = True
+    ) -> dict[str, str]:
+        """Return what is mirrored, by key without prefix.
+
+        Args:
+            relation: the relation with the token distributor.
+            keep_empty: whether host names without a token are among them.
+        """
+        shown = self._shown(relation)
+        values: Mapping[str, str] = shown.values if shown else {}
+        return {key: value for key, value in values.items() if keep_empty or value != EMPTY_STRING}
+
+    def find_value(self, relation: ops.Relation, key: str, keep_empty: bool = True) -> bool | str:
+        """Return the value mirrored under a key without prefix, or False for none."""
+        return self.get_relevant_mirror_data(relation, keep_empty).get(key) or False
+
+    def any_data_exists(self, relation: ops.Relation) -> bool:
+        """Tell whether anything but `empty` is mirrored."""
+        return bool(self.get_relevant_mirror_data(relation, keep_empty=False))
+
+    # Helpers
+
+    @property
+    def _in_cluster(self) -> bool:
+        return bool(cast("Any", self._stored).in_cluster)
+
+    @_in_cluster.setter
+    def _in_cluster(self, value: bool) -> None:
+        cast("Any", self._stored).in_cluster = value
+
+    def _command(
+        self,
+        *args: str,
+        limit: float = _ASK_LIMIT,
+        secrets: Iterable[str] = (),
+        into: pathlib.Path | None = None,
+    ) -> _Result:
+        return _run([*self.command_name, *args], limit, secrets=secrets, into=into)
+
+    def _ask(self, hostname: str) -> Workload:
+        result = self._command("list", "-f", "json")
+        if result.ok:
+            return parse_members(result.stdout, hostname)
+        if self.not_a_member.search(result.reason):
+            return Workload(Membership.NOT_A_MEMBER)
+        logger.warning("cannot list the members of the cluster: %s", result.reason)
+        return Workload(Membership.UNKNOWN, reason=_summary(result.reason))
+
+    def _shown(self, relation: ops.Relation) -> Mirror | None:
+        """Return what the distributor shows, or None while none of its units does."""
+        app_bag = relation.data[relation.app]
+        named = app_bag.get("leader", "")
+        mirrors = self.find_mirrors(relation)
+        leading = [unit for unit in mirrors if unit.name == named]
+        present = {unit.name for unit in relation.units}
+        if not leading and named and named not in present:
+            # Its bag has yet to be seen; another one's may be old.
+            return None
+        units = leading or mirrors
+        if not units:
+            return None
+        return Mirror.from_bags([relation.data[unit] for unit in units], [app_bag])
+
+    def _look(self, relations: Sequence[ops.Relation]) -> Situation:
+        relation = relations[0] if relations else None
+        hostname = get_hostname()
+        return Situation(
+            unit=self.charm.unit.name,
+            app=self.charm.app.name,
+            leads=self.charm.unit.is_leader(),
+            hostname=hostname,
+            workload=self._ask(hostname),
+            shown=self._shown(relation) if relation else None,
+            bag=dict(relation.data[self.charm.unit]) if relation else {},
+            kept=self._tokens.all(),
+        )
+
+    def _reconcile(self) -> None:
+        relations = _active_relations(self.charm, self.relation_name)
+        if len(relations) > 1:
+            logger.warning("several token distributors are related: only the first is used")
+        situation = self._look(relations)
+        self._announce(situation)
+        while (step := next_step(situation)) is not None:
+            situation = self._take(step, situation)
+            situation = dataclasses.replace(situation, tried=(*situation.tried, step))
+        self._situation = situation
+        if relations:
+            self._publish(relations[0], situation)
+
+    def _announce(self, situation: Situation) -> None:
+        """Tell the charm of a join, or of its loss, that no hook has told it of."""
+        membership = situation.workload.membership
+        if membership is Membership.NOT_A_MEMBER:
+            self._in_cluster = False
+        elif membership is Membership.MEMBER and not self._in_cluster:
+            granted = situation.shown is not None and (
+                situation.shown.bootstrap_unit == situation.unit
+            )
+            self._tell_joined(bootstrapper=granted or len(situation.workload.members) == 1)
+
+    def _tell_joined(self, *, bootstrapper: bool) -> None:
+        self._in_cluster = True
+        if bootstrapper:
+            self.on.bootstrapped.emit()
+        self.on.joined.emit(bootstrapper=bootstrapper)
+
+    def _take(self, step: Step, situation: Situation) -> Situation:
+        """Take one step, and return the situation after it."""
+        if isinstance(step, Join):
+            return self._join(step.token, situation)
+        if isinstance(step, Bootstrap):
+            return self._bootstrap(situation)
+        if isinstance(step, Remove):
+            self._remove(step.name)
+            return situation
+        if isinstance(step, ListAgain):
+            return dataclasses.replace(situation, workload=self._ask(situation.hostname))
+        return self._issue(step.name, situation)
+
+    def _join(self, token: str, situation: Situation) -> Situation:
+        self.on.prejoin.emit()
+        result = self._command(
+            "join", token, *self.join_args_func(), limit=_FORM_LIMIT, secrets=[token]
+        )
+        if not result.ok:
+            logger.error("%s cannot join the cluster: %s", situation.hostname, result.reason)
+            return dataclasses.replace(situation, spoilt=situation.spoilt | {digest(token)})
+        logger.info("%s has joined the cluster", situation.hostname)
+        self._tell_joined(bootstrapper=False)
+        return self._as_member(situation)
+
+    def _bootstrap(self, situation: Situation) -> Situation:
+        self.on.prebootstrap.emit()
+        result = self._command("bootstrap", *self.bootstrap_args_func(), limit=_FORM_LIMIT)
+        if not result.ok:
+            logger.error("%s cannot bootstrap: %s", situation.hostname, result.reason)
+            return situation
+        logger.info("%s has bootstrapped the cluster", situation.hostname)
+        self._tell_joined(bootstrapper=True)
+        return self._as_member(situation, Member(situation.hostname, "PENDING", "ONLINE"))
+
+    @staticmethod
+    def _as_member(situation: Situation, *members: Member) -> Situation:
+        """Return the situation of a unit that has just become a member."""
+        workload = Workload(Membership.MEMBER, members)
+        return dataclasses.replace(situation, workload=workload)
+
+    def _remove(self, name: str) -> None:
+        result = self._command("remove", name, "--force", limit=_REMOVE_LIMIT)
+        if result.ok:
+            logger.info("removed %s, which is not online, from the cluster", name)
+        else:
+            logger.warning("removing %s from the cluster: %s", name, result.reason)
+
+    def _issue(self, name: str, situation: Situation) -> Situation:
+        result = self._command("add", name, into=self._tokens.prepare(name))
+        token = self._tokens.settle(name) if result.ok else None
+        if token is not None:
+            logger.info("issued a token for %s", name)
+            self.on.token_generated.emit()
+            return dataclasses.replace(situation, kept={**situation.kept, name: token})
+        reason = result.reason or "it printed no token"
+        logger.warning("no token for %s: %s", name, reason)
+        if result.seconds > _SLOW_FAILURE:
+            # The cluster has stopped answering: nobody else fares better in this hook.
+            workload = Workload(Membership.UNKNOWN, reason=_summary(reason))
+            return dataclasses.replace(situation, workload=workload)
+        return situation
+
+    def _publish(self, relation: ops.Relation, situation: Situation) -> None:
+        bag = relation.data[self.charm.unit]
+        wanted = consumer_bag(situation)
+        for name, token in _published_tokens(situation).items():
+            if mirror_id(name) not in wanted and name not in situation.kept and is_hostname(name):
+                # Taken out of sight, but still the only one that the cluster will issue for hours.
+                self._tokens.put(name, token)
+        for name in situation.kept:
+            member = situation.workload.find(name)
+            if member is not None and member.online:
+                self._tokens.drop(name)
+        _write(bag, wanted, filter(_managed_by_consumer, list(bag)))
+        candidate = bootstrap_candidate(situation)
+        if candidate is not None:
+            _write(relation.data[self.charm.app], {"bootstrap-candidate": candidate}, ())
+
+    @staticmethod
+    def _what_it_waits_for(situation: Situation) -> str:
+        shown = situation.shown
+        if shown is None:
+            return "waiting for the token distributor"
+        if shown.hold:
+            return f"waits to join until online: {', '.join(sorted(shown.hold))}"
+        if any(isinstance(step, Bootstrap) for step in situation.tried):
+            return "bootstrap failed and will be tried again, see the log"
+        if any(isinstance(step, Join) for step in situation.tried):
+            return "join failed and will be tried again, see the log"
+        if not shown.shows_cluster:
+            if shown.bootstrap_unit:
+                return f"waiting for {shown.bootstrap_unit} to bootstrap"
+            return "waiting for a unit to be allowed to bootstrap"
+        return "waiting for a token"

@@ -1,0 +1,58 @@
+"""An in-memory model of Juju, in which every hook is one `ops.testing` run of a real charm.
+
+The model is a *resolver*, not a queue: for each unit it compares what the unit has seen with what
+the model holds, and offers the hooks that may run next. One seed makes every choice.
+
+Where to look:
+
+- `juju.Juju`: what an operator and fate can do to the model, and the loop that runs hooks.
+- `resolver`: which hooks may run next on a unit; the rules of Juju's uniter in one place.
+- `entities`: what the model holds and what each unit has seen.
+- `hooks`: the record of a hook that ran, and the seam for faults.
+- `bridge`: how one hook reaches `ops.testing`, and what that cannot express by itself.
+- `charms` and `hosts`: what is deployed, and on what.
+"""
+
+from __future__ import annotations
+
+from tests.juju_model.charms import Charm
+from tests.juju_model.entities import Behaviour, Leases, Status
+from tests.juju_model.hooks import (
+    ActionFailed,
+    AgentKilled,
+    Due,
+    FlushRefused,
+    Hook,
+    HookContext,
+    HookFailed,
+    HookFault,
+    NotSettled,
+    Outcome,
+    Point,
+    Write,
+)
+from tests.juju_model.hosts import Host, PlainHost
+from tests.juju_model.juju import BagView, Juju
+
+__all__ = [
+    "ActionFailed",
+    "AgentKilled",
+    "BagView",
+    "Behaviour",
+    "Charm",
+    "Due",
+    "FlushRefused",
+    "Hook",
+    "HookContext",
+    "HookFailed",
+    "HookFault",
+    "Host",
+    "Juju",
+    "Leases",
+    "NotSettled",
+    "Outcome",
+    "PlainHost",
+    "Point",
+    "Status",
+    "Write",
+]

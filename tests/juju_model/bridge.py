@@ -1,0 +1,421 @@
+"""How one hook of the model becomes one run of `ops.testing`, and what had to be bridged.
+
+`ops.testing.Context.run` takes a snapshot of everything that a charm could read, and checks that
+it makes sense for one charm alone. A model of many units needs more; all of it is here. During a
+dispatch, and only then, these are replaced in the process:
+
+- **The hook tools.** A subclass of the mocked backend answers `relation-list`, `relation-get`,
+  `relation-set`, `is-leader`, `network-get` and the rest from the model. So reads are made when
+  they are asked for, as in Juju, a hook costs no copy of all databags, a departing unit is missing
+  from `relation-list` while its data can still be read (`ops.testing` ties the two together), and
+  the tools can be counted.
+- **The environment of the event.** `ops.testing` cannot say "a dying unit departs itself" nor "the
+  application's databag changed" (it takes the first remote unit when none is given, and
+  `departing_unit=0` for none). The event is built for some remote unit, and then
+  `JUJU_REMOTE_UNIT` and `JUJU_DEPARTING_UNIT` are set right in the charm's environment.
+- **The machine.** `subprocess.run`, `os.uname` and `socket.gethostname` are those of the unit's
+  host. While the host runs a command they are the process's own again, so a host may use the real
+  `subprocess.run`. A charm must call them through their modules.
+
+Dispatches can be nested: a command that a hook runs may let hooks of other machines run meanwhile.
+`ops` keeps parts of its state in the process (the environment, the logging handlers); each
+dispatch puts back what it found. The whole is not thread-safe.
+
+`ops.Framework.on` keeps every framework alive that was ever made; it is emptied after each
+outermost dispatch.
+"""
+
+# Each replaced part is private to ops.testing: there is no public seam.
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import ops
+import ops.log
+import ops.testing
+import scenario._ops_main_mock
+import scenario._runtime
+from scenario import mocking
+
+if TYPE_CHECKING:
+    from tests.juju_model import charms, hooks, hosts
+
+REAL_RUN = subprocess.run
+_REAL_UNAME = os.uname
+_REAL_GETHOSTNAME = socket.gethostname
+
+
+class HookTools(Protocol):
+    """What Juju answers to a hook's tools, and what it takes from them."""
+
+    def relation_ids(self, endpoint: str) -> list[int]:
+        """Give the ids of the relations on an endpoint that the unit is in."""
+        ...
+
+    def relation_list(self, relation_id: int) -> tuple[str, ...]:
+        """Give the members that the unit knows."""
+        ...
+
+    def relation_get(self, relation_id: int, owner: str) -> dict[str, str]:
+        """Give a unit's or an application's databag."""
+        ...
+
+    def relation_set(self, relation_id: int, owner: str, data: Mapping[str, str]) -> None:
+        """Note changes of the unit's own databag or its application's, until the flush."""
+        ...
+
+    def is_leader(self) -> bool:
+        """Tell whether the unit leads."""
+        ...
+
+    def status_set(self, name: str, message: str, *, is_app: bool) -> None:
+        """Set the unit's or the application's status, at once."""
+        ...
+
+    def log(self, level: str, message: str) -> None:
+        """Take a line of the log."""
+        ...
+
+    def run(self, argv: Sequence[str], timeout: float | None) -> subprocess.CompletedProcess[str]:
+        """Run a command line, be it a hook tool or a program on the unit's machine."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Dispatch:
+    """One hook, ready to run.
+
+    Attributes:
+        due: the hook.
+        unit_number: the number in the unit's name.
+        app: the unit's application.
+        host: the unit's machine.
+        relations: the relations that the unit is in, by id.
+        state: what else the charm can read.
+        tools: what answers the hook tools.
+        params: the action's parameters.
+    """
+
+    due: hooks.Due
+    unit_number: int
+    app: str
+    host: hosts.Host
+    relations: Mapping[int, ops.testing.RelationBase]
+    state: ops.testing.State
+    tools: HookTools
+    params: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
+
+
+@dataclasses.dataclass(frozen=True)
+class Committed:
+    """What `ops` has committed at the end of a hook, before Juju flushes.
+
+    Attributes:
+        stored_states: the charm's stored state.
+        deferred: the events that it deferred.
+        workload_version: as it was set.
+        results: the action's results.
+        failure: why the action failed, as the charm says.
+    """
+
+    stored_states: frozenset[ops.testing.StoredState]
+    deferred: tuple[ops.testing.DeferredEvent, ...]
+    workload_version: str
+    results: Mapping[str, Any]
+    failure: str | None
+
+
+def relation_stub(relation_id: int, endpoint: str, remote_app: str | None) -> Any:
+    """Make the relation that `ops.testing` wants to see; hook tools bring the data.
+
+    Args:
+        relation_id: the relation's id.
+        endpoint: the unit's endpoint.
+        remote_app: the application on the other side; `None` for a peer relation.
+    """
+    if remote_app is None:
+        return ops.testing.PeerRelation(endpoint, id=relation_id, local_unit_data={})
+    return ops.testing.Relation(
+        endpoint,
+        id=relation_id,
+        remote_app_name=remote_app,
+        local_unit_data={},
+        remote_units_data={},
+    )
+
+
+class Contexts:
+    """The `ops.testing` contexts of one model, used again and again.
+
+    Args:
+        juju_version: what the charms are told.
+    """
+
+    def __init__(self, juju_version: str) -> None:
+        self._juju_version = juju_version
+        self._idle: dict[charms.Charm, list[ops.testing.Context[Any]]] = {}
+        self._all: list[ops.testing.Context[Any]] = []
+
+    @contextlib.contextmanager
+    def context(self, charm: charms.Charm) -> Generator[ops.testing.Context[Any]]:
+        """Lend a context that no hook in flight uses."""
+        idle = self._idle.setdefault(charm, [])
+        context = idle.pop() if idle else self._make(charm)
+        try:
+            yield context
+        finally:
+            context.emitted_events.clear()
+            context.juju_log.clear()
+            context.unit_status_history.clear()
+            context.app_status_history.clear()
+            context.workload_version_history.clear()
+            context._output_state = None
+            idle.append(context)
+
+    def close(self) -> None:
+        """Remove the temporary directories of all contexts."""
+        for context in self._all:
+            context.close()
+
+    def _make(self, charm: charms.Charm) -> ops.testing.Context[Any]:
+        context = ops.testing.Context(
+            charm.charm_type,
+            meta=dict(charm.meta),
+            actions=dict(charm.actions or {}),
+            config=dict(charm.config or {}),
+            charm_root=charm.charm_root,
+            juju_version=self._juju_version,
+        )
+        self._all.append(context)
+        return context
+
+
+def run(context: ops.testing.Context[Any], dispatch: Dispatch) -> Committed:
+    """Run one hook.
+
+    Args:
+        context: a context of the unit's charm.
+        dispatch: the hook.
+
+    Raises:
+        ops.testing.errors.UncaughtCharmError: the charm raised.
+    """
+    context.app_name = dispatch.app
+    context.unit_id = dispatch.unit_number
+    event = _event(context, dispatch)
+    failure = None
+    with _seated(dispatch):
+        try:
+            state = context.run(event, dispatch.state)
+        except ops.testing.ActionFailed as error:
+            # Juju flushes what a failed action wrote, for its process exits with 0.
+            state = cast("ops.testing.State", error.state)
+            failure = error.message
+    return Committed(
+        stored_states=frozenset(state.stored_states),
+        deferred=tuple(state.deferred),
+        workload_version=state.workload_version,
+        results=dict(context.action_results or {}) if dispatch.due.action else {},
+        failure=failure,
+    )
+
+
+def _event(context: ops.testing.Context[Any], dispatch: Dispatch) -> Any:
+    due = dispatch.due
+    if due.action:
+        return context.on.action(due.action, params=dispatch.params)
+    make = getattr(context.on, due.kind.replace("-", "_"))
+    if due.relation_id is None:
+        return make()
+    relation = dispatch.relations[due.relation_id]
+    if due.kind in ("relation-created", "relation-broken"):
+        return make(relation)
+    # When there is no remote unit any will do here: the environment is set right later.
+    return make(relation, remote_unit=int((due.remote_unit or "/0").rpartition("/")[2]))
+
+
+def _environment(due: hooks.Due) -> dict[str, str]:
+    environment: dict[str, str] = {}
+    if due.kind == "relation-changed" and due.remote_unit is None:
+        environment["JUJU_REMOTE_UNIT"] = ""
+    if due.departing_unit is not None:
+        environment["JUJU_DEPARTING_UNIT"] = due.departing_unit
+    return environment
+
+
+# The hooks in flight, the innermost last.
+_stack: list[Dispatch] = []
+
+
+class _Backend(mocking._MockModelBackend):
+    """The hook tools, answered by the model."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._dispatch = _stack[-1]
+        self._tools = self._dispatch.tools
+
+    def relation_ids(self, relation_name: str) -> list[int]:
+        return self._tools.relation_ids(relation_name)
+
+    def relation_list(
+        self,
+        relation_id: int,
+        *,
+        relation_name: str | None = None,
+    ) -> tuple[str, ...]:
+        self._get_relation_by_id(relation_id, relation_name)
+        return self._tools.relation_list(relation_id)
+
+    def relation_get(
+        self,
+        relation_id: int,
+        member_name: str,
+        is_app: bool,  # noqa: ARG002 - the overridden signature; the name tells
+        *,
+        relation_name: str | None = None,
+    ) -> dict[str, str]:
+        self._get_relation_by_id(relation_id, relation_name)
+        return self._tools.relation_get(relation_id, member_name)
+
+    def relation_set(
+        self,
+        relation_id: int,
+        data: Mapping[str, str],
+        is_app: bool,
+        *,
+        relation_name: str | None = None,
+    ) -> None:
+        self._get_relation_by_id(relation_id, relation_name)
+        owner = self.app_name if is_app else self.unit_name
+        self._tools.relation_set(relation_id, owner, data)
+
+    def is_leader(self) -> bool:
+        return self._tools.is_leader()
+
+    def status_set(self, status: Any, message: str = "", *, is_app: bool = False) -> None:
+        super().status_set(status, message, is_app=is_app)
+        self._tools.status_set(status, message, is_app=is_app)
+
+    def juju_log(self, level: str, message: str) -> None:
+        self._tools.log(level, message)
+
+    def network_get(self, binding_name: str, relation_id: int | None = None) -> dict[str, Any]:
+        super().network_get(binding_name, relation_id)
+        address = self._dispatch.host.address
+        bound = {"value": address, "address": address, "hostname": "", "cidr": f"{address}/32"}
+        return {
+            "bind-addresses": [{"interface-name": "eth0", "addresses": [bound]}],
+            "egress-subnets": [f"{address}/32"],
+            "ingress-addresses": [address],
+        }
+
+
+_real_event_env: Callable[..., dict[str, str]] = scenario._runtime.Runtime[Any]._get_event_env
+
+
+def _event_env(self: Any, *args: Any, **kwargs: Any) -> dict[str, str]:
+    # JUJU_REMOTE_UNIT and the like are wrong only for what ops.testing cannot express.
+    return {**_real_event_env(self, *args, **kwargs), **_environment(_stack[-1].due)}
+
+
+def _uname() -> os.uname_result:
+    name = _REAL_UNAME()
+    host = _stack[-1].host.name
+    return os.uname_result((name.sysname, host, name.release, name.version, name.machine))
+
+
+def _gethostname() -> str:
+    return _stack[-1].host.name
+
+
+def _run(argv: Sequence[str], *rest: Any, **options: Any) -> subprocess.CompletedProcess[Any]:
+    """Stand in for `subprocess.run`, on the machine of the hook in flight."""
+    if rest or isinstance(argv, str) or options.get("shell"):
+        raise TypeError("the model runs lists of arguments, with options by keyword, no shell")
+    words = [os.fspath(word) for word in argv]
+    timeout = options.get("timeout")
+    tools = _stack[-1].tools
+    with _patched(_REAL_PARTS):
+        result = tools.run(words, timeout)
+    captured = options.get("capture_output", False)
+    as_text = any(
+        options.get(option) for option in ("text", "encoding", "errors", "universal_newlines")
+    )
+
+    def stream(name: str, content: str | None) -> Any:
+        if not captured and options.get(name) != subprocess.PIPE:
+            return None
+        return (content or "") if as_text else (content or "").encode()
+
+    completed = subprocess.CompletedProcess(
+        argv, result.returncode, stream("stdout", result.stdout), stream("stderr", result.stderr)
+    )
+    if options.get("check"):
+        completed.check_returncode()
+    return completed
+
+
+_Parts = Sequence[tuple[Any, str, Callable[..., Any]]]
+
+_REAL_PARTS: _Parts = (
+    (subprocess, "run", REAL_RUN),
+    (os, "uname", _REAL_UNAME),
+    (socket, "gethostname", _REAL_GETHOSTNAME),
+)
+_MODEL_PARTS: _Parts = (
+    (subprocess, "run", _run),
+    (os, "uname", _uname),
+    (socket, "gethostname", _gethostname),
+    (scenario._ops_main_mock, "_MockModelBackend", _Backend),
+    (scenario._runtime.Runtime, "_get_event_env", _event_env),
+)
+
+
+@contextlib.contextmanager
+def _patched(parts: _Parts) -> Generator[None]:
+    before = [(owner, name, getattr(owner, name)) for owner, name, _ in parts]
+    for owner, name, part in parts:
+        setattr(owner, name, part)
+    try:
+        yield
+    finally:
+        for owner, name, part in before:
+            setattr(owner, name, part)
+
+
+@contextlib.contextmanager
+def _seated(dispatch: Dispatch) -> Generator[None]:
+    """Let a hook run as if it had the process to itself."""
+    root = logging.getLogger()
+    handlers, level, excepthook = root.handlers[:], root.level, sys.excepthook
+    # What a hook in flight has put into the environment, OPERATOR_DISPATCH above all, would make
+    # a nested one exit at once.
+    outer = {
+        key: os.environ.pop(key)
+        for key in tuple(os.environ)
+        if key.startswith("JUJU_") or key in ("OPERATOR_DISPATCH", "_")
+    }
+    root.handlers = [h for h in handlers if not isinstance(h, ops.log.JujuLogHandler)]
+    _stack.append(dispatch)
+    try:
+        with _patched(_MODEL_PARTS):
+            yield
+    finally:
+        _stack.pop()
+        root.handlers = handlers
+        root.setLevel(level)
+        sys.excepthook = excepthook
+        os.environ.update(outer)
+        if not _stack:
+            ops.Framework.on._cache.clear()

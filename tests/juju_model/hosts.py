@@ -1,0 +1,83 @@
+"""The machines that the model's units live on, as their hooks see them."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Sequence
+
+
+class Host(Protocol):
+    """What a hook reaches of its machine; `tests.microclusters.protocol.Machine` is one."""
+
+    @property
+    def name(self) -> str:
+        """The host name."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """The IP address of the machine, which all of its endpoints are bound to."""
+        ...
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command line on this machine, output captured as text.
+
+        Args:
+            argv: the whole command line.
+            timeout: seconds before the command is killed.
+
+        Raises:
+            FileNotFoundError: there is no such program on the machine.
+            subprocess.TimeoutExpired: the command took longer than `timeout`.
+        """
+        ...
+
+
+@runtime_checkable
+class Powered(Protocol):
+    """A host that lives and dies with its Juju machine."""
+
+    def kill(self) -> None:
+        """Let the machine die at once. Its data survives."""
+        ...
+
+    def start(self) -> None:
+        """Start a killed machine again, with its data."""
+        ...
+
+    def destroy(self) -> None:
+        """Take the machine away with its data; it never comes back."""
+        ...
+
+
+class PlainHost:
+    """A machine with nothing installed, for charms without a workload.
+
+    Args:
+        name: the host name.
+        address: the IP address.
+    """
+
+    def __init__(self, name: str, address: str = "192.0.2.1") -> None:
+        self.name = name
+        self.address = address
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float | None = None,  # noqa: ARG002 - the protocol's
+    ) -> subprocess.CompletedProcess[str]:
+        """Find no such program, whatever the command line.
+
+        Raises:
+            FileNotFoundError: always.
+        """
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])

@@ -1,0 +1,162 @@
+"""Which hooks may run next on a unit.
+
+Theory of operation. A unit's agent compares what it has seen with what the model holds. The first
+row of this table that applies gives the hooks that may run next; where a row gives several, Juju's
+order among them is random, and the caller draws.
+
+| when the unit | it runs |
+| --- | --- |
+| has a failed hook | that hook, once its time has come |
+| has just rebooted | start |
+| is dying | the teardown of its relations, then stop, then remove |
+| is not installed | install |
+| runs an older charm | upgrade-charm |
+| is in scope of a relation that it has not created | relation-created |
+| leads and was not told | leader-elected |
+| has not seen the configuration | config-changed |
+| has not started | start |
+| has news in a relation | the next hook of that relation, peers last |
+| has been quiet for long | update-status |
+
+Within one relation the order is: the changed that is owed after a joined, departed, broken, the
+other application's changed, joined, changed; units sort as strings.
+
+Everything here is a function of the state, but for one thing: a unit of which nothing is new is
+struck off a relation's list of units to look at.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.juju_model import entities, hooks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def candidates(unit: entities.Unit, now: float) -> list[hooks.Due]:
+    """Give the hooks that may run next on a unit; none when it has nothing to do.
+
+    Args:
+        unit: the unit.
+        now: seconds of the model's time.
+    """
+    if not unit.machine.up:
+        return []
+    if unit.error is not None:
+        return [unit.error.due] if unit.error.retry_at <= now else []
+    if unit.dying:
+        return _teardown(unit)
+    if not unit.installed:
+        return [hooks.Due(unit.name, "install")]
+    if unit.rebooted and unit.started:
+        return [hooks.Due(unit.name, "start")]
+    if unit.charm_seen != unit.app.charm_version:
+        return [hooks.Due(unit.name, "upgrade-charm")]
+    return _ordinary(unit)
+
+
+def _teardown(unit: entities.Unit) -> list[hooks.Due]:
+    if due := _in_relations(unit):
+        return due
+    if unit.started and not unit.stopped:
+        return [hooks.Due(unit.name, "stop")]
+    return [hooks.Due(unit.name, "remove")]
+
+
+def _ordinary(unit: entities.Unit) -> list[hooks.Due]:
+    created = [
+        relation_hook(local, "relation-created")
+        for local in unit.relations.values()
+        if not local.created
+    ]
+    if created:
+        return created
+    if unit.app.leader is unit and not unit.leader_seen:
+        return [hooks.Due(unit.name, "leader-elected")]
+    if unit.config_seen != unit.app.config_version:
+        return [hooks.Due(unit.name, "config-changed")]
+    if not unit.started:
+        return [hooks.Due(unit.name, "start")]
+    if due := _in_relations(unit):
+        return due
+    if unit.update_status_due:
+        return [hooks.Due(unit.name, "update-status")]
+    return []
+
+
+def _in_relations(unit: entities.Unit) -> list[hooks.Due]:
+    for peer in (False, True):
+        locals_ = (local for local in unit.relations.values() if local.relation.peer is peer)
+        if due := [due for local in locals_ if (due := next_in_relation(local))]:
+            return due
+    return []
+
+
+def next_in_relation(local: entities.Local) -> hooks.Due | None:
+    """Give the hook that is next in one relation, if any."""
+    if local.owed is not None:
+        return relation_hook(local, "relation-changed", local.owed)
+    if local.unit.dying or local.relation.dying:
+        if local.members:
+            return _departed(local, min(local.members))
+        # Peers only depart: a peer relation goes with its application, not before.
+        return None if local.relation.peer else relation_hook(local, "relation-broken")
+    departed, joined, changed = _news(local)
+    if departed:
+        return _departed(local, min(departed))
+    # The version of an application's databag that was never written is 0, as is a unit's idea of
+    # one that it never saw, so that there is no event about it.
+    if local.remote.bag.version != local.app_seen:
+        return relation_hook(local, "relation-changed")
+    if joined:
+        return relation_hook(local, "relation-joined", min(joined))
+    if changed:
+        return relation_hook(local, "relation-changed", min(changed))
+    return None
+
+
+def _news(local: entities.Local) -> tuple[Iterable[str], Iterable[str], Iterable[str]]:
+    departed: list[str] = []
+    joined: list[str] = []
+    changed: list[str] = []
+    relation = local.relation
+    for name in local.dirty:
+        present = name in relation.present
+        seen = local.members.get(name)
+        if seen is None:
+            if present:
+                joined.append(name)
+        elif not present:
+            if name not in local.ghosts:
+                departed.append(name)
+        elif relation.bags[name].version != seen:
+            changed.append(name)
+    local.dirty = {*departed, *joined, *changed}
+    return departed, joined, changed
+
+
+def _departed(local: entities.Local, remote_unit: str) -> hooks.Due:
+    # Juju names the unit whose departure this is: on a unit that is dying, the unit itself.
+    unit = local.unit
+    leaver = unit.name if unit.dying or unit.app.dying else remote_unit
+    return relation_hook(local, "relation-departed", remote_unit, leaver)
+
+
+def relation_hook(
+    local: entities.Local,
+    kind: str,
+    remote_unit: str | None = None,
+    departing_unit: str | None = None,
+) -> hooks.Due:
+    """Describe a hook of one unit about one relation."""
+    return hooks.Due(
+        unit=local.unit.name,
+        kind=kind,
+        relation_id=local.relation.id,
+        endpoint=local.endpoint,
+        remote_app=local.remote.app,
+        remote_unit=remote_unit,
+        departing_unit=departing_unit,
+    )

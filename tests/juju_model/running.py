@@ -1,0 +1,254 @@
+"""One hook in flight: what its tools answer, and the flush at its end."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import ops
+import yaml
+
+from tests.juju_model import entities, hooks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tests.juju_model import juju as juju_module
+
+_SINCE = "2026-01-01 00:00:00Z"
+
+
+class Running:
+    """A hook in flight on one unit.
+
+    Args:
+        juju: the model.
+        unit: the unit.
+        due: the hook.
+        attempt: how often it was tried, this time included.
+    """
+
+    def __init__(
+        self, juju: juju_module.Juju, unit: entities.Unit, due: hooks.Due, attempt: int
+    ) -> None:
+        self.unit = unit
+        self.due = due
+        self.hook = hooks.Hook(due, time=juju.now, attempt=attempt)
+        self.context = hooks.HookContext(hooks.Point.BEFORE_HOOK, self.hook)
+        self.locals = dict(unit.relations)
+        self.local = None if due.relation_id is None else self.locals[due.relation_id]
+        # What the unit will have seen once this hook is through: not what comes while it runs.
+        self.config_version = unit.app.config_version
+        self.data_version = self._data_version()
+        self._juju = juju
+        self._writes: dict[tuple[int, str], dict[str, str]] = {}
+        self._leads: bool | None = None
+        if self.local is not None and due.remote_unit is not None:
+            self.local.cache.pop(due.remote_unit, None)
+
+    def strike(self, point: hooks.Point) -> None:
+        """Let the fault injector act at a point of the hook."""
+        self.context.point = point
+        if self._juju.faults is not None:
+            self._juju.faults(self.context)
+
+    def relation_ids(self, endpoint: str) -> list[int]:
+        """Give the ids of the relations on an endpoint that the unit is in."""
+        return sorted(i for i, local in self.locals.items() if local.endpoint == endpoint)
+
+    def relation_list(self, relation_id: int) -> tuple[str, ...]:
+        """Give the members that the unit knows: those joined so far, and the one joining."""
+        self.hook.tools["relation-list"] += 1
+        return tuple(sorted(self._members(relation_id)))
+
+    def relation_get(self, relation_id: int, owner: str) -> dict[str, str]:
+        """Give a databag, with the hook's own writes in it.
+
+        Raises:
+            ops.ModelError: the unit may not read it, or there is none.
+        """
+        tools = self.hook.tools
+        tools["relation-get"] += 1
+        data = dict(self._read(self.locals[relation_id], owner))
+        data.update(self._writes.get((relation_id, owner), {}))
+        data = {key: value for key, value in data.items() if value}
+        tools["bytes-read"] += sum(len(key) + len(value) for key, value in data.items())
+        return data
+
+    def relation_set(self, relation_id: int, owner: str, data: Mapping[str, str]) -> None:
+        """Note changes until the flush."""
+        tools = self.hook.tools
+        self.context.key_names = tuple(data)
+        self.strike(hooks.Point.BEFORE_WRITE)
+        tools["relation-set"] += 1
+        tools["bytes-written"] += sum(len(key) + len(value) for key, value in data.items())
+        self._writes.setdefault((relation_id, owner), {}).update(data)
+        self.strike(hooks.Point.AFTER_WRITE)
+
+    def is_leader(self) -> bool:
+        """Tell whether the unit leads; the answer holds for the hook, as ops keeps it for 30 s."""
+        if self._leads is None:
+            self.hook.tools["is-leader"] += 1
+            unit = self.unit
+            self._leads = unit.app.leader is unit or unit.believes_until > self._juju.now
+        return self._leads
+
+    def status_set(self, name: str, message: str, *, is_app: bool) -> None:
+        """Set a status, at once."""
+        self.hook.tools["status-set"] += 1
+        status = entities.Status(name, message)
+        if is_app:
+            self.unit.app.status = status
+        else:
+            self.unit.status = status
+
+    def log(self, level: str, message: str) -> None:
+        """Take a line of the log."""
+        self.hook.logs.append((level, message))
+
+    def run(self, argv: Sequence[str], timeout: float | None) -> subprocess.CompletedProcess[str]:
+        """Run a command line: `goal-state`, or a program on the unit's machine."""
+        words = tuple(argv)
+        self.context.argv = words
+        self.strike(hooks.Point.BEFORE_COMMAND)
+        if words[0] == "goal-state":
+            result = self._goal_state(words)
+        else:
+            result = self._run_on_host(words, timeout)
+        self._juju.meanwhile()
+        self.strike(hooks.Point.AFTER_COMMAND)
+        return result
+
+    def flush(self) -> None:
+        """Write all that the hook wrote, or nothing.
+
+        Raises:
+            hooks.FlushRefused: the lease is gone, or a databag would be too large.
+        """
+        self.strike(hooks.Point.BEFORE_FLUSH)
+        pending = [
+            (local, owner, data)
+            for (relation_id, owner), data in self._writes.items()
+            if (local := self.unit.relations.get(relation_id)) is not None
+        ]
+        for local, owner, data in pending:
+            if owner == self.unit.app.name and self.unit.app.leader is not self.unit:
+                raise hooks.FlushRefused(f"{self.unit.name} no longer leads {owner}")
+            size = local.relation.bag_of(owner).size_with(data)
+            if size > self._juju.behaviour.bag_limit:
+                raise hooks.FlushRefused(f"{size} bytes are too many for the databag of {owner}")
+        for local, owner, data in pending:
+            self._flush_bag(local, owner, data)
+        self.strike(hooks.Point.AFTER_FLUSH)
+
+    def wrote(self, relation_id: int, owner: str) -> bool:
+        """Tell whether the hook wrote to this databag."""
+        return (relation_id, owner) in self._writes
+
+    def _data_version(self) -> int:
+        if self.local is None:
+            return 0
+        if self.due.remote_unit is None:
+            return self.local.remote.bag.version
+        return self.local.relation.bags[self.due.remote_unit].version
+
+    def _members(self, relation_id: int) -> set[str]:
+        members = set(self.locals[relation_id].members)
+        if relation_id == self.due.relation_id and self.due.remote_unit is not None:
+            if self.due.kind == "relation-joined":
+                members.add(self.due.remote_unit)
+            elif self.due.kind == "relation-departed":
+                members.discard(self.due.remote_unit)
+        return members
+
+    def _read(self, local: entities.Local, owner: str) -> Mapping[str, str]:
+        relation = local.relation
+        if owner == self.unit.app.name and not relation.peer and not self.is_leader():
+            raise ops.ModelError("ERROR permission denied")
+        try:
+            fresh = relation.bag_of(owner).data
+        except KeyError:
+            raise ops.ModelError(f"ERROR no settings of {owner} found") from None
+        if owner == self.unit.name or "/" not in owner or not self._juju.behaviour.member_cache:
+            return fresh
+        if owner not in self._members(relation.id):
+            return fresh
+        return local.cache.setdefault(owner, fresh)
+
+    def _run_on_host(
+        self, argv: tuple[str, ...], timeout: float | None
+    ) -> subprocess.CompletedProcess[str]:
+        try:
+            result = self.unit.machine.host.run(argv, timeout=timeout)
+        except (OSError, subprocess.SubprocessError) as error:
+            self.hook.commands.append(hooks.Command(argv, None, type(error).__name__))
+            if isinstance(error, subprocess.TimeoutExpired):
+                self.context.spent += error.timeout
+                self._juju.advance(error.timeout)
+            raise
+        self.hook.commands.append(hooks.Command(argv, result.returncode))
+        return result
+
+    def _goal_state(self, argv: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        if not self._juju.has_goal_state:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
+        self.hook.tools["goal-state"] += 1
+        state = goal_state(self.unit.app, self._juju.apps)
+        dump = json.dumps if "json" in " ".join(argv) else yaml.safe_dump
+        return subprocess.CompletedProcess(argv, 0, dump(state), "")
+
+    def _flush_bag(self, local: entities.Local, owner: str, data: Mapping[str, str]) -> None:
+        relation = local.relation
+        bag = relation.bag_of(owner)
+        changed = bag.apply(data)
+        if not changed:
+            return
+        self.hook.writes += [hooks.Write(relation.id, owner, *change) for change in changed]
+        if "/" in owner:
+            self._juju.tell(relation, self.unit)
+            return
+        for other in relation.other(owner).scope.values():
+            self._juju.wake(other.unit)
+        if relation.peer:
+            local.app_seen = bag.version
+
+
+def goal_state(app: entities.App, apps: Mapping[str, entities.App]) -> dict[str, Any]:
+    """Give what `goal-state` says to the units of an application.
+
+    Args:
+        app: the application.
+        apps: all applications of the model.
+    """
+    relations: dict[str, dict[str, Any]] = {}
+    for relation in app.relations.values():
+        # Juju leaves peer relations out.
+        if relation.peer:
+            continue
+        other = relation.other(app.name)
+        seen = relations.setdefault(relation.side(app.name).endpoint, {})
+        seen[other.app] = {"status": "joined", "since": _SINCE}
+        seen.update(_units(apps[other.app]))
+    return {"units": _units(app), "relations": relations}
+
+
+def _units(app: entities.App) -> dict[str, Any]:
+    return {
+        unit.name: {"status": _goal_status(unit), "since": _SINCE} for unit in app.units.values()
+    }
+
+
+def _goal_status(unit: entities.Unit) -> str:
+    return "dying" if unit.dying else shown_status(unit).name
+
+
+def shown_status(unit: entities.Unit) -> entities.Status:
+    """Give the status of a unit that Juju shows, which is not always what its charm said."""
+    if not unit.machine.up:
+        return entities.Status("unknown", "agent lost, see `juju debug-log`")
+    if unit.error is not None:
+        return entities.Status("error", f'hook failed: "{unit.error.due.name}"')
+    return unit.status

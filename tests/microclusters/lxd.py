@@ -1,0 +1,404 @@
+"""Microclusters of real LXD daemons on one host: no container, no storage pool, no network.
+
+Each machine is an LXD daemon of its own, with its own `LXD_DIR`, its own loopback address, and its
+own namespaces for the host name and for mounts. So the daemon goes by the machine's name as it
+would on a host of its own, and what it mounts vanishes with it, even if it is killed.
+
+The command line is `tests/charms/lxd_cluster/src/lxd_microcluster.py`; what of a microcluster's
+behaviour it makes up for, and what not, is said there and in `TRAITS`.
+
+What a killed test run leaves behind, the next one sweeps away.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+ADAPTER = (
+    pathlib.Path(__file__).parents[1] / "charms" / "lxd_cluster" / "src" / "lxd_microcluster.py"
+)
+
+#: The port on which LXD's clusters talk.
+PORT = 8443
+
+#: Seconds for a fresh daemon to be ready; it needs half a second on an idle machine.
+READY = 60.0
+
+#: Seconds that a daemon started again is waited for. Without a quorum it cannot become ready.
+READY_AGAIN = 5.0
+
+#: The least that LXD accepts for `cluster.offline_threshold`, in seconds.
+OFFLINE_THRESHOLD = 11
+
+_PREFIX = "lxd-microcluster-"
+
+# The hook engine of the tests replaces these in the module while a hook runs.
+_run = subprocess.run
+_popen = subprocess.Popen
+
+
+class LxdError(Exception):
+    """A daemon did not do what the tests need of it."""
+
+
+def available() -> str | None:
+    """Say why LXD daemons cannot run here.
+
+    Returns:
+        The reason, for a person to read, or None if they can.
+    """
+    if os.geteuid() != 0:
+        return "LXD daemons need root"
+    lxd = shutil.which("lxd")
+    if lxd is None:
+        return "there is no `lxd` on PATH; on Debian `apt-get install --no-install-recommends lxd`"
+    if pathlib.Path(lxd).is_relative_to("/snap"):
+        return f"{lxd} is the snap's, which runs in one place only; the tests need Debian's"
+    if len(tempfile.gettempdir()) > 60:
+        return f"{tempfile.gettempdir()} is too long a path for Unix sockets below it"
+    namespaces = _isolated("host", "mount -t tmpfs none /mnt")
+    try:
+        tried = _run(namespaces, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"no namespaces can be made here: {error}"
+    if tried.returncode:
+        return f"nothing can be mounted in a namespace here: {tried.stderr.strip()}"
+    try:
+        _Address().release()
+    except LxdError as error:
+        return str(error)
+    return None
+
+
+def _isolated(name: str, script: str) -> list[str]:
+    """The command line that runs a shell script with a host name and mounts of its own."""
+    unshare = ["unshare", "--uts", "--mount", "--propagation", "private"]
+    return [*unshare, "sh", "-c", f'hostname "$1" && {script}', "sh", name]
+
+
+def _reserve(what: str) -> socket.socket | None:
+    """Take a name for this process, or None if another has it.
+
+    An abstract socket is a lock that leaves no file and ends with its process, and its names are
+    those of this network namespace, as the loopback addresses are.
+    """
+    lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        lock.bind(f"\0{_PREFIX}{what}")
+    except OSError:
+        lock.close()
+        return None
+    return lock
+
+
+class _Address:
+    """A loopback address of which no other machine of these tests makes use.
+
+    Raises:
+        LxdError: there is none left.
+    """
+
+    def __init__(self) -> None:
+        for last in range(2, 255):  # 127.0.1.1 is the host itself, in Debian's /etc/hosts
+            address = f"127.0.1.{last}"
+            lock = _reserve(address)
+            if lock is None:
+                continue
+            if _is_free(address):
+                self.ip = address
+                self._lock = lock
+                return
+            lock.close()
+        raise LxdError(f"no address in 127.0.1.0/24 has its port {PORT} free")
+
+    def release(self) -> None:
+        """Let others have it."""
+        self._lock.close()
+
+
+def _is_free(address: str) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, PORT))
+        except OSError:
+            return False
+    return True
+
+
+def _processes(directory: pathlib.Path) -> Iterator[int]:
+    """The processes whose `LXD_DIR` is this directory or below it."""
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            for variable in (process / "environ").read_bytes().split(b"\0"):
+                key, _, value = variable.partition(b"=")
+                if key == b"LXD_DIR" and pathlib.Path(os.fsdecode(value)).is_relative_to(
+                    directory
+                ):
+                    yield int(process.name)
+
+
+def _kill_all(directory: pathlib.Path) -> None:
+    for pid in list(_processes(directory)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _remove(directory: pathlib.Path) -> None:
+    """Delete a directory, in which a daemon that was just killed may still be at work."""
+    for attempt in range(5):
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(directory, ignore_errors=attempt < 4)
+        if not directory.exists():
+            return
+        time.sleep(0.1)
+
+
+def _sweep() -> None:
+    """Remove what runs that were killed have left behind."""
+    for directory in pathlib.Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        lock = _reserve(str(directory))
+        if lock is not None:
+            _kill_all(directory)
+            _remove(directory)
+            lock.close()
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        super().__init__("lxd", timeout=30)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class LxdMachine:
+    """A machine with an LXD daemon on it.
+
+    Args:
+        name: its host name.
+        directory: a new directory for it, which becomes its `LXD_DIR`.
+    """
+
+    def __init__(self, name: str, directory: pathlib.Path) -> None:
+        self._name = name
+        self._directory = directory
+        self._address = _Address()
+        self._daemon: subprocess.Popen[bytes] | None = None
+        directory.mkdir()
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("LXD_")}
+        self._environment = {**clean, "LXD_DIR": str(directory)}
+
+    @property
+    def name(self) -> str:
+        """The host name, which is also the member's name in the cluster."""
+        return self._name
+
+    @property
+    def address(self) -> str:
+        """The loopback address, without its port."""
+        return self._address.ip
+
+    @property
+    def command(self) -> list[str]:
+        """The words before the sub-command."""
+        return [sys.executable, str(ADAPTER)]
+
+    @property
+    def running(self) -> bool:
+        """Whether the daemon runs."""
+        return self._daemon is not None and self._daemon.poll() is None
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command line as this machine would, output captured as text.
+
+        Args:
+            argv: the whole command line.
+            timeout: seconds before the command is killed.
+
+        Raises:
+            FileNotFoundError: there is no such program.
+            subprocess.TimeoutExpired: the command took longer than `timeout`.
+        """
+        done = _run(
+            list(argv),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        if "bootstrap" in argv and done.returncode == 0:
+            # Not earlier: LXD 5.0 panics when this is set outside a cluster.
+            self._configure("cluster.offline_threshold", str(OFFLINE_THRESHOLD))
+        return done
+
+    def _configure(self, key: str, value: str) -> None:
+        code, answer = self.ask("PATCH", "/1.0", {"config": {key: value}})
+        if code != http.HTTPStatus.OK:
+            raise LxdError(f"{self._name} refuses {key}: {answer['error']}")
+
+    def ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """Make a request to the daemon.
+
+        Args:
+            method: of the request.
+            path: below the daemon's root, for example `/1.0`.
+            body: sent as JSON.
+
+        Returns:
+            The answer's HTTP status code, and the answer.
+
+        Raises:
+            OSError: the daemon does not listen.
+        """
+        connection = _UnixConnection(self._directory / "unix.socket")
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body))
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        finally:
+            connection.close()
+
+    def start(self) -> None:
+        """Start the daemon with what data it has, and wait until it is ready if it can be.
+
+        Raises:
+            LxdError: the daemon ended, or a fresh one is not ready in time; with its last words.
+        """
+        if self.running:
+            return
+        fresh = not (self._directory / "database").exists()
+        with (self._directory.parent / f"{self._directory.name}.log").open("ab") as log:
+            self._daemon = _popen(
+                _isolated(self._name, "exec lxd --group root"),
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        if not self._wait(READY if fresh else READY_AGAIN) and fresh:
+            raise LxdError(f"{self._name} is not ready after {READY:g} s: {self._last_words()}")
+        if fresh:
+            self._configure("core.https_address", f"{self.address}:{PORT}")
+
+    def _wait(self, seconds: float) -> bool:
+        """Whether the daemon becomes ready within so many seconds."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if not self.running:
+                raise LxdError(f"the daemon of {self._name} ended: {self._last_words()}")
+            with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+                if self.ask("GET", "/1.0")[0] == http.HTTPStatus.OK:
+                    return True
+            time.sleep(0.02)
+        return False
+
+    def _last_words(self) -> str:
+        log = self._directory.parent / f"{self._directory.name}.log"
+        return "\n".join(log.read_text(errors="replace").splitlines()[-10:])
+
+    def kill(self) -> None:
+        """Let the machine die at once, with all that runs on it. Its data survives."""
+        if self._daemon is not None:
+            self._daemon.kill()
+            self._daemon.wait()
+            self._daemon = None
+        _kill_all(self._directory)
+
+    def destroy(self) -> None:
+        """Take the machine away with its data and its address."""
+        self.kill()
+        _remove(self._directory)
+        self._address.release()
+
+    def revoke_tokens(self) -> None:
+        """Drop the join tokens that this daemon knows of."""
+        for operation in self.ask("GET", "/1.0/operations?recursion=1")[1]["metadata"].get(
+            "running", ()
+        ):
+            if operation["class"] == "token":
+                self.ask("DELETE", f"/1.0/operations/{operation['id']}")
+
+
+class LxdMicrocluster:
+    """Machines with LXD daemons, among which clusters form.
+
+    Raises:
+        LxdError: no LXD daemon can run here; the reason is that of `available`.
+    """
+
+    def __init__(self) -> None:
+        reason = available()
+        if reason:
+            raise LxdError(reason)
+        _sweep()
+        self._directory = pathlib.Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._lock = _reserve(str(self._directory))
+        self._machines: list[LxdMachine] = []
+        self._closed = False
+        atexit.register(self.close)
+
+    def add_machine(self, name: str) -> LxdMachine:
+        """Bring up a fresh machine with an unclustered daemon.
+
+        Args:
+            name: its host name. Nothing keeps two machines from having one name.
+
+        Raises:
+            LxdError: its daemon does not start.
+        """
+        machine = LxdMachine(name, self._directory / str(len(self._machines)))
+        self._machines.append(machine)
+        machine.start()
+        return machine
+
+    def expire_tokens(self) -> None:
+        """Let all the unused join tokens end.
+
+        They are revoked, for LXD's clock is that of the host. To whoever joins, and to whoever
+        asks for another token, a revoked token and an expired one are the same.
+        """
+        for machine in self._machines:
+            if machine.running:
+                machine.revoke_tokens()
+
+    def close(self) -> None:
+        """Kill all the daemons and delete their data. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        atexit.unregister(self.close)
+        for machine in self._machines:
+            machine.destroy()
+        _remove(self._directory)
+        if self._lock is not None:
+            self._lock.close()

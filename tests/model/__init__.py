@@ -1,0 +1,1 @@
+"""Tests with the in-memory model of Juju and the fake microcluster."""
