@@ -1,6 +1,6 @@
 # Runs on a fresh Debian or Ubuntu machine: scripts/prepare installs what is missing.
 SHELL = /bin/sh
-TOX = .venv/tox/bin/tox
+TOX = .venv/tox/bin/python -m tox
 
 .PHONY: help demo test lint fmt lock clean
 .DEFAULT_GOAL = help

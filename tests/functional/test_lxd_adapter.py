@@ -192,6 +192,7 @@ def test_a_daemon_that_hangs_is_given_up_on(
         _http('{"type": "sync", "metadata": null}'),
         _http('{"type": "sync", "metadata": {"environment": []}}'),
         _http('{"type": "error"}'),
+        _http('{"type": "error", "error_code": 503, "error": "starting"}'),
         _http('{"type": "async", "metadata": {"class": "task"}}'),
     ],
 )
@@ -204,6 +205,7 @@ def test_rubbish_from_the_daemon_is_an_error_and_no_traceback(
 ) -> None:
     """The command exits 1 as it does for other failures, and shows nothing of the rubbish."""
     monkeypatch.setenv("LXD_DIR", str(tmp_path))
+    monkeypatch.setattr(adapter, "GRACE", 0.0)
 
     with _impostor(tmp_path, answer):
         code = adapter.main(LISTING)
@@ -298,6 +300,18 @@ def test_name_and_address_can_be_given(cluster: lxd.LxdMicrocluster) -> None:
         "alpha": f"{one}:{lxd.PORT}",
         "beta": two,
     }
+
+
+def test_who_left_a_cluster_can_bootstrap_at_another_address(cluster: lxd.LxdMicrocluster) -> None:
+    """LXD keeps the address that it had in the cluster, which must not come back."""
+    machine = cluster.add_machine("node-1")
+    suite.succeed(machine, "bootstrap")
+    suite.succeed(machine, "remove", "node-1")
+    address = f"{machine.address}:{lxd.PORT + 1}"
+
+    suite.succeed(machine, "bootstrap", "--address", address)
+
+    assert suite.members(machine)["node-1"].address == address
 
 
 @pytest.mark.parametrize("address", ["somewhere", "300.1.1.1", "127.0.1.2:port", "192.0.2.1"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -21,21 +22,18 @@ if TYPE_CHECKING:
 _ROOT = pathlib.Path(__file__).parents[2]
 
 
-def _directories() -> set[pathlib.Path]:
-    return set(pathlib.Path(tempfile.gettempdir()).glob("lxd-microcluster-*"))
+def _home(machine: protocol.Machine) -> pathlib.Path:
+    """The directory of a machine's daemon."""
+    return pathlib.Path(machine.run(["printenv", "LXD_DIR"]).stdout.strip())
 
 
-def _daemons() -> dict[int, str]:
-    """The `LXD_DIR` of each process on this host that has one among the tests' directories."""
-    found: dict[int, str] = {}
-    for directory in _directories():
-        for process in pathlib.Path("/proc").glob("[0-9]*/environ"):
-            try:
-                environment = process.read_bytes()
-            except OSError:
-                continue
-            if f"LXD_DIR={directory}/".encode() in environment:
-                found[int(process.parent.name)] = str(directory)
+def _processes(home: pathlib.Path) -> list[str]:
+    """The processes that belong to the daemon of that directory."""
+    found: list[str] = []
+    for environ in pathlib.Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if f"LXD_DIR={home}".encode() in environ.read_bytes().split(b"\0"):
+                found.append(environ.parent.name)
     return found
 
 
@@ -46,26 +44,23 @@ def _always(value: object) -> Callable[..., object]:
     return answer
 
 
-def _mounts() -> str:
-    return pathlib.Path("/proc/mounts").read_text()
-
-
 def test_a_closed_microcluster_leaves_no_mount_no_process_and_no_file() -> None:
     """Whether its daemons run, were killed or were destroyed; and closing again does no harm."""
-    mounts, directories, daemons = _mounts(), _directories(), _daemons()
     cluster: protocol.Microcluster = lxd.LxdMicrocluster()
     machines = [cluster.add_machine(f"node-{number}") for number in range(3)]
+    homes = [_home(machine) for machine in machines]
     machines[1].kill()
     machines[2].destroy()
-    during = _mounts()
+    while_running = [len(_processes(home)) for home in homes]
+    mounts = pathlib.Path("/proc/mounts").read_text()
 
     cluster.close()
     cluster.close()
 
-    assert during == mounts
-    assert _mounts() == mounts
-    assert _directories() <= directories
-    assert set(_daemons()) <= set(daemons)
+    assert while_running == [1, 0, 0]
+    assert not [home for home in homes if str(home) in mounts]
+    assert not [home for home in homes if _processes(home)]
+    assert not homes[0].parent.exists()
 
 
 def test_two_microclusters_share_no_address() -> None:
@@ -108,20 +103,28 @@ def test_what_a_killed_run_left_is_swept_away_by_the_next() -> None:
     beside = lxd.LxdMicrocluster()
     try:
         bystander = beside.add_machine("node-1")
-        mine = set(_daemons())
         script = (
             "import os; from tests.microclusters import lxd\n"
-            "lxd.LxdMicrocluster().add_machine('node-1'); os._exit(9)"
+            "machine = lxd.LxdMicrocluster().add_machine('node-1')\n"
+            "print(machine.run(['printenv', 'LXD_DIR']).stdout, end='', flush=True); os._exit(9)"
         )
-        killed = subprocess.run([sys.executable, "-c", script], cwd=_ROOT, check=False)  # noqa: S603, ours
-        left = set(_daemons()) - mine
+        killed = subprocess.run(  # noqa: S603, ours
+            [sys.executable, "-c", script],
+            cwd=_ROOT,
+            check=False,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        left = pathlib.Path(killed.stdout.strip())
         assert killed.returncode == 9
-        assert left
+        assert len(_processes(left)) == 1
 
         lxd.LxdMicrocluster().close()
 
-        assert not left & set(_daemons())
+        assert not _processes(left)
+        assert not left.parent.exists()
         assert bystander.running
+        assert _home(bystander).exists()
     finally:
         beside.close()
 
@@ -133,6 +136,7 @@ def test_what_a_killed_run_left_is_swept_away_by_the_next() -> None:
         (shutil, "which", _always(None), "no `lxd` on PATH"),
         (shutil, "which", _always("/snap/bin/lxd"), "the snap's"),
         (tempfile, "gettempdir", _always("/" + "deep/" * 20), "too long a path"),
+        (lxd, "_is_program", _always(False), "the snap's"),
         (lxd, "_isolated", _always(["false"]), "nothing can be mounted"),
         (lxd, "_isolated", _always(["no-such-program"]), "no namespaces"),
         (lxd, "_is_free", _always(False), "no address"),

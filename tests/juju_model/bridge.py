@@ -41,7 +41,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import ops
-import ops.log
 import ops.testing
 import scenario._ops_main_mock
 import scenario._runtime
@@ -223,11 +222,16 @@ def run(context: ops.testing.Context[Any], dispatch: Dispatch) -> Committed:
             failure = error.message
     return Committed(
         stored_states=frozenset(state.stored_states),
-        deferred=tuple(state.deferred),
+        # ops.testing gives them in the order of their names; ops emits them in that of their age.
+        deferred=tuple(sorted(state.deferred, key=_age)),
         workload_version=state.workload_version,
         results=dict(context.action_results or {}) if dispatch.due.action else {},
         failure=failure,
     )
+
+
+def _age(event: ops.testing.DeferredEvent) -> int:
+    return int(event.handle_path.rpartition("[")[2].rstrip("]"))
 
 
 def _event(context: ops.testing.Context[Any], dispatch: Dispatch) -> Any:
@@ -406,7 +410,8 @@ def _seated(dispatch: Dispatch) -> Generator[None]:
         for key in tuple(os.environ)
         if key.startswith("JUJU_") or key in ("OPERATOR_DISPATCH", "_")
     }
-    root.handlers = [h for h in handlers if not isinstance(h, ops.log.JujuLogHandler)]
+    # What a charm logs goes to the record of its hook, and nowhere else.
+    root.handlers = []
     _stack.append(dispatch)
     try:
         with _patched(_MODEL_PARTS):

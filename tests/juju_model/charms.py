@@ -92,6 +92,10 @@ class Charm:
         declared = cast("Mapping[str, Mapping[str, str]]", self.meta.get(role) or {})
         return {name: endpoint["interface"] for name, endpoint in declared.items()}
 
+    def has_endpoint(self, name: str) -> bool:
+        """Tell whether the charm declares an endpoint, whatever its role."""
+        return any(name in self.endpoints(role) for role in ("provides", "requires", "peers"))
+
 
 @contextlib.contextmanager
 def _importable(*paths: pathlib.Path) -> Generator[None]:

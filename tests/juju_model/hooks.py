@@ -234,14 +234,12 @@ class HookContext:
         hook: its record so far.
         argv: the command line at hand, at the points around a command.
         key_names: the keys at hand, at the points around a write.
-        spent: seconds of the model's time that the hook took beyond its ordinary cost.
     """
 
     point: Point
     hook: Hook
     argv: Sequence[str] = dataclasses.field(default=(), repr=False)
     key_names: Sequence[str] = ()
-    spent: float = 0.0
 
     @property
     def unit(self) -> str:

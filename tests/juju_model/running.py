@@ -50,10 +50,16 @@ class Running:
             self.local.cache.pop(due.remote_unit, None)
 
     def strike(self, point: hooks.Point) -> None:
-        """Let the fault injector act at a point of the hook."""
+        """Let the fault injector act at a point of the hook.
+
+        Raises:
+            hooks.AgentKilled: the machine has died, or the unit was taken out of the model.
+        """
         self.context.point = point
         if self._juju.faults is not None:
             self._juju.faults(self.context)
+        if not (self.unit.machine.up and self._juju.has(self.unit)):
+            raise hooks.AgentKilled(f"{self.unit.name} is gone in mid-hook")
 
     def relation_ids(self, endpoint: str) -> list[int]:
         """Give the ids of the relations on an endpoint that the unit is in."""
@@ -114,6 +120,7 @@ class Running:
         words = tuple(argv)
         self.context.argv = words
         self.strike(hooks.Point.BEFORE_COMMAND)
+        self._juju.meanwhile()
         if words[0] == "goal-state":
             result = self._goal_state(words)
         else:
@@ -186,7 +193,6 @@ class Running:
         except (OSError, subprocess.SubprocessError) as error:
             self.hook.commands.append(hooks.Command(argv, None, type(error).__name__))
             if isinstance(error, subprocess.TimeoutExpired):
-                self.context.spent += error.timeout
                 self._juju.advance(error.timeout)
             raise
         self.hook.commands.append(hooks.Command(argv, result.returncode))

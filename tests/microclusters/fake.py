@@ -20,11 +20,13 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import errno
 import functools
 import hashlib
 import ipaddress
 import json
 import math
+import os
 import random
 import re
 import string
@@ -392,10 +394,12 @@ class FakeMachine:
 
         Raises:
             AssertionError: no real program has such a command line; or it hangs for ever.
-            FileNotFoundError: a fault says so.
+            FileNotFoundError: it is another program, or a fault says so.
             subprocess.TimeoutExpired: it takes longer than `timeout`.
         """
         __tracebackhide__ = True  # a failed test must not show the arguments: one may be a token
+        if argv[0] != self.command[0]:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
         if list(argv[: len(self._world.command)]) != self.command:
             raise AssertionError(f"{self._name}: not the cluster's command line")
         if self.destroyed:

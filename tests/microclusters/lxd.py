@@ -15,9 +15,11 @@ from __future__ import annotations
 import atexit
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import pathlib
+import secrets
 import shutil
 import signal
 import socket
@@ -68,8 +70,8 @@ def available() -> str | None:
     lxd = shutil.which("lxd")
     if lxd is None:
         return "there is no `lxd` on PATH; on Debian `apt-get install --no-install-recommends lxd`"
-    if pathlib.Path(lxd).is_relative_to("/snap"):
-        return f"{lxd} is the snap's, which runs in one place only; the tests need Debian's"
+    if pathlib.Path(lxd).is_relative_to("/snap") or not _is_program(pathlib.Path(lxd)):
+        return f"{lxd} is the snap's, which runs in one place only; the tests need a package's"
     if len(tempfile.gettempdir()) > 60:
         return f"{tempfile.gettempdir()} is too long a path for Unix sockets below it"
     namespaces = _isolated("host", "mount -t tmpfs none /mnt")
@@ -84,6 +86,12 @@ def available() -> str | None:
     except LxdError as error:
         return str(error)
     return None
+
+
+def _is_program(path: pathlib.Path) -> bool:
+    """Whether it is more than a script, such as Ubuntu's, which installs the snap when called."""
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
 
 
 def _isolated(name: str, script: str) -> list[str]:
@@ -361,10 +369,13 @@ class LxdMicrocluster:
         if reason:
             raise LxdError(reason)
         _sweep()
-        self._directory = pathlib.Path(tempfile.mkdtemp(prefix=_PREFIX))
-        self._lock = _reserve(str(self._directory))
+        place = pathlib.Path(tempfile.gettempdir()) / f"{_PREFIX}{secrets.token_hex(4)}"
+        # Before the directory exists, lest another run sweeps it away.
+        self._lock = _reserve(str(place))
+        place.mkdir(mode=0o711)
+        self._directory = place
         self._machines: list[LxdMachine] = []
-        self._closed = False
+        self._numbers = itertools.count()
         atexit.register(self.close)
 
     def add_machine(self, name: str) -> LxdMachine:
@@ -376,7 +387,7 @@ class LxdMicrocluster:
         Raises:
             LxdError: its daemon does not start.
         """
-        machine = LxdMachine(name, self._directory / str(len(self._machines)))
+        machine = LxdMachine(name, self._directory / str(next(self._numbers)))
         self._machines.append(machine)
         machine.start()
         return machine
@@ -393,12 +404,11 @@ class LxdMicrocluster:
 
     def close(self) -> None:
         """Kill all the daemons and delete their data. A second call does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        atexit.unregister(self.close)
-        for machine in self._machines:
-            machine.destroy()
+        # Whoever is interrupted in here can begin again.
+        while self._machines:
+            self._machines[-1].destroy()
+            self._machines.pop()
         _remove(self._directory)
         if self._lock is not None:
             self._lock.close()
+        atexit.unregister(self.close)

@@ -8,9 +8,11 @@ other methods are what befalls machines from outside.
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    import subprocess
 
 
 class Machine(Protocol):

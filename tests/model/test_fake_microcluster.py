@@ -455,11 +455,19 @@ def test_a_command_line_that_no_real_program_has_fails_the_test(
         node.run([*node.command, *words], timeout=1.0)
 
 
-def test_another_program_fails_the_test(cluster: fake.FakeMicrocluster) -> None:
+def test_another_command_of_the_same_program_fails_the_test(cluster: fake.FakeMicrocluster) -> None:
     """Only the cluster's own command is there."""
     node = cluster.add_machine("node-1")
 
     with pytest.raises(AssertionError, match="not the cluster's command line"):
+        node.run(["microovn", "status"])
+
+
+def test_there_is_no_other_program(cluster: fake.FakeMicrocluster) -> None:
+    """As on any machine that lacks it."""
+    node = cluster.add_machine("node-1")
+
+    with pytest.raises(FileNotFoundError):
         node.run(["microceph", "cluster", "bootstrap"])
 
 

@@ -26,7 +26,7 @@ PROJECT = pathlib.Path(__file__).resolve().parents[2]
 # refuses what it does not know; a tool that is not among TOOLS does not exist for the charm.
 TOOL = """\
 #!/usr/bin/python3
-import json, os, sys
+import json, os, re, sys
 
 call = [os.path.basename(sys.argv[0]), *sys.argv[1:]]
 with open({log!r}, "a") as log:
@@ -49,7 +49,8 @@ match call:
         pass
     case ["action-get", "--format=json"]:
         print("{{}}")
-    case ["action-set", _, *_]:
+    case ["action-set", *results] if all(re.match(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?=", result)
+                                         for result in results):
         pass
     case _:
         sys.exit("ERROR unexpected call of a hook tool: " + repr(call))
@@ -81,6 +82,11 @@ class Run:
     def calls_of(self, tool: str) -> list[list[str]]:
         """Return the arguments of each call of `tool`, in order."""
         return [call[1:] for call in self.calls if call[0] == tool]
+
+    def output(self) -> str:
+        """Return all that it said, to read when it failed: ops logs a traceback by juju-log."""
+        logged = [" ".join(args) for args in self.calls_of("juju-log")]
+        return "\n".join([*logged, self.process.stdout, self.process.stderr])
 
 
 @pytest.fixture(scope="session")
@@ -273,7 +279,7 @@ def test_install_hook_succeeds_and_sets_a_status(charm_dir: pathlib.Path) -> Non
     """The first thing that Juju ever runs of a charm."""
     run = dispatch(charm_dir, JUJU_DISPATCH_PATH="hooks/install", JUJU_HOOK_NAME="install")
 
-    assert run.process.returncode == 0, run.process.stderr
+    assert run.process.returncode == 0, run.output()
     unit_statuses = [
         args[1] for args in run.calls_of("status-set") if args[0] == "--application=False"
     ]
@@ -285,7 +291,7 @@ def test_install_hook_succeeds_and_sets_a_status(charm_dir: pathlib.Path) -> Non
 def test_packages_come_from_the_charm_alone(charm_dir: pathlib.Path) -> None:
     """The unit's machine may have an ops of its own, or none."""
     run = dispatch(charm_dir, JUJU_DISPATCH_PATH="hooks/install", JUJU_HOOK_NAME="install")
-    assert run.process.returncode == 0, run.process.stderr
+    assert run.process.returncode == 0, run.output()
 
     # dispatch has made venv/bin/python by now: what does that import?
     found = subprocess.check_output(  # noqa: S603 - it is the charm under test
@@ -307,7 +313,7 @@ def test_action_runs_with_nobody_related(charm_dir: pathlib.Path) -> None:
         JUJU_ACTION_UUID="1",
     )
 
-    assert run.process.returncode == 0, run.process.stderr
+    assert run.process.returncode == 0, run.output()
     assert run.calls_of("action-set")
 
 

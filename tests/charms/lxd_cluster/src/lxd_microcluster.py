@@ -48,7 +48,7 @@ import ssl
 import sys
 import time
 import types
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -62,9 +62,9 @@ LIMITS: Mapping[str, float] = types.MappingProxyType(
     {"bootstrap": 30.0, "add": 12.0, "join": 60.0, "list": 12.0, "remove": 30.0}
 )
 
-#: Seconds for which a daemon that does not listen is given a chance: one that was just removed
-#: from a cluster starts itself anew, which takes a quarter of a second.
-GRACE = 1.0
+#: Seconds for which a daemon that is not there is given a chance: one that was just removed from
+#: a cluster starts itself anew, which takes a quarter of a second on an idle machine.
+GRACE = 2.0
 
 #: Seconds that a member has to accept a connection before it counts as unreachable.
 PROBE = 1.0
@@ -84,6 +84,10 @@ class RefusedError(Exception):
     """The command cannot be carried out; the message says why and holds no token."""
 
 
+class CutOffError(RefusedError):
+    """The daemon is not there, or went away before it had answered."""
+
+
 class OutOfTimeError(Exception):
     """The command took longer than its limit."""
 
@@ -100,19 +104,9 @@ class _UnixConnection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        """Connect, with some patience for a daemon that is just starting itself anew."""
-        deadline = time.monotonic() + GRACE
-        while True:
-            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                self.sock.connect(str(self._path))
-            except (ConnectionRefusedError, FileNotFoundError):
-                self.sock.close()
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(0.05)
-            else:
-                return
+        """Connect to the socket."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(str(self._path))
 
 
 class Daemon:
@@ -147,21 +141,42 @@ class Daemon:
         return answer["metadata"]
 
     def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Make a request, again if the daemon is away and the first one cannot have had effect."""
+        deadline = time.monotonic() + GRACE
+        while True:
+            try:
+                answer = self._exchange_once(method, path, body)
+                # "Unavailable" is said while the daemon starts.
+                if answer.get("error_code") != http.HTTPStatus.SERVICE_UNAVAILABLE:
+                    break
+                error = CutOffError(answer["error"])
+            except CutOffError as cut_off:
+                error = cut_off
+            unheard = isinstance(error.__cause__, ConnectionRefusedError | FileNotFoundError)
+            if not (method == "GET" or unheard) or time.monotonic() > deadline:
+                raise error
+            time.sleep(0.05)
+        if answer["type"] == "error":
+            raise RefusedError(answer["error"])
+        return answer
+
+    def _exchange_once(
+        self, method: str, path: str, body: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
         connection = _UnixConnection(self._socket)
         try:
             connection.request(method, path, None if body is None else json.dumps(body))
-            answer: dict[str, Any] = json.loads(connection.getresponse().read())
-            kind = answer["type"]
+            answer: Any = json.loads(connection.getresponse().read())
         except (OSError, http.client.HTTPException) as error:
-            raise RefusedError(f"Failed to talk to LXD at {self._socket}: {error!r}") from error
-        except (ValueError, TypeError, KeyError):
-            # What came instead may be anything, so it is not shown.
-            raise RefusedError(f"LXD at {self._socket} gave no answer of its kind") from None
+            raise CutOffError(f"Failed to talk to LXD at {self._socket}: {error!r}") from error
+        except ValueError:
+            answer = None
         finally:
             connection.close()
-        if kind == "error":
-            raise RefusedError(answer["error"])
-        return answer
+        if not isinstance(answer, dict):
+            # What came instead may be anything, so it is not shown.
+            raise RefusedError(f"LXD at {self._socket} gave no answer of its kind")
+        return cast("dict[str, Any]", answer)
 
     def about(self) -> dict[str, Any]:
         """What the daemon says of itself, which it can do without a quorum."""
@@ -406,28 +421,31 @@ def show(daemon: Daemon, arguments: argparse.Namespace) -> None:
 
 def remove(daemon: Daemon, arguments: argparse.Namespace) -> None:
     """Take the member called NAME out of the cluster; its daemon starts itself anew."""
+    name = arguments.member
     rows = {row["name"]: row for row in daemon.members()}
-    if arguments.member not in rows:
-        raise RefusedError(f'No remote exists with the given name "{arguments.member}"')
-    row = rows[arguments.member]
-    if len(rows) == 1:
-        daemon.ask("PUT", "/1.0/cluster", {"enabled": False})
-    elif row["status"] == "ONLINE":
-        down = [name for name, other in rows.items() if other["status"] != "ONLINE"]
-        if down:
-            raise RefusedError(
-                f'Failed to remove "{arguments.member}" while {down} are unreachable: '
-                "context deadline exceeded"
-            )
-        # Force would do harm here: a leader that is forced out takes the database along.
-        daemon.ask("DELETE", f"/1.0/cluster/members/{arguments.member}")
-    elif arguments.force:
-        daemon.ask("DELETE", f"/1.0/cluster/members/{arguments.member}?force=1")
-    else:
+    if name not in rows:
+        raise RefusedError(f'No remote exists with the given name "{name}"')
+    unreachable = [other for other, row in rows.items() if row["status"] != "ONLINE"]
+    if name in unreachable and not arguments.force:
+        address = rows[name]["address"]
+        raise RefusedError(f'Failed to remove "{name}": dial tcp {address}: connection refused')
+    if name not in unreachable and unreachable:
         raise RefusedError(
-            f'Failed to remove "{arguments.member}": dial tcp {row["address"]}: '
-            "connect: connection refused"
+            f'Failed to remove "{name}" while {unreachable} cannot be reached: '
+            "context deadline exceeded"
         )
+    try:
+        if len(rows) == 1:
+            daemon.ask("PUT", "/1.0/cluster", {"enabled": False})
+        elif name in unreachable:
+            daemon.ask("DELETE", f"/1.0/cluster/members/{name}?force=1")
+        else:
+            # Force would do harm here: a leader forced out takes the database along.
+            daemon.ask("DELETE", f"/1.0/cluster/members/{name}")
+    except CutOffError:
+        # Whoever leaves can be gone before its last word is out.
+        if daemon.is_member():
+            raise
 
 
 COMMANDS: Mapping[str, Callable[[Daemon, argparse.Namespace], None]] = types.MappingProxyType(

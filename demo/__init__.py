@@ -1,0 +1,1 @@
+"""A demonstration: one cluster forms, grows, loses machines and stays whole, before your eyes."""

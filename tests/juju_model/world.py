@@ -1,0 +1,602 @@
+"""What a model holds, and what operators and fate do to it. Hooks are run by `juju`.
+
+An operator's or fate's deed changes the model and wakes the units to which it may be news; it runs
+no hook itself. The deeds are safe in mid-hook too, from a fault injector.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from typing import TYPE_CHECKING, Any
+
+from tests.juju_model import bridge, charms, entities, hosts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+RETRIES = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
+"""Seconds until a failed hook is tried again; the last goes on for ever."""
+
+
+class Awake:
+    """The units that may have something to do; drawing one costs the same however many."""
+
+    def __init__(self) -> None:
+        self._units: list[entities.Unit] = []
+        self._at: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._units)
+
+    def add(self, unit: entities.Unit) -> None:
+        """Put a unit in."""
+        if unit.name not in self._at:
+            self._at[unit.name] = len(self._units)
+            self._units.append(unit)
+
+    def discard(self, unit: entities.Unit) -> None:
+        """Take a unit out, if it is in."""
+        at = self._at.pop(unit.name, None)
+        if at is None:
+            return
+        last = self._units.pop()
+        if last is not unit:
+            self._units[at] = last
+            self._at[last.name] = at
+
+    def draw(self, rng: random.Random) -> entities.Unit:
+        """Draw one of the units that are in."""
+        return self._units[rng.randrange(len(self._units))]
+
+
+class World:
+    """The applications, units, machines and relations of a model.
+
+    Args:
+        name: the model's name.
+        seed: makes every choice.
+        behaviour: where releases of Juju differ.
+        leases: how long leadership lasts.
+
+    Attributes:
+        name: as given.
+        now: seconds of the model's time.
+        apps: the applications by name.
+        behaviour: as given.
+    """
+
+    def __init__(
+        self, name: str, seed: int, behaviour: entities.Behaviour, leases: entities.Leases
+    ) -> None:
+        self.name = name
+        self.now = 0.0
+        self.apps: dict[str, entities.App] = {}
+        self.behaviour = behaviour
+        self._leases = leases
+        self._rng = random.Random(seed)  # noqa: S311 - a schedule, not a secret
+        self._units: dict[str, entities.Unit] = {}
+        self._relations: dict[int, entities.Relation] = {}
+        self._machines: dict[int, entities.Machine] = {}
+        self._host_factories: dict[str, Callable[[str], hosts.Host]] = {}
+        self._awake = Awake()
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timer_ids = itertools.count()
+        self._relation_ids = itertools.count()
+        self._machine_ids = itertools.count()
+        self._addresses = itertools.count(1)
+        self._unit_ids: dict[str, Iterator[int]] = {}
+
+    # What an operator does.
+
+    def deploy(
+        self,
+        charm: charms.Charm,
+        app: str | None = None,
+        *,
+        units: int = 1,
+        config: Mapping[str, Any] | None = None,
+        host_factory: Callable[[str], hosts.Host] | None = None,
+    ) -> str:
+        """Deploy a charm.
+
+        Args:
+            charm: the charm.
+            app: the application's name; the charm's own by default.
+            units: how many units to start with.
+            config: its configuration, where it differs from the defaults.
+            host_factory: makes the machine of a unit, given its host name.
+
+        Returns:
+            The application's name.
+
+        Raises:
+            ValueError: there is such an application already.
+        """
+        name = app or str(charm.meta["name"])
+        if name in self.apps:
+            raise ValueError(f"there is an application {name} already")
+        self.apps[name] = entities.App(name, charm, config=dict(config or {}))
+        self._host_factories[name] = host_factory or self._plain_host
+        self._unit_ids.setdefault(name, itertools.count())
+        self._add_peer_relations(self.apps[name])
+        for _ in range(units):
+            self.add_unit(name)
+        return name
+
+    def add_unit(self, app: str, *, hostname: str | None = None, to: str | None = None) -> str:
+        """Add a unit.
+
+        Args:
+            app: the application.
+            hostname: the host name of its new machine; `juju-<model>-<n>` by default.
+            to: a unit whose machine it shall share instead.
+
+        Returns:
+            The unit's name.
+        """
+        application = self.apps[app]
+        if to is not None:
+            machine = self._units[to].machine
+        else:
+            machine = self._add_machine(self._host_factories[app], hostname)
+        number = next(self._unit_ids[app])
+        unit = entities.Unit(
+            name=f"{app}/{number}",
+            number=number,
+            app=application,
+            machine=machine,
+            charm=application.charm,
+            charm_seen=application.charm_version,
+        )
+        application.units[unit.name] = unit
+        machine.units[unit.name] = unit
+        self._units[unit.name] = unit
+        self.wake(unit)
+        return unit.name
+
+    def remove_unit(self, unit: str, *, force: bool = False) -> None:
+        """Remove a unit.
+
+        A unit whose agent is lost or in error stays until it is back, unless it is removed by
+        force: then it is gone at once, and whether the others hear of it is a matter of the
+        release (`Behaviour.force_departs`).
+
+        Args:
+            unit: the unit.
+            force: do not wait for its agent.
+        """
+        leaver = self._units[unit]
+        leaver.forced = leaver.forced or force
+        if leaver.forced and (not leaver.machine.up or leaver.error is not None):
+            self._vanish(leaver, notify=self.behaviour.force_departs)
+            return
+        if leaver.dying:
+            return
+        leaver.dying = True
+        if not leaver.installed and leaver.error is None:
+            self._vanish(leaver, notify=True)
+            return
+        self._synchronise(leaver)
+        self._retract(leaver)
+        self.wake(leaver)
+
+    def remove_application(self, app: str, *, force: bool = False) -> None:
+        """Remove an application with its units and relations.
+
+        Args:
+            app: the application.
+            force: do not wait for agents that do not answer.
+        """
+        application = self.apps[app]
+        application.dying = True
+        for relation in list(application.relations.values()):
+            if not relation.peer:
+                self.remove_relation(relation.id)
+        for unit in list(application.units):
+            self.remove_unit(unit, force=force)
+        self._forget_application(application)
+
+    def integrate(self, one: str, two: str) -> int:
+        """Relate two applications.
+
+        Args:
+            one: `app:endpoint`, or `app` where that leaves no doubt.
+            two: likewise.
+
+        Returns:
+            The relation's id.
+
+        Raises:
+            ValueError: no endpoints of the two match, or several, or they are related already.
+        """
+        ends = self._match(one, two)
+        if self._related(ends):
+            raise ValueError(f"{one} and {two} are related already")
+        relation = self._add_relation(*ends)
+        for app, _ in ends:
+            for unit in list(self.apps[app].units.values()):
+                self._synchronise(unit)
+        return relation.id
+
+    def remove_relation(self, one: str | int, two: str = "") -> None:
+        """Remove a relation.
+
+        Args:
+            one: its id, or one of its ends as for `integrate`.
+            two: the other end.
+
+        Raises:
+            ValueError: there is no such relation.
+        """
+        if isinstance(one, int):
+            relation = self._relations.get(one)
+        else:
+            relation = self._related(self._match(one, two))
+        if relation is None or relation.peer:
+            raise ValueError(f"there is no relation {one} {two}".rstrip())
+        relation.dying = True
+        for side in relation.sides:
+            for local in list(side.scope.values()):
+                self._synchronise(local.unit)
+                self.wake(local.unit)
+        self._forget_relation(relation)
+
+    def refresh(self, app: str, charm: charms.Charm) -> None:
+        """Change an application's charm; each unit follows with its upgrade-charm hook.
+
+        Args:
+            app: the application.
+            charm: the new charm.
+
+        Raises:
+            ValueError: the new charm lacks an endpoint that is in use.
+        """
+        application = self.apps[app]
+        for relation in application.relations.values():
+            endpoint = relation.side(app).endpoint
+            if not charm.has_endpoint(endpoint):
+                raise ValueError(f"would break relation {relation.id} on {app}:{endpoint}")
+        application.charm = charm
+        application.charm_version += 1
+        self._add_peer_relations(application)
+        for unit in application.units.values():
+            self._synchronise(unit)
+            self.wake(unit)
+
+    def configure(self, app: str, **options: Any) -> None:
+        """Change an application's configuration."""
+        application = self.apps[app]
+        application.config.update(options)
+        application.config_version += 1
+        for unit in application.units.values():
+            self.wake(unit)
+
+    def resolve(self, unit: str) -> None:
+        """Let a failed hook be tried again now."""
+        failed = self._units[unit]
+        if failed.error is not None:
+            failed.error.retry_at = self.now
+            self.wake(failed)
+
+    # What fate does.
+
+    def kill_machine(self, unit: str) -> None:
+        """Let the machine of a unit die. No hook runs anywhere because of that."""
+        machine = self._units[unit].machine
+        if not machine.up:
+            return
+        machine.up = False
+        if isinstance(machine.host, hosts.Powered):
+            machine.host.kill()
+        for lost in machine.units.values():
+            if lost.app.leader is lost:
+                app = lost.app
+                app.lease_ends = self.now + self._rng.uniform(
+                    self._leases.shortest, self._leases.longest
+                )
+                self._at(app.lease_ends, lambda app=app: self._end_lease(app))
+
+    def start_machine(self, unit: str) -> None:
+        """Start a dead machine again."""
+        machine = self._units[unit].machine
+        if machine.up:
+            return
+        if isinstance(machine.host, hosts.Powered):
+            machine.host.start()
+        machine.up = True
+        for back in list(machine.units.values()):
+            back.rebooted = back.started and not back.dying
+            if back.app.leader is back:
+                back.app.lease_ends = None
+            elif back.app.leader is None and back.installed:
+                self._elect(back.app)
+            if back.dying:
+                self._retract(back)
+            self._restart(back)
+
+    def restart_agent(self, unit: str) -> None:
+        """Restart a unit's agent: it forgets what it had read, and notices who is gone."""
+        restarted = self._units[unit]
+        if restarted.machine.up:
+            self._restart(restarted)
+
+    def depose(self, app: str, *, believing: bool = False) -> str | None:
+        """Take the lease from an application's leader.
+
+        Args:
+            app: the application.
+            believing: the old leader goes on believing for a while that it leads.
+
+        Returns:
+            The new leader: another unit if there is one that answers.
+        """
+        application = self.apps[app]
+        old = application.leader
+        if old is not None and believing:
+            self.believe(old.name)
+        self._elect(application, but=old)
+        return self.leader(app)
+
+    def set_leader(self, unit: str, *, believing: bool = False) -> None:
+        """Give a unit the lease.
+
+        Args:
+            unit: the unit.
+            believing: the old leader goes on believing for a while that it leads.
+        """
+        leader = self._units[unit]
+        old = leader.app.leader
+        if old is leader:
+            return
+        if old is not None and believing:
+            self.believe(old.name)
+        self._give_lease(leader.app, leader)
+
+    def believe(self, unit: str, seconds: float | None = None) -> None:
+        """Let a unit believe that it leads, whoever does.
+
+        Its hooks then write the application's databag, and Juju refuses their flush.
+
+        Args:
+            unit: the unit.
+            seconds: for how long; as long as a lease that was just confirmed by default.
+        """
+        self._units[unit].believes_until = self.now + (
+            self._leases.belief if seconds is None else seconds
+        )
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass. Elections that fall due happen; hooks do not run."""
+        self.now += seconds
+        self._ring()
+
+    # What hooks in flight see and do.
+
+    def leader(self, app: str) -> str | None:
+        """Name the unit that holds an application's lease."""
+        leader = self.apps[app].leader
+        return None if leader is None else leader.name
+
+    def has(self, unit: entities.Unit) -> bool:
+        """Tell whether a unit is in the model still."""
+        return self._units.get(unit.name) is unit
+
+    def wake(self, unit: entities.Unit) -> None:
+        """Note that a unit may have something to do."""
+        if self.has(unit):
+            self._awake.add(unit)
+
+    def tell(self, relation: entities.Relation, about: entities.Unit) -> None:
+        """Note that something of a unit may be news to those on the other side."""
+        for local in relation.other(about.app.name).scope.values():
+            if local.unit is not about:
+                local.dirty.add(about.name)
+                self.wake(local.unit)
+
+    # Relations.
+
+    def _match(self, one: str, two: str) -> tuple[tuple[str, str], tuple[str, str]]:
+        found = [
+            ((app_one, endpoint_one), (app_two, endpoint_two))
+            for app_one, endpoint_one, role_one, interface_one in self._ends(one)
+            for app_two, endpoint_two, role_two, interface_two in self._ends(two)
+            if role_one != role_two and interface_one == interface_two and app_one != app_two
+        ]
+        if len(found) != 1:
+            raise ValueError(f"{len(found)} pairs of endpoints match {one} and {two}")
+        return found[0]
+
+    def _ends(self, spec: str) -> Iterator[tuple[str, str, str, str]]:
+        app, _, wanted = spec.partition(":")
+        for role in ("provides", "requires"):
+            for endpoint, interface in self.apps[app].charm.endpoints(role).items():
+                if wanted in ("", endpoint):
+                    yield app, endpoint, role, interface
+
+    def _related(self, ends: tuple[tuple[str, str], tuple[str, str]]) -> entities.Relation | None:
+        for relation in self._relations.values():
+            if not relation.dying and {(s.app, s.endpoint) for s in relation.sides} == set(ends):
+                return relation
+        return None
+
+    def _add_relation(self, *ends: tuple[str, str]) -> entities.Relation:
+        sides = tuple(entities.Side(app, endpoint, self._new_bag()) for app, endpoint in ends)
+        relation = entities.Relation(next(self._relation_ids), sides)
+        self._relations[relation.id] = relation
+        for side in sides:
+            self.apps[side.app].relations[relation.id] = relation
+        return relation
+
+    def _add_peer_relations(self, app: entities.App) -> None:
+        for endpoint in app.charm.endpoints("peers"):
+            if not any(app.related(endpoint)):
+                self._add_relation((app.name, endpoint))
+
+    def _new_bag(self) -> entities.Bag:
+        return entities.Bag(counted=self.behaviour.change_back_is_event)
+
+    def _synchronise(self, unit: entities.Unit) -> None:
+        """Let a unit enter and leave the scopes that it should, if its agent can."""
+        if not (unit.installed and unit.machine.up and unit.error is None):
+            return
+        for local in list(unit.relations.values()):
+            # A relation that a unit never created ends without a hook there.
+            if not local.created and (unit.dying or local.relation.dying):
+                self._leave_scope(local, notify=True)
+        for relation in () if unit.dying else list(unit.app.relations.values()):
+            if relation.dying or relation.id in unit.relations:
+                continue
+            endpoint = relation.side(unit.app.name).endpoint
+            # A unit ignores an endpoint that the charm it still runs does not know.
+            if unit.charm.has_endpoint(endpoint):
+                self._enter_scope(unit, relation, endpoint)
+
+    def _enter_scope(
+        self, unit: entities.Unit, relation: entities.Relation, endpoint: str
+    ) -> None:
+        remote = relation.other(unit.app.name)
+        local = entities.Local(
+            unit=unit,
+            relation=relation,
+            endpoint=endpoint,
+            remote=remote,
+            stub=bridge.relation_stub(
+                relation.id, endpoint, None if relation.peer else remote.app
+            ),
+        )
+        local.dirty = {name for name in remote.scope if name in relation.present}
+        address = unit.machine.host.address
+        bag = self._new_bag()
+        bag.apply(
+            {
+                "egress-subnets": f"{address}/32",
+                "ingress-address": address,
+                "private-address": address,
+            }
+        )
+        relation.bags[unit.name] = bag
+        relation.side(unit.app.name).scope[unit.name] = local
+        relation.present.add(unit.name)
+        unit.relations[relation.id] = local
+        self.tell(relation, unit)
+        self.wake(unit)
+
+    def _retract(self, leaver: entities.Unit) -> None:
+        """Let a dying unit's departure be seen at once, where Juju does so."""
+        if not (self.behaviour.departs_before_broken and leaver.machine.up):
+            return
+        for local in leaver.relations.values():
+            local.relation.present.discard(leaver.name)
+            self.tell(local.relation, leaver)
+
+    def _leave_scope(self, local: entities.Local, *, notify: bool) -> None:
+        unit, relation = local.unit, local.relation
+        unit.relations.pop(relation.id, None)
+        relation.side(unit.app.name).scope.pop(unit.name, None)
+        relation.present.discard(unit.name)
+        if notify:
+            self.tell(relation, unit)
+        else:
+            for other in relation.other(unit.app.name).scope.values():
+                if unit.name in other.members:
+                    other.ghosts.add(unit.name)
+        self._forget_relation(relation)
+
+    def _forget_relation(self, relation: entities.Relation) -> None:
+        if relation.dying and not any(side.scope for side in relation.sides):
+            self._relations.pop(relation.id, None)
+            for side in relation.sides:
+                app = self.apps.get(side.app)
+                if app is not None:
+                    app.relations.pop(relation.id, None)
+                    self._forget_application(app)
+
+    # Units and machines.
+
+    def _plain_host(self, name: str) -> hosts.Host:
+        number = next(self._addresses)
+        return hosts.PlainHost(name, f"10.0.{number >> 8 & 255}.{number & 255}")
+
+    def _add_machine(
+        self, factory: Callable[[str], hosts.Host], hostname: str | None
+    ) -> entities.Machine:
+        number = next(self._machine_ids)
+        host = factory(hostname or f"juju-{self.name}-{number}")
+        self._machines[number] = entities.Machine(number, host)
+        return self._machines[number]
+
+    def _vanish(self, unit: entities.Unit, *, notify: bool) -> None:
+        """Take a unit out of the model, and its machine if it was the last there."""
+        for local in list(unit.relations.values()):
+            self._leave_scope(local, notify=notify)
+        app, machine = unit.app, unit.machine
+        self._units.pop(unit.name)
+        self._awake.discard(unit)
+        app.units.pop(unit.name)
+        machine.units.pop(unit.name)
+        if not machine.units:
+            self._machines.pop(machine.number)
+            if isinstance(machine.host, hosts.Powered):
+                machine.host.destroy()
+        if app.leader is unit:
+            self._elect(app)
+        self._forget_application(app)
+
+    def _forget_application(self, app: entities.App) -> None:
+        between = (relation for relation in app.relations.values() if not relation.peer)
+        if app.dying and not app.units and not any(between) and app.name in self.apps:
+            for relation in app.relations.values():
+                self._relations.pop(relation.id, None)
+            self.apps.pop(app.name)
+
+    def _restart(self, unit: entities.Unit) -> None:
+        self._forget_what_was_read(unit)
+        if unit.error is not None:
+            # The back-off starts anew with the agent.
+            unit.error = entities.Failure(unit.error.due, 1, self.now + RETRIES[0])
+            self._at(unit.error.retry_at, lambda: self.wake(unit))
+        self._synchronise(unit)
+        self.wake(unit)
+
+    def _forget_what_was_read(self, unit: entities.Unit) -> None:
+        unit.believes_until = 0.0
+        for local in unit.relations.values():
+            local.cache.clear()
+            if self.behaviour.restart_departs:
+                local.dirty |= local.ghosts
+            else:
+                for ghost in local.ghosts:
+                    local.members.pop(ghost, None)
+            local.ghosts.clear()
+
+    # Leadership.
+
+    def _elect(self, app: entities.App, *, but: entities.Unit | None = None) -> None:
+        answering = [unit for unit in app.units.values() if unit.machine.up and unit.installed]
+        others = [unit for unit in answering if unit is not but]
+        electable = others or answering
+        self._give_lease(app, self._rng.choice(electable) if electable else None)
+
+    def _give_lease(self, app: entities.App, unit: entities.Unit | None) -> None:
+        if app.leader is not None:
+            # Juju tells nobody that it no longer leads.
+            app.leader.leader_seen = False
+        app.leader = unit
+        app.lease_ends = None
+        if unit is not None:
+            self.wake(unit)
+
+    def _end_lease(self, app: entities.App) -> None:
+        if app.lease_ends is not None and app.lease_ends <= self.now:
+            self._elect(app)
+
+    # Time.
+
+    def _at(self, time: float, callback: Callable[[], None]) -> None:
+        heapq.heappush(self._timers, (time, next(self._timer_ids), callback))
+
+    def _ring(self) -> None:
+        while self._timers and self._timers[0][0] <= self.now:
+            heapq.heappop(self._timers)[2]()

@@ -1,0 +1,755 @@
+"""The model of Juju does what Juju promises a charm, in the order in which it promises it."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from typing import TYPE_CHECKING, Any
+
+import ops
+import pytest
+
+from tests import juju_model
+from tests.juju_model import toys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+SEEDS = range(5)
+
+
+@contextlib.contextmanager
+def pair(
+    seed: int = 0,
+    *,
+    left: juju_model.Charm | None = None,
+    right: juju_model.Charm | None = None,
+    units: tuple[int, int] = (1, 2),
+    **options: Any,
+) -> Generator[juju_model.Juju]:
+    """Settle a model with `left` and `right`, related to each other."""
+    with juju_model.Juju(seed, **options) as juju:
+        juju.deploy(left or toys.provider(), units=units[0])
+        juju.deploy(right or toys.requirer(), units=units[1])
+        juju.integrate("left:link", "right:want")
+        juju.settle()
+        yield juju
+
+
+def names(juju: juju_model.Juju, unit: str, since: int = 0) -> list[str]:
+    """Name the hooks that ran on a unit, each with the unit that it was about."""
+    return [
+        f"{hook.kind} {hook.remote_unit}" if hook.remote_unit else hook.kind
+        for hook in list(juju.trace)[since:]
+        if hook.unit == unit
+    ]
+
+
+def kinds(hooks: list[juju_model.Hook]) -> list[str]:
+    """Give the hooks as `unit kind remote`."""
+    return [f"{hook.unit} {hook.kind} {hook.remote_unit}" for hook in hooks]
+
+
+def write(
+    juju: juju_model.Juju, unit: str, *, app: bool = False, **data: str
+) -> list[juju_model.Hook]:
+    """Let a unit write to the databags of its first endpoint, settle, and give the hooks of that.
+
+    The unit's charm must be a `writer`.
+    """
+    before = len(juju.trace)
+    juju.run_action(unit, "do", app=app, data=data)
+    juju.settle()
+    return list(juju.trace)[before + 1 :]
+
+
+def writer(charm: Callable[..., juju_model.Charm], name: str) -> juju_model.Charm:
+    """Make a charm that writes what its action is told to."""
+
+    def react(self: toys.Toy, event: ops.EventBase) -> None:
+        if isinstance(event, ops.ActionEvent):
+            endpoint = next(iter(self.meta.relations))
+            for relation in self.model.relations[endpoint]:
+                owner = self.app if event.params["app"] else self.unit
+                relation.data[owner].update(event.params["data"])
+
+    return charm(name, react)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_unit_starts_with_install_created_leader_elected_config_changed_start(seed: int) -> None:
+    with juju_model.Juju(seed) as juju:
+        juju.deploy(toys.toy("left"))
+        juju.deploy(toys.toy("right"))
+        juju.integrate("left:link", "right:want")
+        juju.settle()
+        started = names(juju, "left/0")[:6]
+
+    assert started[0] == "install"
+    assert started[1:3] == ["relation-created"] * 2
+    assert started[3:] == ["leader-elected", "config-changed", "start"]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_joined_or_changed_before_the_own_start(seed: int) -> None:
+    with pair(seed, units=(3, 3)) as juju:
+        for unit in juju.units("left") + juju.units("right"):
+            run = [hook.partition(" ")[0] for hook in names(juju, unit)]
+            assert run.index("start") < run.index("relation-joined")
+            assert run.index("start") < run.index("relation-changed")
+
+
+def test_relation_created_comes_in_no_fixed_order() -> None:
+    orders: set[tuple[str, ...]] = set()
+    for seed in range(10):
+        with juju_model.Juju(seed) as juju:
+            juju.deploy(toys.toy("left"))
+            juju.deploy(toys.toy("right"))
+            juju.integrate("left:link", "right:want")
+            juju.integrate("left:want", "right:link")
+            juju.settle()
+            orders.add(
+                tuple(
+                    hook.due.endpoint
+                    for hook in juju.trace
+                    if (hook.unit, hook.kind) == ("left/0", "relation-created")
+                )
+            )
+
+    assert len(orders) > 2
+
+
+def test_a_unit_enters_scope_before_its_created_hook_and_can_be_seen_joining() -> None:
+    def seen_early(seed: int) -> bool:
+        with juju_model.Juju(seed) as juju:
+            juju.deploy(toys.provider())
+            juju.settle()
+            juju.deploy(toys.requirer())
+            juju.integrate("left", "right")
+            juju.settle()
+            order = kinds(list(juju.trace))
+            return order.index("left/0 relation-joined right/0") < order.index(
+                "right/0 relation-created None"
+            )
+
+    assert any(seen_early(seed) for seed in range(20))
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_related_before_or_after_the_start_each_member_is_joined_then_changed(
+    early: bool,
+) -> None:
+    with juju_model.Juju(1) as juju:
+        juju.deploy(toys.provider(), units=3)
+        juju.deploy(toys.requirer(), units=3)
+        if not early:
+            juju.settle()
+        juju.integrate("left", "right")
+        juju.settle()
+        for unit in juju.units("left"):
+            run = [hook for hook in names(juju, unit) if "right/" in hook]
+            for remote in juju.units("right"):
+                joined = run.index(f"relation-joined {remote}")
+                assert run[joined + 1] == f"relation-changed {remote}"
+
+
+def test_the_network_addresses_are_in_the_databag_from_the_start() -> None:
+    with pair() as juju:
+        address = juju.host("left/0").address
+        bag = juju.bag("left/0", "link")
+
+    assert (bag["ingress-address"], bag["private-address"]) == (address, address)
+
+
+def test_relation_list_holds_the_units_joined_so_far_and_the_one_joining() -> None:
+    seen: list[tuple[str, list[str]]] = []
+
+    def react(self: toys.Toy, event: ops.EventBase) -> None:
+        if isinstance(event, ops.RelationJoinedEvent):
+            members = [unit.name for unit in event.relation.units]
+            seen.append((event.unit.name, sorted(members)))
+            assert self.unit.name == "left/0"
+
+    with pair(left=toys.provider("left", react), units=(1, 3)):
+        pass
+
+    assert [len(members) for _, members in seen] == [1, 2, 3]
+    assert all(joining in members for joining, members in seen)
+
+
+def test_units_join_in_the_order_of_their_names_as_strings() -> None:
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.requirer(), units=11)
+        juju.settle()
+        juju.deploy(toys.provider())
+        juju.settle()
+        juju.integrate("left", "right")
+        juju.settle()
+        joined = [
+            hook.remote_unit
+            for hook in juju.trace
+            if hook.unit == "left/0" and hook.kind == "relation-joined"
+        ]
+
+    assert joined.index("right/10") == joined.index("right/1") + 1
+
+
+def test_within_a_relation_departed_comes_before_app_changed_joined_and_changed() -> None:
+    with pair(right=writer(toys.requirer, "right"), units=(1, 3), seed=3) as juju:
+        juju.kill_machine("left/0")
+        leader = juju.leader("right")
+        assert leader is not None
+        gone = next(unit for unit in juju.units("right") if unit != leader)
+        other = next(unit for unit in juju.units("right") if unit not in (leader, gone))
+        juju.remove_unit(gone)
+        new = juju.add_unit("right")
+        juju.settle()
+        write(juju, leader, app=True, what="ever")
+        write(juju, other, what="ever")
+        since = len(juju.trace)
+        juju.start_machine("left/0")
+        juju.settle()
+        run = names(juju, "left/0", since)
+
+    assert run == [
+        "start",
+        "leader-elected",
+        f"relation-departed {gone}",
+        "relation-changed",
+        f"relation-joined {new}",
+        f"relation-changed {new}",
+        f"relation-changed {other}",
+    ]
+
+
+def test_non_peer_relations_go_before_peer_relations() -> None:
+    for seed in SEEDS:
+        with juju_model.Juju(seed) as juju:
+            juju.deploy(toys.toy("left"), units=2)
+            juju.deploy(toys.toy("right"))
+            juju.integrate("left:link", "right:want")
+            juju.settle()
+            juju.kill_machine("left/0")
+            juju.restart_agent("left/1")
+            juju.add_unit("left")
+            juju.add_unit("right")
+            juju.settle()
+            since = len(juju.trace)
+            juju.start_machine("left/0")
+            juju.settle()
+            endpoints = [
+                hook.due.endpoint
+                for hook in list(juju.trace)[since:]
+                if hook.unit == "left/0" and hook.due.endpoint
+            ]
+
+        assert endpoints == ["link", "link", "peers", "peers"]
+
+
+def test_a_write_of_a_remote_unit_is_exactly_one_changed_for_each_unit_there() -> None:
+    with pair(right=writer(toys.requirer, "right"), units=(2, 2)) as juju:
+        hooks = write(juju, "right/0", what="ever", other="thing")
+
+    assert sorted(kinds(hooks)) == [
+        "left/0 relation-changed right/0",
+        "left/1 relation-changed right/0",
+    ]
+
+
+def test_a_write_that_changes_nothing_is_no_event() -> None:
+    with pair(right=writer(toys.requirer, "right")) as juju:
+        write(juju, "right/0", what="ever")
+
+        assert write(juju, "right/0", what="ever") == []
+
+
+def test_many_writes_become_one_changed() -> None:
+    with pair(right=writer(toys.requirer, "right")) as juju:
+        since = len(juju.trace)
+        for value in "abc":
+            juju.run_action("right/0", "do", app=False, data={"what": value})
+        juju.settle()
+
+        assert names(juju, "left/0", since) == ["relation-changed right/0"]
+
+
+@pytest.mark.parametrize(("version", "events"), [("4.0", 0), ("3.6", 1)])
+def test_a_value_that_changes_and_changes_back_is_an_event_in_3_x_only(
+    version: str, events: int
+) -> None:
+    with pair(right=writer(toys.requirer, "right"), version=version) as juju:
+        since = len(juju.trace)
+        juju.run_action("right/0", "do", app=False, data={"what": "ever"})
+        juju.run_action("right/0", "do", app=False, data={"what": ""})
+        juju.settle()
+
+        assert len(names(juju, "left/0", since)) == events
+
+
+def test_an_empty_value_deletes_its_key() -> None:
+    with pair(right=writer(toys.requirer, "right")) as juju:
+        write(juju, "right/0", what="ever")
+        write(juju, "right/0", what="")
+
+        assert "what" not in juju.bag("right/0", "want")
+
+
+def test_own_writes_notify_nobody_of_the_own_application() -> None:
+    with pair(right=writer(toys.requirer, "right"), units=(1, 3)) as juju:
+        hooks = write(juju, "right/0", what="ever")
+
+    assert {hook.unit for hook in hooks} == {"left/0"}
+
+
+def test_peers_hear_of_a_write_and_the_writer_does_not() -> None:
+    charm = writer(toys.peer, "left")
+    with juju_model.Juju() as juju:
+        juju.deploy(charm, units=3)
+        juju.settle()
+
+        hooks = write(juju, "left/0", what="ever")
+
+    assert sorted(kinds(hooks)) == [
+        "left/1 relation-changed left/0",
+        "left/2 relation-changed left/0",
+    ]
+
+
+def test_application_data_changed_has_no_remote_unit() -> None:
+    seen: list[tuple[str, Any]] = []
+
+    def react(self: toys.Toy, event: ops.EventBase) -> None:
+        if isinstance(event, ops.RelationChangedEvent) and event.app.name == "right":
+            seen.append((self.unit.name, event.unit))
+
+    with pair(left=toys.provider("left", react), right=writer(toys.requirer, "right")) as juju:
+        leader = juju.leader("right")
+        assert leader is not None
+        seen.clear()
+        write(juju, leader, app=True, what="ever")
+
+    assert seen == [("left/0", None)]
+
+
+def test_an_application_databag_that_was_never_written_is_no_event() -> None:
+    with pair() as juju:
+        assert "relation-changed" not in names(juju, "left/0")
+
+
+def test_peers_hear_of_their_application_databag_and_the_leader_does_not() -> None:
+    with juju_model.Juju() as juju:
+        juju.deploy(writer(toys.peer, "left"), units=3)
+        juju.settle()
+        leader = juju.leader("left")
+        assert leader is not None
+
+        hooks = write(juju, leader, app=True, what="ever")
+
+    assert {hook.unit for hook in hooks} == {"left/0", "left/1", "left/2"} - {leader}
+    assert {hook.remote_unit for hook in hooks} == {None}
+
+
+def test_a_member_that_was_read_is_read_from_the_cache_until_its_next_event() -> None:
+    read: list[str] = []
+
+    def react(self: toys.Toy, event: ops.EventBase) -> None:
+        del event
+        for relation in self.model.relations["link"]:
+            read.extend(relation.data[u].get("what", "-") for u in relation.units)
+
+    with pair(
+        left=toys.provider("left", react), right=writer(toys.requirer, "right"), units=(1, 1)
+    ) as juju:
+        read.clear()
+        juju.run_action("right/0", "do", app=False, data={"what": "ever"})
+        juju.run_action("left/0", "do")
+        juju.settle()
+
+    assert read == ["-", "ever"]
+
+
+def test_a_non_leader_cannot_read_its_own_application_databag() -> None:
+    refused: list[str] = []
+
+    def react(self: toys.Toy, event: ops.EventBase) -> None:
+        if isinstance(event, ops.RelationChangedEvent):
+            try:
+                event.relation.data[self.app].get("what")
+            except ops.RelationDataAccessError:
+                refused.append(self.unit.name)
+
+    with pair(left=toys.provider("left", react), units=(2, 1)) as juju:
+        leader = juju.leader("left")
+
+    assert set(refused) == {"left/0", "left/1"} - {leader}
+
+
+def test_departed_names_the_leaver_and_its_data_is_still_readable() -> None:
+    seen: list[tuple[str, Any, str, list[str]]] = []
+
+    def react(self: toys.Toy, event: ops.EventBase) -> None:
+        if isinstance(event, ops.RelationDepartedEvent):
+            members = sorted(unit.name for unit in event.relation.units)
+            what = event.relation.data[event.unit].get("what", "-")
+            seen.append((self.unit.name, event.departing_unit, what, members))
+
+    with pair(
+        left=toys.provider("left", react), right=writer(toys.requirer, "right"), units=(1, 2)
+    ) as juju:
+        write(juju, "right/0", what="ever")
+        juju.remove_unit("right/0")
+        juju.settle()
+
+    assert [(u, leaver.name, what, rest) for u, leaver, what, rest in seen] == [
+        ("left/0", "right/0", "ever", ["right/1"])
+    ]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_dying_unit_departs_itself_for_every_member_then_breaks_stops_and_is_removed(
+    number: int,
+) -> None:
+    leavers: list[Any] = []
+
+    def react(self: toys.Toy, event: ops.EventBase) -> None:
+        if isinstance(event, ops.RelationDepartedEvent) and self.app.name == "right":
+            leavers.append(event.departing_unit)
+
+    with pair(right=toys.requirer("right", react), units=(3, 2)) as juju:
+        since = len(juju.trace)
+        juju.remove_unit(f"right/{number}")
+        juju.settle()
+        run = names(juju, f"right/{number}", since)
+        left = juju.units("right")
+
+    assert run == [
+        "relation-departed left/0",
+        "relation-departed left/1",
+        "relation-departed left/2",
+        "relation-broken",
+        "stop",
+        "remove",
+    ]
+    assert [leaver.name for leaver in leavers] == [f"right/{number}"] * 3
+    assert left == [f"right/{1 - number}"]
+
+
+def test_in_4_x_the_others_hear_of_a_leaver_only_after_its_broken() -> None:
+    for seed in SEEDS:
+        with pair(seed, units=(2, 2)) as juju:
+            since = len(juju.trace)
+            juju.remove_unit("right/0")
+            juju.settle()
+            order = kinds(list(juju.trace)[since:])
+
+        broken = order.index("right/0 relation-broken None")
+        assert broken < order.index("left/0 relation-departed right/0")
+        assert broken < order.index("left/1 relation-departed right/0")
+
+
+def test_in_3_x_the_others_may_hear_of_a_leaver_while_it_still_works() -> None:
+    def early(seed: int) -> bool:
+        with pair(seed, units=(2, 2), version="3.6") as juju:
+            since = len(juju.trace)
+            juju.remove_unit("right/0")
+            juju.settle()
+            order = kinds(list(juju.trace)[since:])
+        broken = order.index("right/0 relation-broken None")
+        return order.index("left/0 relation-departed right/0") < broken
+
+    assert any(early(seed) for seed in range(10))
+
+
+@pytest.mark.parametrize(("version", "told"), [("4.0", False), ("3.6", True)])
+def test_peers_of_a_removed_unit_hear_of_it_in_3_x_and_not_in_4_0_15(
+    version: str,
+    told: bool,
+) -> None:
+    with juju_model.Juju(version=version) as juju:
+        juju.deploy(toys.toy("left"), units=2)
+        juju.settle()
+        since = len(juju.trace)
+        juju.remove_unit("left/0")
+        juju.settle()
+        run = names(juju, "left/1", since)
+        known = juju.members("left/1", 0)
+
+    assert ("relation-departed left/0" in run) is told
+    assert (known == []) is told
+
+
+def test_removed_by_force_on_4_0_15_leaves_a_ghost_until_the_agent_restarts() -> None:
+    with pair(right=writer(toys.requirer, "right"), units=(1, 2)) as juju:
+        write(juju, "right/0", what="ever")
+        juju.kill_machine("right/0")
+        juju.settle()
+        since = len(juju.trace)
+        juju.remove_unit("right/0", force=True)
+        juju.settle()
+        run = names(juju, "left/0", since)
+        known = juju.members("left/0", 0)
+        data = juju.bag("right/0", relation_id=0)
+        juju.restart_agent("left/0")
+        juju.settle()
+
+        assert (run, known, data["what"]) == ([], ["right/0", "right/1"], "ever")
+        assert juju.members("left/0", 0) == ["right/1"]
+
+
+def test_removed_by_force_gives_departed_where_juju_does_so() -> None:
+    behaviour = juju_model.Behaviour(force_departs=True)
+    with pair(units=(1, 2), behaviour=behaviour) as juju:
+        juju.kill_machine("right/0")
+        juju.remove_unit("right/0", force=True)
+        juju.settle()
+
+        assert names(juju, "left/0")[-1] == "relation-departed right/0"
+
+
+def test_a_lost_machine_fires_no_hook_anywhere_and_keeps_membership_and_data() -> None:
+    with pair(units=(1, 2)) as juju:
+        follower = next(unit for unit in juju.units("right") if unit != juju.leader("right"))
+        since = len(juju.trace)
+        juju.kill_machine(follower)
+        juju.settle()
+
+        assert len(juju.trace) == since
+        assert follower in juju.members("left/0", 0)
+        assert juju.status(follower).name == "unknown"
+
+
+def test_a_lost_leader_is_replaced_after_31_to_66_seconds() -> None:
+    waits: list[float] = []
+    for seed in range(20):
+        with pair(seed, units=(1, 3)) as juju:
+            old = juju.leader("right")
+            assert old is not None
+            killed = juju.now
+            juju.kill_machine(old)
+            juju.advance(30.9)
+            assert juju.leader("right") == old
+            juju.settle()
+            hook = juju.trace[-1]
+            assert hook.kind == "leader-elected"
+            assert hook.unit == juju.leader("right") != old
+            waits.append(hook.time - killed)
+
+    assert min(waits) >= 31
+    assert max(waits) <= 66
+
+
+def test_a_leader_that_is_back_in_time_keeps_the_lease() -> None:
+    with pair(units=(1, 3)) as juju:
+        leader = juju.leader("right")
+        assert leader is not None
+        juju.kill_machine(leader)
+        juju.advance(20)
+        juju.start_machine(leader)
+        juju.settle()
+
+        assert juju.leader("right") == leader
+
+
+def test_a_removed_leader_gives_up_the_lease_at_once() -> None:
+    with pair(units=(1, 3)) as juju:
+        old = juju.leader("right")
+        assert old is not None
+        juju.kill_machine(old)
+        juju.remove_unit(old, force=True)
+
+        assert juju.leader("right") in set(juju.units("right")) - {old}
+
+
+def test_there_is_no_hook_for_losing_leadership() -> None:
+    with pair(units=(1, 3)) as juju:
+        old = juju.leader("right")
+        assert old is not None
+        since = len(juju.trace)
+        new = juju.depose("right")
+        juju.settle()
+
+        assert kinds(list(juju.trace)[since:]) == [f"{new} leader-elected None"]
+        assert new != old
+
+
+def test_update_status_comes_only_when_there_is_nothing_else_to_do() -> None:
+    with pair(right=writer(toys.requirer, "right")) as juju:
+        juju.run_action("right/0", "do", app=False, data={"what": "ever"})
+        since = len(juju.trace)
+        ran = juju.update_status_round()
+
+        assert names(juju, "left/0", since) == ["relation-changed right/0", "update-status"]
+        assert ran == 4
+
+
+def test_config_changed_comes_when_the_configuration_has_changed() -> None:
+    colours: list[object] = []
+
+    def react(self: toys.Toy, event: ops.EventBase) -> None:
+        if isinstance(event, ops.ConfigChangedEvent):
+            colours.append(self.config["colour"])
+
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.provider("left", react))
+        juju.settle()
+        juju.configure("left", colour="red")
+        juju.settle()
+
+    assert colours == ["blue", "red"]
+
+
+def test_refresh_runs_the_new_charm_from_upgrade_charm_on() -> None:
+    ran: list[str] = []
+
+    def react(self: toys.Toy, event: ops.EventBase) -> None:
+        ran.append(f"{type(event).__name__} {self.stored.count}")
+
+    def old(self: toys.Toy, event: ops.EventBase) -> None:
+        del event
+        self.stored.count = 7
+
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.provider("left", old))
+        juju.settle()
+        juju.refresh("left", toys.provider("left", react))
+        juju.settle()
+
+    assert ran == ["UpgradeCharmEvent 7", "ConfigChangedEvent 7"]
+
+
+def test_refresh_refuses_to_drop_an_endpoint_in_use() -> None:
+    with pair() as juju, pytest.raises(ValueError, match="would break relation"):
+        juju.refresh("left", toys.requirer())
+
+
+def test_refresh_gives_new_peer_relations_to_units_that_run_the_new_charm() -> None:
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.provider(), units=2)
+        juju.settle()
+        juju.refresh("left", toys.toy("left"))
+        juju.settle()
+        run = names(juju, "left/0")
+
+    assert run.index("upgrade-charm") < run.index("relation-joined left/1")
+
+
+def test_a_removed_relation_is_departed_and_broken_on_both_sides() -> None:
+    with pair(units=(2, 2)) as juju:
+        since = len(juju.trace)
+        juju.remove_relation("left", "right")
+        juju.settle()
+        left, right = names(juju, "left/0", since), names(juju, "right/1", since)
+
+        assert left == [
+            "relation-departed right/0",
+            "relation-departed right/1",
+            "relation-broken",
+        ]
+        assert right == ["relation-departed left/0", "relation-departed left/1", "relation-broken"]
+        assert juju.relation_ids("left") == []
+
+
+def test_a_relation_made_again_has_fresh_databags() -> None:
+    with pair(right=writer(toys.requirer, "right")) as juju:
+        write(juju, "right/0", what="ever")
+        juju.remove_relation("left", "right")
+        juju.settle()
+        again = juju.integrate("left", "right")
+        juju.settle()
+
+        assert again == 1
+        assert "what" not in juju.bag("right/0", "want")
+        assert juju.members("left/0", again) == ["right/0", "right/1"]
+
+
+def test_a_relation_removed_and_made_again_at_once_is_another_relation() -> None:
+    with pair() as juju:
+        juju.remove_relation("left", "right")
+        again = juju.integrate("left", "right")
+        juju.settle()
+
+        assert juju.relation_ids("right") == [again]
+        assert juju.members("right/0", again) == ["left/0"]
+
+
+def test_a_removed_application_leaves_nothing_behind() -> None:
+    with pair(units=(2, 2)) as juju:
+        juju.remove_application("right")
+        juju.settle()
+        views = list(juju.bags())
+
+        assert set(juju.apps) == {"left"}
+        assert juju.units("right") == []
+        assert views == []
+
+
+def test_an_application_scaled_to_zero_and_back_keeps_its_databag() -> None:
+    with pair(right=writer(toys.requirer, "right"), units=(1, 1)) as juju:
+        write(juju, "right/0", app=True, what="ever")
+        juju.remove_unit("right/0")
+        juju.settle()
+        leader = juju.leader("right")
+        back = juju.add_unit("right")
+        juju.settle()
+
+        assert (leader, back) == (None, "right/1")
+        assert juju.leader("right") == "right/1"
+        assert juju.bag("right", "want") == {"what": "ever"}
+
+
+def test_an_action_gives_its_results_and_its_failure() -> None:
+    def react(self: toys.Toy, event: ops.EventBase) -> None:
+        if isinstance(event, ops.ActionEvent):
+            if event.params.get("fail"):
+                event.fail("would not")
+            event.set_results({"unit": self.unit.name, "what": event.params.get("what")})
+
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.provider("left", react), units=2)
+        juju.settle()
+
+        assert juju.run_action("left/1", "do", what="ever") == {
+            "unit": "left/1",
+            "what": "ever",
+        }
+        with pytest.raises(juju_model.ActionFailed, match="would not"):
+            juju.run_action("left/0", "do", fail=True)
+
+
+def test_status_is_set_at_once_and_shown() -> None:
+    def react(self: toys.Toy, event: ops.EventBase) -> None:
+        if isinstance(event, ops.StartEvent):
+            self.unit.status = ops.ActiveStatus("here")
+
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.provider("left", react), units=2)
+        waiting = juju.app_status("left")
+        juju.settle()
+
+        assert waiting.name == "waiting"
+        assert juju.status("left/0") == juju_model.Status("active", "here")
+        assert juju.app_status("left") == juju_model.Status("active", "here")
+
+
+def test_one_seed_always_gives_the_same_trace_and_two_give_different_ones() -> None:
+    def trace(seed: int) -> list[str]:
+        with pair(seed, units=(3, 3)) as juju:
+            leader = juju.leader("right")
+            assert leader is not None
+            juju.kill_machine(leader)
+            juju.settle()
+            juju.remove_unit("left/1")
+            juju.update_status_round()
+            return [str(hook) for hook in juju.trace]
+
+    assert trace(1) == trace(1)
+    assert trace(1) != trace(2)
+
+
+def test_the_global_random_numbers_do_not_matter() -> None:
+    def trace(state: int) -> list[str]:
+        random.seed(state)
+        with pair(1) as juju:
+            return [str(hook) for hook in juju.trace]
+
+    assert trace(1) == trace(2)

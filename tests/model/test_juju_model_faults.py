@@ -1,0 +1,674 @@
+"""The model of Juju fails as Juju does, and lets tests strike where they like."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import textwrap
+from typing import TYPE_CHECKING, Any, cast
+
+import ops
+import pytest
+import yaml
+
+from tests import juju_model
+from tests.juju_model import toys
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Callable, Sequence
+
+SECRET = "a-word-that-is-too-long-to-be-shown"  # noqa: S105 - it stands for one
+
+
+class Workstation(juju_model.PlainHost):
+    """A host with the programs `true`, `false`, `hang` and `ask`.
+
+    Attributes:
+        power: what befell it.
+        asked: the answers of this process's own `subprocess.run` while it ran `ask`.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "192.0.2.7")
+        self.power: list[str] = []
+        self.asked: list[str] = []
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program."""
+        if argv[0] == "hang":
+            raise subprocess.TimeoutExpired(list(argv), timeout or 0)
+        if argv[0] == "ask":
+            result = subprocess.run(["/bin/echo", "real"], check=True, capture_output=True)
+            self.asked.append(result.stdout.decode().strip())
+        if argv[0] not in ("true", "false", "ask"):
+            return super().run(argv, timeout=timeout)
+        return subprocess.CompletedProcess(list(argv), int(argv[0] == "false"), "out", "err")
+
+    def kill(self) -> None:
+        """Die."""
+        self.power.append("killed")
+
+    def start(self) -> None:
+        """Come back."""
+        self.power.append("started")
+
+    def destroy(self) -> None:
+        """Go."""
+        self.power.append("destroyed")
+
+
+def at_start(
+    action: Callable[[toys.Toy], object],
+) -> Callable[[toys.Toy, ops.EventBase], None]:
+    """Make a reaction that does something in the start hook alone."""
+
+    def react(self: toys.Toy, event: ops.EventBase) -> None:
+        if isinstance(event, ops.StartEvent):
+            action(self)
+
+    return react
+
+
+def started(action: Callable[[toys.Toy], object], **options: Any) -> juju_model.Hook:
+    """Run a charm that does something when it starts, and give the record of that hook."""
+    with juju_model.Juju(**options) as juju:
+        juju.deploy(toys.provider("left", at_start(action)), host_factory=Workstation)
+        juju.settle()
+        return next(hook for hook in juju.trace if hook.kind == "start")
+
+
+def strike_once(
+    juju: juju_model.Juju,
+    point: juju_model.Point,
+    error: type[BaseException],
+    kind: str = "start",
+) -> None:
+    """Let the first hook of a kind fail at a point."""
+    struck: list[juju_model.HookContext] = []
+
+    def faults(context: juju_model.HookContext) -> None:
+        if context.hook.kind == kind and context.point is point and not struck:
+            struck.append(context)
+            raise error
+
+    juju.faults = faults
+
+
+def count_and_write(self: toys.Toy, event: ops.EventBase) -> None:
+    """React to start by counting it in the stored state and in both peer databags."""
+    if not isinstance(event, ops.StartEvent):
+        return
+    count = str(self.count())
+    for relation in self.model.relations["peers"]:
+        relation.data[self.unit]["count"] = count
+        if self.unit.is_leader():
+            relation.data[self.app]["count"] = count
+    subprocess.run(["true"], check=True, timeout=9)  # noqa: S607 - the model's
+
+
+def test_an_exception_in_a_charm_is_a_failed_hook_and_never_swallowed() -> None:
+    """Neither by `settle` nor by the list of errors; the traceback is there."""
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.provider("left", at_start(lambda toy: toy.meta.peers["nothing"])))
+
+        with pytest.raises(juju_model.HookFailed, match="KeyError: 'nothing'"):
+            juju.settle()
+
+        assert [hook.kind for hook in juju.errors] == ["start"]
+        assert "Traceback" in juju.errors[0].error
+        assert juju.status("left/0") == juju_model.Status("error", 'hook failed: "start"')
+
+
+def test_a_failed_hook_stops_the_others_and_is_retried_with_back_off() -> None:
+    """Until the fault is over; then the others follow."""
+    tries: list[str] = []
+
+    def flaky(self: toys.Toy) -> None:
+        tries.append(self.unit.name)
+        if len(tries) < 10:
+            raise RuntimeError("not yet")
+
+    with juju_model.Juju(hook_cost=0) as juju:
+        juju.deploy(toys.peer("left", at_start(flaky)))
+        juju.settle(retry_failed=True)
+        times = [hook.time for hook in juju.trace if hook.kind == "start"]
+
+    waits = [times[i + 1] - times[i] for i in range(len(times) - 1)]
+    assert waits == [5, 10, 20, 40, 80, 160, 300, 300, 300]
+    assert [hook.kind for hook in list(juju.trace)[-10:]] == ["start"] * 10
+
+
+def test_a_failed_hook_leaves_no_trace_in_databags_and_stored_state() -> None:
+    """A status that it set stays, for status-set is immediate."""
+
+    def act(self: toys.Toy) -> None:
+        self.count()
+        for relation in self.model.relations["peers"]:
+            relation.data[self.unit]["what"] = "ever"
+        self.unit.status = ops.MaintenanceStatus("about to fail")
+        raise RuntimeError("at last")
+
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.peer("left", at_start(act)))
+        with pytest.raises(juju_model.HookFailed):
+            juju.settle()
+
+        assert "what" not in juju.bag("left/0", "peers")
+        assert juju.unit("left/0").status.message == "about to fail"
+        assert [s.content["count"] for s in juju.unit("left/0").stored_states if s.owner_path] == [
+            0
+        ]
+
+
+@pytest.mark.parametrize(
+    "point", [p for p in juju_model.Point if p is not juju_model.Point.AFTER_FLUSH]
+)
+@pytest.mark.parametrize("error", [juju_model.HookFault, juju_model.AgentKilled])
+def test_a_hook_that_fails_before_the_flush_writes_nothing_until_its_retry(
+    point: juju_model.Point, error: type[BaseException]
+) -> None:
+    """Wherever it is struck."""
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.peer("left", count_and_write), host_factory=Workstation)
+        strike_once(juju, point, error)
+        while not juju.errors:
+            juju.step()
+        before = juju.bag("left/0", "peers").get("count")
+        juju.settle(retry_failed=True)
+
+        assert before is None
+        assert juju.errors[0].outcome is not juju_model.Outcome.OK
+        assert "count" in juju.bag("left/0", "peers")
+        assert "count" in juju.bag("left", "peers")
+
+
+def test_a_hook_that_dies_after_the_flush_runs_again() -> None:
+    """What it wrote stays."""
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.peer("left", count_and_write), host_factory=Workstation)
+        strike_once(juju, juju_model.Point.AFTER_FLUSH, juju_model.AgentKilled)
+        juju.settle(retry_failed=True)
+
+        assert [hook.outcome for hook in juju.trace if hook.kind == "start"] == [
+            juju_model.Outcome.KILLED,
+            juju_model.Outcome.OK,
+        ]
+        assert juju.bag("left/0", "peers")["count"] == "2"
+
+
+@pytest.mark.parametrize("point", [juju_model.Point.BEFORE_FLUSH, juju_model.Point.AFTER_COMMAND])
+def test_a_refused_flush_leaves_the_stored_state_ahead_of_the_databags(
+    point: juju_model.Point,
+) -> None:
+    """The lease is lost while the hook runs, so its writes fall, the unit's own too."""
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.peer("left", count_and_write), units=2, host_factory=Workstation)
+        deposed: list[str] = []
+
+        def faults(context: juju_model.HookContext) -> None:
+            leads = context.unit == juju.leader("left")
+            if context.hook.kind == "start" and context.point is point and leads and not deposed:
+                deposed.append(context.unit)
+                juju.depose("left")
+
+        juju.faults = faults
+        while not juju.errors:
+            assert juju.step() is not None
+        (error,) = juju.errors
+        before = juju.bag(error.unit, "peers").get("count")
+        juju.settle(retry_failed=True)
+
+        assert "FlushRefused" in error.error
+        assert before is None
+        assert juju.bag(error.unit, "peers")["count"] == "2"
+
+
+def test_two_units_can_both_believe_that_they_lead() -> None:
+    """The old one writes its own databag, but not the application's."""
+    seen: list[tuple[str, bool]] = []
+
+    def react(self: toys.Toy, event: ops.EventBase) -> None:
+        if isinstance(event, ops.UpdateStatusEvent):
+            seen.append((self.unit.name, self.unit.is_leader()))
+            (relation,) = self.model.relations["peers"]
+            relation.data[self.unit]["what"] = "ever"
+            if self.unit.is_leader() and self.unit.name == old:
+                relation.data[self.app]["what"] = "ever"
+
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.peer("left", react), units=2)
+        juju.settle()
+        old = juju.leader("left")
+        assert old is not None
+        juju.depose("left", believing=True)
+        juju.settle()
+        juju.mark_update_status()
+        juju.settle(retry_failed=True)
+
+    assert seen[:2] in ([(old, True), (juju.leader("left"), True)], [*reversed(seen[:2])])
+    assert {hook.unit for hook in juju.errors} == {old}
+    assert (old, False) in seen
+
+
+def test_deferred_events_run_at_the_start_of_the_next_hook_in_the_order_of_their_age() -> None:
+    """Of whatever kind; there is no timer."""
+    ran: list[str] = []
+    patient = True
+
+    def react(self: toys.Toy, event: ops.EventBase) -> None:
+        ran.append(type(event).__name__)
+        waits = isinstance(event, ops.StartEvent) or self.config["colour"] == "red"
+        if waits and patient:
+            event.defer()
+
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.provider("left", react))
+        juju.settle()
+        juju.configure("left", colour="red")
+        juju.settle()
+        quiet = juju.step()
+        ran.clear()
+        patient = False
+        juju.update_status_round()
+
+    assert quiet is None
+    assert ran == ["StartEvent", "ConfigChangedEvent", "UpdateStatusEvent"]
+
+
+def test_a_charm_sees_its_own_machine() -> None:
+    """Its host name, its addresses and its programs."""
+    seen: list[object] = []
+
+    def act(self: toys.Toy) -> None:
+        binding = self.model.get_binding("link")
+        assert binding is not None
+        seen.extend(
+            [
+                os.uname().nodename,
+                socket.gethostname(),
+                str(binding.network.bind_address),
+                subprocess.run(["true"], check=True).args,  # noqa: S607 - the model's
+            ]
+        )
+
+    before = os.uname()
+    hook = started(act, name="m")
+
+    assert seen == ["juju-m-0", "juju-m-0", "192.0.2.7", ["true"]]
+    assert [command.returncode for command in hook.commands] == [0]
+    assert os.uname() == before
+
+
+def test_a_host_has_the_real_subprocess_to_itself() -> None:
+    """While it runs a command for a hook."""
+    with juju_model.Juju() as juju:
+        charm = toys.provider("left", at_start(lambda _: subprocess.run(["ask"], check=True)))  # noqa: S607 - the model's
+        juju.deploy(charm, host_factory=Workstation)
+        juju.settle()
+        host = juju.host("left/0")
+
+        assert isinstance(host, Workstation)
+        assert host.asked == ["real"]
+
+
+@pytest.mark.parametrize(
+    ("options", "stdout"),
+    [({}, None), ({"capture_output": True}, b"out"), ({"stdout": -1, "text": True}, "out")],
+)
+def test_a_command_gives_what_subprocess_run_would(
+    options: dict[str, Any], stdout: bytes | str | None
+) -> None:
+    """Captured or not, text or bytes."""
+    results: list[Any] = []
+
+    def act(self: toys.Toy) -> None:
+        del self
+        results.append(subprocess.run(["false"], check=False, **options))  # noqa: S603, S607 - the model's
+
+    started(act)
+
+    assert (results[0].returncode, results[0].stdout) == (1, stdout)
+
+
+def test_a_command_that_fails_hangs_or_is_missing_raises_as_subprocess_run_does() -> None:
+    """A hang takes its time limit of the model's time."""
+    errors: list[str] = []
+
+    def act(self: toys.Toy) -> None:
+        del self
+        for program in ("false", "hang", "missing"):
+            with pytest.raises((OSError, subprocess.SubprocessError)) as caught:
+                subprocess.run([program], check=True, timeout=20)  # noqa: S603 - the model's
+            errors.append(caught.typename)
+
+    hook = started(act, hook_cost=1)
+
+    assert errors == ["CalledProcessError", "TimeoutExpired", "FileNotFoundError"]
+    assert list(map(str, hook.commands)) == [
+        "false (1)",
+        "hang (TimeoutExpired)",
+        "missing (FileNotFoundError)",
+    ]
+    assert hook.duration == 21
+
+
+def test_a_fault_can_stand_in_for_a_command_before_or_after_its_effect() -> None:
+    """The charm sees it as the command's."""
+    seen: list[tuple[str, int]] = []
+
+    def act(self: toys.Toy) -> None:
+        try:
+            subprocess.run(["true"], check=True, timeout=5)  # noqa: S607 - the model's
+        except subprocess.TimeoutExpired:
+            seen.append((self.unit.name, 1))
+
+    for point, commands in (
+        (juju_model.Point.BEFORE_COMMAND, 0),
+        (juju_model.Point.AFTER_COMMAND, 1),
+    ):
+        with juju_model.Juju() as juju:
+
+            def faults(context: juju_model.HookContext, point: juju_model.Point = point) -> None:
+                if context.point is point and tuple(context.argv) == ("true",):
+                    raise subprocess.TimeoutExpired("true", 5)
+
+            juju.faults = faults
+            juju.deploy(toys.provider("left", at_start(act)), host_factory=Workstation)
+            juju.settle()
+            hook = next(hook for hook in juju.trace if hook.kind == "start")
+
+        assert len(hook.commands) == commands
+    assert seen == [("left/0", 1)] * 2
+
+
+def test_a_machine_that_dies_in_mid_hook_takes_the_hook_with_it() -> None:
+    """It is retried once the machine is back."""
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.peer("left", count_and_write), host_factory=Workstation)
+
+        def faults(context: juju_model.HookContext) -> None:
+            if context.point is juju_model.Point.BEFORE_COMMAND:
+                juju.faults = None
+                juju.kill_machine(context.unit)
+
+        juju.faults = faults
+        juju.settle(retry_failed=True)
+        lost = juju.status("left/0").name
+        juju.start_machine("left/0")
+        juju.settle()
+        host = juju.host("left/0")
+
+        assert lost == "unknown"
+        assert [hook.outcome for hook in juju.trace if hook.kind == "start"] == [
+            juju_model.Outcome.KILLED,
+            juju_model.Outcome.OK,
+        ]
+        assert isinstance(host, Workstation)
+        assert host.power == ["killed", "started"]
+
+
+def test_a_machine_goes_with_its_last_unit() -> None:
+    """Not before."""
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.provider(), host_factory=Workstation)
+        juju.deploy(toys.requirer(), units=0)
+        juju.add_unit("right", to="left/0")
+        juju.settle()
+        host = juju.host("left/0")
+        assert isinstance(host, Workstation)
+        juju.remove_unit("left/0")
+        juju.settle()
+        shared = list(host.power)
+        juju.remove_unit("right/0")
+        juju.settle()
+
+        assert (shared, host.power) == ([], ["destroyed"])
+
+
+def test_host_names_count_up_and_can_be_used_again() -> None:
+    """A machine of the same name is another machine."""
+    with juju_model.Juju(name="m") as juju:
+        juju.deploy(toys.provider(), units=2)
+        old = juju.host("left/1")
+        juju.remove_unit("left/1")
+        juju.settle()
+        back = juju.host(juju.add_unit("left", hostname=old.name))
+        fresh = juju.host(juju.add_unit("left"))
+
+        assert (old.name, back.name, fresh.name) == ("juju-m-1", "juju-m-1", "juju-m-3")
+        assert back is not old
+
+
+def test_interleaving_runs_hooks_of_other_machines_while_a_hook_waits() -> None:
+    """Never of the same machine, for its units share one lock."""
+    flying: list[str] = []
+    nested: list[tuple[str, str]] = []
+
+    def faults(context: juju_model.HookContext) -> None:
+        if context.point is juju_model.Point.BEFORE_HOOK:
+            nested.extend((outer, context.unit) for outer in flying)
+            flying.append(context.unit)
+        elif context.point is juju_model.Point.AFTER_FLUSH:
+            flying.remove(context.unit)
+
+    def busy(self: toys.Toy, event: ops.EventBase) -> None:
+        subprocess.run(["true"], check=True)  # noqa: S607 - the model's
+        for relation in self.model.relations["peers"]:
+            relation.data[self.unit]["what"] = type(event).__name__
+
+    with juju_model.Juju(3, interleave=0.5) as juju:
+        juju.faults = faults
+        juju.deploy(toys.peer("left", busy), units=3, host_factory=Workstation)
+        juju.deploy(toys.peer("right", busy), units=0)
+        for unit in juju.units("left"):
+            juju.add_unit("right", to=unit)
+        juju.settle()
+        machines = {unit: juju.host(unit) for app in juju.apps for unit in juju.units(app)}
+
+    assert nested
+    assert all(machines[outer] is not machines[inner] for outer, inner in nested)
+    assert os.environ.get("OPERATOR_DISPATCH") is None
+
+
+def test_what_is_logged_is_in_the_record_of_its_hook_even_when_hooks_are_nested() -> None:
+    """And in no other's."""
+
+    def react(self: toys.Toy, event: ops.EventBase) -> None:
+        del event
+        subprocess.run(["true"], check=True)  # noqa: S607 - the model's
+        self.framework.breakpoint()
+        ops.model.logger.warning("here %s", self.unit.name)
+
+    with juju_model.Juju(1, interleave=0.5) as juju:
+        juju.deploy(toys.peer("left", react), units=3, host_factory=Workstation)
+        juju.settle()
+        lines = [
+            (hook.unit, [m for level, m in hook.logs if level == "WARNING"]) for hook in juju.trace
+        ]
+
+    assert all(messages == [f"here {unit}"] for unit, messages in lines)
+
+
+def goal_state(juju: juju_model.Juju, unit: str) -> dict[str, Any]:
+    """Ask the `goal-state` tool on a unit, by its action."""
+    return cast("dict[str, Any]", json.loads(juju.run_action(unit, "do")["state"]))
+
+
+def tell_goal_state(self: toys.Toy, event: ops.EventBase) -> None:
+    """React to an action with what `goal-state` says."""
+    del self
+    if isinstance(event, ops.ActionEvent):
+        result = subprocess.run(
+            ["goal-state", "--format", "json"],  # noqa: S607 - the model's
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        event.set_results({"state": result.stdout})
+
+
+def test_goal_state_names_expected_joined_dying_and_lost_units_but_no_removed_ones() -> None:
+    """And leaves peer relations out."""
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.toy("left", tell_goal_state))
+        juju.deploy(toys.requirer(), units=3)
+        juju.integrate("left:link", "right")
+        juju.settle()
+        expected = juju.add_unit("right")
+        juju.kill_machine("right/0")
+        juju.kill_machine("right/1")
+        juju.remove_unit("right/1", force=True)
+        juju.remove_unit("right/2")
+        state = goal_state(juju, "left/0")
+
+    since = {"since": "2026-01-01 00:00:00Z"}
+    assert state == {
+        "units": {"left/0": {"status": "waiting", **since}},
+        "relations": {
+            "link": {
+                "right": {"status": "joined", **since},
+                "right/0": {"status": "unknown", **since},
+                "right/2": {"status": "dying", **since},
+                expected: {"status": "waiting", **since},
+            }
+        },
+    }
+
+
+def test_goal_state_can_be_missing() -> None:
+    """As on an old Juju."""
+    with juju_model.Juju(goal_state=False) as juju:
+        juju.deploy(toys.toy("left", tell_goal_state))
+        juju.settle()
+
+        with pytest.raises(juju_model.HookFailed, match="goal-state"):
+            goal_state(juju, "left/0")
+        assert juju.status("left/0").name != "error"
+
+
+def test_a_databag_over_its_limit_is_refused_whole() -> None:
+    """What fits falls with it."""
+
+    def act(self: toys.Toy) -> None:
+        (relation,) = self.model.relations["peers"]
+        relation.data[self.app]["small"] = "x"
+        relation.data[self.unit]["large"] = "x" * 1000
+
+    with juju_model.Juju(behaviour=juju_model.Behaviour(bag_limit=1000)) as juju:
+        juju.deploy(toys.peer("left", at_start(act)))
+        with pytest.raises(juju_model.HookFailed, match="too many"):
+            juju.settle()
+
+        assert juju.bag("left", "peers") == {}
+
+
+def test_a_failing_hook_does_not_hold_up_a_removal_by_force() -> None:
+    """Without force it does."""
+
+    def act(self: toys.Toy, event: ops.EventBase) -> None:
+        del self
+        if isinstance(event, ops.StopEvent):
+            raise RuntimeError("will not stop")
+
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.provider("left", act), units=2)
+        juju.settle()
+        juju.remove_unit("left/0")
+        juju.remove_unit("left/1", force=True)
+        for _ in range(10):
+            juju.step()
+
+        assert juju.units("left") == ["left/0"]
+
+
+def test_settling_gives_up_on_a_model_that_never_rests() -> None:
+    """And shows what it did last."""
+
+    def act(self: toys.Toy, event: ops.EventBase) -> None:
+        del event
+        for relation in self.model.relations["peers"]:
+            relation.data[self.unit]["count"] = str(self.count())
+
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.peer("left", act), units=2)
+
+        with pytest.raises(juju_model.NotSettled, match="after 100 hooks"):
+            juju.settle(max_hooks=100)
+
+
+def test_no_value_and_no_long_word_is_shown_in_a_record() -> None:
+    """They may be join tokens."""
+
+    def act(self: toys.Toy, event: ops.EventBase) -> None:
+        if isinstance(event, ops.StartEvent):
+            (relation,) = self.model.relations["peers"]
+            relation.data[self.unit]["what"] = SECRET
+            subprocess.run(["true", SECRET], check=True)  # noqa: S603, S607 - the model's
+            raise RuntimeError(SECRET) if self.count() == 1 else NotImplementedError
+
+    shown: list[str] = []
+    with juju_model.Juju() as juju:
+        juju.faults = lambda context: shown.append(f"{context!r}")
+        juju.deploy(toys.peer("left", act), host_factory=Workstation)
+        juju.on_hook.append(lambda hook: shown.append(f"{hook} {hook!r} {hook.writes!r}"))
+        with pytest.raises(juju_model.HookFailed):
+            juju.settle()
+        shown += [repr(view) for view in juju.bags()]
+
+    assert any("true ... (0)" in text for text in shown)
+    assert not any(SECRET in text for text in shown)
+
+
+def test_the_record_counts_hook_tools() -> None:
+    """One relation-get for a databag, however often it is read."""
+
+    def act(self: toys.Toy) -> None:
+        (relation,) = self.model.relations["peers"]
+        for key in ("one", "two"):
+            relation.data[self.unit].get(key)
+        relation.data[self.unit]["three"] = "four"
+        assert self.unit.is_leader()
+        assert self.unit.is_leader()
+
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.peer("left", at_start(act)))
+        juju.settle()
+        tools = next(hook for hook in juju.trace if hook.kind == "start").tools
+
+    names = ("relation-get", "relation-set", "relation-list", "is-leader", "bytes-written")
+    assert [tools[name] for name in names] == [1, 1, 1, 1, len("threefour")]
+
+
+def test_a_charm_is_loaded_from_its_directory_beside_another_of_the_same_module(
+    tmp_path: pathlib.Path,
+) -> None:
+    """Both modules are called `charm`."""
+    loaded: list[juju_model.Charm] = []
+    for name in ("one", "two"):
+        source = tmp_path / name / "src" / "charm.py"
+        source.parent.mkdir(parents=True)
+        source.write_text(
+            textwrap.dedent(
+                f"""
+                import ops
+
+                class Base(ops.CharmBase):
+                    pass
+
+                class Charm(Base):
+                    name = "{name}"
+                """
+            )
+        )
+        project = {"name": name, "summary": "dropped", "peers": {"p": {"interface": "i"}}}
+        (tmp_path / name / "charmcraft.yaml").write_text(yaml.safe_dump(project))
+        loaded.append(juju_model.Charm.load(tmp_path / name))
+
+    assert [vars(charm.charm_type)["name"] for charm in loaded] == ["one", "two"]
+    assert loaded[0].meta == {"name": "one", "peers": {"p": {"interface": "i"}}}
+    assert sorted(p.name for p in (tmp_path / "one").iterdir()) == ["charmcraft.yaml", "src"]

@@ -1,0 +1,72 @@
+"""A strict fake of `subprocess.run`: a command that no test expects fails the test."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What a command prints and how it ends, or the exception that running it raises."""
+
+    returncode: int = 0
+    stdout: str = ""
+    stderr: str = ""
+    error: Exception | None = None
+
+
+class FakeRunner:
+    """Stands in for `subprocess.run`.
+
+    Each command line has a list of answers, given in turn; the last one is given again and again.
+
+    Attributes:
+        calls: the command lines that were run, in order, `goal-state` left out.
+        timeouts: the time limit of each of them, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self._answers: dict[tuple[str, ...], list[Answer]] = {}
+        self.calls: list[tuple[str, ...]] = []
+        self.timeouts: list[float | None] = []
+
+    def expect(self, *argv: str, answers: Sequence[Answer] = (Answer(),)) -> None:
+        """Allow a command line, and say how it answers."""
+        self._answers[argv] = list(answers)
+
+    def expect_goal_state(
+        self, endpoint: str, units: Mapping[str, str], own: Mapping[str, str] | None = None
+    ) -> None:
+        """Let `goal-state` name related units, each with its status."""
+        goals = {name: {"status": status, "since": ""} for name, status in units.items()}
+        apps = {name.split("/")[0]: {"status": "joined", "since": ""} for name in units}
+        state: dict[str, Any] = {
+            "units": {name: {"status": status} for name, status in (own or {}).items()},
+            "relations": {endpoint: {**apps, **goals}},
+        }
+        self.expect("goal-state", "--format=json", answers=[Answer(stdout=json.dumps(state))])
+
+    def run(self, argv: Sequence[str], **kwargs: Any) -> subprocess.CompletedProcess[str]:
+        """Answer as `subprocess.run` would."""
+        line = tuple(argv)
+        if line not in self._answers:
+            raise AssertionError(f"unexpected command: {' '.join(line[:3])}")
+        if line[0] != "goal-state":
+            self.calls.append(line)
+            self.timeouts.append(kwargs.get("timeout"))
+        answers = self._answers[line]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if answer.error is not None:
+            raise answer.error
+        stdout = kwargs.get("stdout")
+        if isinstance(stdout, int) and stdout >= 0:
+            os.write(stdout, answer.stdout.encode())
+            return subprocess.CompletedProcess(line, answer.returncode, None, answer.stderr)
+        return subprocess.CompletedProcess(line, answer.returncode, answer.stdout, answer.stderr)
