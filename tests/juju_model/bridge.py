@@ -16,6 +16,13 @@ dispatch, and only then, these are replaced in the process:
 - **The machine.** `subprocess.run`, `os.uname` and `socket.gethostname` are those of the unit's
   host. While the host runs a command they are the process's own again, so a host may use the real
   `subprocess.run`. A charm must call them through their modules.
+- **Deferred events.** `ops.testing` loses the framework's count of events between two runs (it
+  saves the count under another name than `ops` reads it from), so that two deferred events of one
+  kind become one, and their order is that of their names. The count is put back where it belongs.
+- **The charm's directory.** `ops.testing` writes a charm's metadata to a new directory for each
+  run, and `ops` reads it back: a third of what a hook costs. Here a stage keeps one directory and
+  one parsed copy. Units share them; what a charm sees as its directory (`charm_dir`) is one of the
+  unit's own, empty at first, in which it finds again what it has written.
 
 Dispatches can be nested: a command that a hook runs may let hooks of other machines run meanwhile.
 `ops` keeps parts of its state in the process (the environment, the logging handlers); each
@@ -37,7 +44,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import ops
@@ -47,6 +54,8 @@ import scenario._runtime
 from scenario import mocking
 
 if TYPE_CHECKING:
+    import pathlib
+
     from tests.juju_model import charms, hooks, hosts
 
 REAL_RUN = subprocess.run
@@ -102,6 +111,7 @@ class Dispatch:
         relations: the relations that the unit is in, by id.
         state: what else the charm can read.
         tools: what answers the hook tools.
+        folder: the unit's own directory on its machine, which may not exist yet.
         params: the action's parameters.
     """
 
@@ -112,6 +122,7 @@ class Dispatch:
     relations: Mapping[int, ops.testing.RelationBase]
     state: ops.testing.State
     tools: HookTools
+    folder: pathlib.Path
     params: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
 
 
@@ -153,8 +164,25 @@ def relation_stub(relation_id: int, endpoint: str, remote_app: str | None) -> An
     )
 
 
-class Contexts:
-    """The `ops.testing` contexts of one model, used again and again.
+@dataclasses.dataclass
+class Stage:
+    """Where the hooks of one charm run, one at a time.
+
+    Attributes:
+        charm: the charm.
+        context: runs them.
+        root: the charm's directory.
+        meta: the metadata as `ops` parses it, once it has.
+    """
+
+    charm: charms.Charm
+    context: ops.testing.Context[Any]
+    root: pathlib.Path
+    meta: ops.CharmMeta | None = None
+
+
+class Stages:
+    """The stages of one model, used again and again.
 
     Args:
         juju_version: what the charms are told.
@@ -162,58 +190,62 @@ class Contexts:
 
     def __init__(self, juju_version: str) -> None:
         self._juju_version = juju_version
-        self._idle: dict[charms.Charm, list[ops.testing.Context[Any]]] = {}
-        self._all: list[ops.testing.Context[Any]] = []
+        self._idle: dict[charms.Charm, list[Stage]] = {}
+        self._all: list[Stage] = []
 
     @contextlib.contextmanager
-    def context(self, charm: charms.Charm) -> Generator[ops.testing.Context[Any]]:
-        """Lend a context that no hook in flight uses."""
+    def stage(self, charm: charms.Charm) -> Generator[Stage]:
+        """Lend a stage that no hook in flight uses."""
         idle = self._idle.setdefault(charm, [])
-        context = idle.pop() if idle else self._make(charm)
+        stage = idle.pop() if idle else self._make(charm)
         try:
-            yield context
+            yield stage
         finally:
+            context = stage.context
             context.emitted_events.clear()
-            context.juju_log.clear()
             context.unit_status_history.clear()
             context.app_status_history.clear()
             context.workload_version_history.clear()
             context._output_state = None
-            idle.append(context)
+            idle.append(stage)
 
     def close(self) -> None:
-        """Remove the temporary directories of all contexts."""
-        for context in self._all:
-            context.close()
+        """Remove the temporary directories of all stages."""
+        for stage in self._all:
+            stage.context.close()
 
-    def _make(self, charm: charms.Charm) -> ops.testing.Context[Any]:
+    def _make(self, charm: charms.Charm) -> Stage:
         context = ops.testing.Context(
             charm.charm_type,
             meta=dict(charm.meta),
             actions=dict(charm.actions or {}),
             config=dict(charm.config or {}),
-            charm_root=charm.charm_root,
             juju_version=self._juju_version,
         )
-        self._all.append(context)
-        return context
+        # The context takes its own directory away when it is closed.
+        root = charm.charm_root or context._tmp_path / "charm"
+        root.mkdir(exist_ok=True)
+        stage = Stage(charm, context, root)
+        self._all.append(stage)
+        return stage
 
 
-def run(context: ops.testing.Context[Any], dispatch: Dispatch) -> Committed:
+def run(stage: Stage, dispatch: Dispatch) -> Committed:
     """Run one hook.
 
     Args:
-        context: a context of the unit's charm.
+        stage: a stage of the unit's charm.
         dispatch: the hook.
 
     Raises:
         ops.testing.errors.UncaughtCharmError: the charm raised.
     """
+    context = stage.context
     context.app_name = dispatch.app
     context.unit_id = dispatch.unit_number
     event = _event(context, dispatch)
     failure = None
-    with _seated(dispatch):
+    with _seated(stage, dispatch):
         try:
             state = context.run(event, dispatch.state)
         except ops.testing.ActionFailed as error:
@@ -221,13 +253,29 @@ def run(context: ops.testing.Context[Any], dispatch: Dispatch) -> Committed:
             state = cast("ops.testing.State", error.state)
             failure = error.message
     return Committed(
-        stored_states=frozenset(state.stored_states),
+        stored_states=frozenset(_stored_states(state)),
         # ops.testing gives them in the order of their names; ops emits them in that of their age.
         deferred=tuple(sorted(state.deferred, key=_age)),
         workload_version=state.workload_version,
         results=dict(context.action_results or {}) if dispatch.due.action else {},
         failure=failure,
     )
+
+
+class _FrameworkState(ops.testing.StoredState):
+    """The state of the framework itself, under the name from which `ops` reads it."""
+
+    @property
+    def _handle_path(self) -> str:
+        return f"{self._data_type_name}[{self.name}]"
+
+
+def _stored_states(state: ops.testing.State) -> Iterator[ops.testing.StoredState]:
+    for stored in state.stored_states:
+        if stored.owner_path is None:
+            yield _FrameworkState(stored.name, content=stored.content)
+        elif stored.owner_path:
+            yield stored
 
 
 def _age(event: ops.testing.DeferredEvent) -> int:
@@ -258,7 +306,7 @@ def _environment(due: hooks.Due) -> dict[str, str]:
 
 
 # The hooks in flight, the innermost last.
-_stack: list[Dispatch] = []
+_stack: list[tuple[Stage, Dispatch]] = []
 
 
 class _Backend(mocking._MockModelBackend):
@@ -266,7 +314,7 @@ class _Backend(mocking._MockModelBackend):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._dispatch = _stack[-1]
+        self._dispatch = _stack[-1][1]
         self._tools = self._dispatch.tools
 
     def relation_ids(self, relation_name: str) -> list[int]:
@@ -330,17 +378,38 @@ _real_event_env: Callable[..., dict[str, str]] = scenario._runtime.Runtime[Any].
 
 def _event_env(self: Any, *args: Any, **kwargs: Any) -> dict[str, str]:
     # JUJU_REMOTE_UNIT and the like are wrong only for what ops.testing cannot express.
-    return {**_real_event_env(self, *args, **kwargs), **_environment(_stack[-1].due)}
+    return {**_real_event_env(self, *args, **kwargs), **_environment(_stack[-1][1].due)}
+
+
+@contextlib.contextmanager
+def _virtual_charm_root(self: Any) -> Generator[pathlib.Path]:
+    del self
+    yield _stack[-1][0].root
+
+
+def _load_charm_meta(self: Any) -> ops.CharmMeta:
+    del self
+    stage = _stack[-1][0]
+    if stage.meta is None:
+        charm = stage.charm
+        stage.meta = ops.CharmMeta(
+            dict(charm.meta), dict(charm.actions or {}), dict(charm.config or {})
+        )
+    return stage.meta
 
 
 def _uname() -> os.uname_result:
     name = _REAL_UNAME()
-    host = _stack[-1].host.name
+    host = _stack[-1][1].host.name
     return os.uname_result((name.sysname, host, name.release, name.version, name.machine))
 
 
 def _gethostname() -> str:
-    return _stack[-1].host.name
+    return _stack[-1][1].host.name
+
+
+def _charm_dir(_: ops.CharmBase) -> pathlib.Path:
+    return _stack[-1][1].folder
 
 
 def _run(argv: Sequence[str], *rest: Any, **options: Any) -> subprocess.CompletedProcess[Any]:
@@ -349,7 +418,7 @@ def _run(argv: Sequence[str], *rest: Any, **options: Any) -> subprocess.Complete
         raise TypeError("the model runs lists of arguments, with options by keyword, no shell")
     words = [os.fspath(word) for word in argv]
     timeout = options.get("timeout")
-    tools = _stack[-1].tools
+    tools = _stack[-1][1].tools
     with _patched(_REAL_PARTS):
         result = tools.run(words, timeout)
     captured = options.get("capture_output", False)
@@ -358,6 +427,10 @@ def _run(argv: Sequence[str], *rest: Any, **options: Any) -> subprocess.Complete
     )
 
     def stream(name: str, content: str | None) -> Any:
+        target = options.get(name)
+        if isinstance(target, int) and target >= 0:
+            os.write(target, (content or "").encode())
+            return None
         if not captured and options.get(name) != subprocess.PIPE:
             return None
         return (content or "") if as_text else (content or "").encode()
@@ -370,7 +443,7 @@ def _run(argv: Sequence[str], *rest: Any, **options: Any) -> subprocess.Complete
     return completed
 
 
-_Parts = Sequence[tuple[Any, str, Callable[..., Any]]]
+_Parts = Sequence[tuple[Any, str, Any]]
 
 _REAL_PARTS: _Parts = (
     (subprocess, "run", REAL_RUN),
@@ -381,8 +454,11 @@ _MODEL_PARTS: _Parts = (
     (subprocess, "run", _run),
     (os, "uname", _uname),
     (socket, "gethostname", _gethostname),
+    (ops.CharmBase, "charm_dir", property(_charm_dir)),
     (scenario._ops_main_mock, "_MockModelBackend", _Backend),
     (scenario._runtime.Runtime, "_get_event_env", _event_env),
+    (scenario._runtime.Runtime, "_virtual_charm_root", _virtual_charm_root),
+    (scenario._ops_main_mock.Ops, "_load_charm_meta", _load_charm_meta),
 )
 
 
@@ -399,7 +475,7 @@ def _patched(parts: _Parts) -> Generator[None]:
 
 
 @contextlib.contextmanager
-def _seated(dispatch: Dispatch) -> Generator[None]:
+def _seated(stage: Stage, dispatch: Dispatch) -> Generator[None]:
     """Let a hook run as if it had the process to itself."""
     root = logging.getLogger()
     handlers, level, excepthook = root.handlers[:], root.level, sys.excepthook
@@ -412,7 +488,7 @@ def _seated(dispatch: Dispatch) -> Generator[None]:
     }
     # What a charm logs goes to the record of its hook, and nowhere else.
     root.handlers = []
-    _stack.append(dispatch)
+    _stack.append((stage, dispatch))
     try:
         with _patched(_MODEL_PARTS):
             yield

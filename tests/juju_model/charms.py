@@ -32,8 +32,7 @@ class Charm:
         meta: the metadata, as in `metadata.yaml`.
         actions: the actions, by name.
         config: the configuration, `{"options": {...}}`.
-        charm_root: the directory that the charm sees as its own; a temporary one by default, for
-            `ops.testing` writes metadata files into it.
+        charm_root: the directory that the charm sees as its own; an empty one by default.
     """
 
     charm_type: type[ops.CharmBase]

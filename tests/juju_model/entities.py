@@ -305,6 +305,7 @@ class Unit:
         believes_until: until when it believes that it leads, whoever does.
         update_status_due: the time for update-status has come.
         relations: what it has seen of each relation whose scope it is in, by relation id.
+        in_hook: one of its hooks is in flight.
         error: the failed hook that holds it up.
         stored_states: what its charm has stored.
         deferred: the events that its charm has deferred.
@@ -329,6 +330,7 @@ class Unit:
     believes_until: float = 0.0
     update_status_due: bool = False
     relations: dict[int, Local] = dataclasses.field(default_factory=dict[int, Local])
+    in_hook: bool = False
     error: Failure | None = None
     stored_states: frozenset[ops.testing.StoredState] = frozenset()
     deferred: tuple[ops.testing.DeferredEvent, ...] = ()

@@ -14,6 +14,8 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import pathlib
+import tempfile
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +107,8 @@ class Juju(world.World):
         self.interleave = interleave
         self._hook_cost = hook_cost
         self._depth = 0
-        self._contexts = bridge.Contexts(self.behaviour.juju_version)
+        self._disks = tempfile.TemporaryDirectory(prefix="juju-model-")
+        self._stages = bridge.Stages(self.behaviour.juju_version)
         self._model = ops.testing.Model(
             name, uuid="00000000-0000-4000-8000-000000000000", type="lxd"
         )
@@ -118,7 +121,8 @@ class Juju(world.World):
 
     def close(self) -> None:
         """Remove what the model keeps outside of memory; hosts are their makers' to close."""
-        self._contexts.close()
+        self._stages.close()
+        self._disks.cleanup()
 
     # What can be seen.
 
@@ -322,12 +326,12 @@ class Juju(world.World):
         flight = running.Running(self, unit, due, attempt)
         committed = None
         self._depth += 1
-        unit.machine.busy = True
+        unit.in_hook = unit.machine.busy = True
         try:
             committed = self._dispatch(flight, params or {})
         finally:
             self._depth -= 1
-            unit.machine.busy = False
+            unit.in_hook = unit.machine.busy = False
         self.advance(self._hook_cost)
         flight.hook.duration = self.now - flight.hook.time
         self._conclude(flight)
@@ -354,8 +358,8 @@ class Juju(world.World):
         committed = None
         with _outcome(hook):
             flight.strike(hooks.Point.BEFORE_HOOK)
-            with self._contexts.context(unit.charm) as context:
-                committed = bridge.run(context, self._describe(flight, params))
+            with self._stages.stage(unit.charm) as stage:
+                committed = bridge.run(stage, self._describe(flight, params))
             # ops writes its own state to the machine's disk before Juju flushes the databags, so
             # that it stays even when Juju refuses those.
             unit.stored_states = committed.stored_states
@@ -388,6 +392,7 @@ class Juju(world.World):
             relations=stubs,
             state=state,
             tools=flight,
+            folder=pathlib.Path(self._disks.name) / unit.name.replace("/", "-"),
             params=params,
         )
 
@@ -405,6 +410,8 @@ class Juju(world.World):
         if self.has(unit) and unit.machine.up:
             if hook.outcome is hooks.Outcome.KILLED:
                 self._forget_what_was_read(unit)
+            if unit.app.leader is None:
+                self._give_lease(unit.app, unit)
             self._synchronise(unit)
             self.wake(unit)
 

@@ -439,7 +439,7 @@ class World:
 
     def _synchronise(self, unit: entities.Unit) -> None:
         """Let a unit enter and leave the scopes that it should, if its agent can."""
-        if not (unit.installed and unit.machine.up and unit.error is None):
+        if unit.in_hook or unit.error is not None or not (unit.installed and unit.machine.up):
             return
         for local in list(unit.relations.values()):
             # A relation that a unit never created ends without a hook there.

@@ -78,6 +78,7 @@ def writer(charm: Callable[..., juju_model.Charm], name: str) -> juju_model.Char
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_unit_starts_with_install_created_leader_elected_config_changed_start(seed: int) -> None:
+    """The created hooks are of two relations, one of them with its peers."""
     with juju_model.Juju(seed) as juju:
         juju.deploy(toys.toy("left"))
         juju.deploy(toys.toy("right"))
@@ -92,6 +93,7 @@ def test_a_unit_starts_with_install_created_leader_elected_config_changed_start(
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_joined_or_changed_before_the_own_start(seed: int) -> None:
+    """Of any relation, with several units on both sides."""
     with pair(seed, units=(3, 3)) as juju:
         for unit in juju.units("left") + juju.units("right"):
             run = [hook.partition(" ")[0] for hook in names(juju, unit)]
@@ -100,6 +102,7 @@ def test_no_joined_or_changed_before_the_own_start(seed: int) -> None:
 
 
 def test_relation_created_comes_in_no_fixed_order() -> None:
+    """Over ten seeds, three relations come in more than two orders."""
     orders: set[tuple[str, ...]] = set()
     for seed in range(10):
         with juju_model.Juju(seed) as juju:
@@ -120,6 +123,8 @@ def test_relation_created_comes_in_no_fixed_order() -> None:
 
 
 def test_a_unit_enters_scope_before_its_created_hook_and_can_be_seen_joining() -> None:
+    """So it may be seen before it has written anything."""
+
     def seen_early(seed: int) -> bool:
         with juju_model.Juju(seed) as juju:
             juju.deploy(toys.provider())
@@ -139,6 +144,7 @@ def test_a_unit_enters_scope_before_its_created_hook_and_can_be_seen_joining() -
 def test_related_before_or_after_the_start_each_member_is_joined_then_changed(
     early: bool,
 ) -> None:
+    """And between the two, nothing else comes in that relation."""
     with juju_model.Juju(1) as juju:
         juju.deploy(toys.provider(), units=3)
         juju.deploy(toys.requirer(), units=3)
@@ -154,6 +160,7 @@ def test_related_before_or_after_the_start_each_member_is_joined_then_changed(
 
 
 def test_the_network_addresses_are_in_the_databag_from_the_start() -> None:
+    """Juju writes them when a unit enters scope."""
     with pair() as juju:
         address = juju.host("left/0").address
         bag = juju.bag("left/0", "link")
@@ -162,6 +169,7 @@ def test_the_network_addresses_are_in_the_databag_from_the_start() -> None:
 
 
 def test_relation_list_holds_the_units_joined_so_far_and_the_one_joining() -> None:
+    """The k-th joined hook sees k members, never all at once."""
     seen: list[tuple[str, list[str]]] = []
 
     def react(self: toys.Toy, event: ops.EventBase) -> None:
@@ -178,6 +186,7 @@ def test_relation_list_holds_the_units_joined_so_far_and_the_one_joining() -> No
 
 
 def test_units_join_in_the_order_of_their_names_as_strings() -> None:
+    """`right/10` comes between `right/1` and `right/2`."""
     with juju_model.Juju() as juju:
         juju.deploy(toys.requirer(), units=11)
         juju.settle()
@@ -195,6 +204,7 @@ def test_units_join_in_the_order_of_their_names_as_strings() -> None:
 
 
 def test_within_a_relation_departed_comes_before_app_changed_joined_and_changed() -> None:
+    """Shown by a unit that slept while all of that happened."""
     with pair(right=writer(toys.requirer, "right"), units=(1, 3), seed=3) as juju:
         juju.kill_machine("left/0")
         leader = juju.leader("right")
@@ -223,6 +233,7 @@ def test_within_a_relation_departed_comes_before_app_changed_joined_and_changed(
 
 
 def test_non_peer_relations_go_before_peer_relations() -> None:
+    """Shown by a unit that slept while it got a new member in each."""
     for seed in SEEDS:
         with juju_model.Juju(seed) as juju:
             juju.deploy(toys.toy("left"), units=2)
@@ -247,6 +258,7 @@ def test_non_peer_relations_go_before_peer_relations() -> None:
 
 
 def test_a_write_of_a_remote_unit_is_exactly_one_changed_for_each_unit_there() -> None:
+    """However many keys it wrote."""
     with pair(right=writer(toys.requirer, "right"), units=(2, 2)) as juju:
         hooks = write(juju, "right/0", what="ever", other="thing")
 
@@ -257,6 +269,7 @@ def test_a_write_of_a_remote_unit_is_exactly_one_changed_for_each_unit_there() -
 
 
 def test_a_write_that_changes_nothing_is_no_event() -> None:
+    """It is flushed, but there is nothing to tell."""
     with pair(right=writer(toys.requirer, "right")) as juju:
         write(juju, "right/0", what="ever")
 
@@ -264,6 +277,7 @@ def test_a_write_that_changes_nothing_is_no_event() -> None:
 
 
 def test_many_writes_become_one_changed() -> None:
+    """A unit that was busy meanwhile looks once."""
     with pair(right=writer(toys.requirer, "right")) as juju:
         since = len(juju.trace)
         for value in "abc":
@@ -277,6 +291,7 @@ def test_many_writes_become_one_changed() -> None:
 def test_a_value_that_changes_and_changes_back_is_an_event_in_3_x_only(
     version: str, events: int
 ) -> None:
+    """4.x compares contents, 3.x counts changes."""
     with pair(right=writer(toys.requirer, "right"), version=version) as juju:
         since = len(juju.trace)
         juju.run_action("right/0", "do", app=False, data={"what": "ever"})
@@ -287,6 +302,7 @@ def test_a_value_that_changes_and_changes_back_is_an_event_in_3_x_only(
 
 
 def test_an_empty_value_deletes_its_key() -> None:
+    """As with relation-set."""
     with pair(right=writer(toys.requirer, "right")) as juju:
         write(juju, "right/0", what="ever")
         write(juju, "right/0", what="")
@@ -295,6 +311,7 @@ def test_an_empty_value_deletes_its_key() -> None:
 
 
 def test_own_writes_notify_nobody_of_the_own_application() -> None:
+    """Only the other side hears of it."""
     with pair(right=writer(toys.requirer, "right"), units=(1, 3)) as juju:
         hooks = write(juju, "right/0", what="ever")
 
@@ -302,6 +319,7 @@ def test_own_writes_notify_nobody_of_the_own_application() -> None:
 
 
 def test_peers_hear_of_a_write_and_the_writer_does_not() -> None:
+    """For peers, the other side is the own application."""
     charm = writer(toys.peer, "left")
     with juju_model.Juju() as juju:
         juju.deploy(charm, units=3)
@@ -316,6 +334,7 @@ def test_peers_hear_of_a_write_and_the_writer_does_not() -> None:
 
 
 def test_application_data_changed_has_no_remote_unit() -> None:
+    """The event has an application, and `unit` is `None`."""
     seen: list[tuple[str, Any]] = []
 
     def react(self: toys.Toy, event: ops.EventBase) -> None:
@@ -332,11 +351,13 @@ def test_application_data_changed_has_no_remote_unit() -> None:
 
 
 def test_an_application_databag_that_was_never_written_is_no_event() -> None:
+    """Only the changed hooks that follow joined come."""
     with pair() as juju:
         assert "relation-changed" not in names(juju, "left/0")
 
 
 def test_peers_hear_of_their_application_databag_and_the_leader_does_not() -> None:
+    """Application data of a peer relation, without a remote unit."""
     with juju_model.Juju() as juju:
         juju.deploy(writer(toys.peer, "left"), units=3)
         juju.settle()
@@ -350,6 +371,7 @@ def test_peers_hear_of_their_application_databag_and_the_leader_does_not() -> No
 
 
 def test_a_member_that_was_read_is_read_from_the_cache_until_its_next_event() -> None:
+    """An action reads what an earlier hook has read; the changed hook reads anew."""
     read: list[str] = []
 
     def react(self: toys.Toy, event: ops.EventBase) -> None:
@@ -369,6 +391,7 @@ def test_a_member_that_was_read_is_read_from_the_cache_until_its_next_event() ->
 
 
 def test_a_non_leader_cannot_read_its_own_application_databag() -> None:
+    """Only the leader is not refused."""
     refused: list[str] = []
 
     def react(self: toys.Toy, event: ops.EventBase) -> None:
@@ -385,6 +408,7 @@ def test_a_non_leader_cannot_read_its_own_application_databag() -> None:
 
 
 def test_departed_names_the_leaver_and_its_data_is_still_readable() -> None:
+    """While `relation-list` no longer names it."""
     seen: list[tuple[str, Any, str, list[str]]] = []
 
     def react(self: toys.Toy, event: ops.EventBase) -> None:
@@ -409,6 +433,7 @@ def test_departed_names_the_leaver_and_its_data_is_still_readable() -> None:
 def test_a_dying_unit_departs_itself_for_every_member_then_breaks_stops_and_is_removed(
     number: int,
 ) -> None:
+    """With unit number 0, which `ops.testing` cannot tell from none, and another."""
     leavers: list[Any] = []
 
     def react(self: toys.Toy, event: ops.EventBase) -> None:
@@ -435,6 +460,7 @@ def test_a_dying_unit_departs_itself_for_every_member_then_breaks_stops_and_is_r
 
 
 def test_in_4_x_the_others_hear_of_a_leaver_only_after_its_broken() -> None:
+    """For all seeds."""
     for seed in SEEDS:
         with pair(seed, units=(2, 2)) as juju:
             since = len(juju.trace)
@@ -448,6 +474,8 @@ def test_in_4_x_the_others_hear_of_a_leaver_only_after_its_broken() -> None:
 
 
 def test_in_3_x_the_others_may_hear_of_a_leaver_while_it_still_works() -> None:
+    """For some seed."""
+
     def early(seed: int) -> bool:
         with pair(seed, units=(2, 2), version="3.6") as juju:
             since = len(juju.trace)
@@ -465,6 +493,7 @@ def test_peers_of_a_removed_unit_hear_of_it_in_3_x_and_not_in_4_0_15(
     version: str,
     told: bool,
 ) -> None:
+    """On 4.0.15 the removed unit stays in `relation-list`."""
     with juju_model.Juju(version=version) as juju:
         juju.deploy(toys.toy("left"), units=2)
         juju.settle()
@@ -479,6 +508,7 @@ def test_peers_of_a_removed_unit_hear_of_it_in_3_x_and_not_in_4_0_15(
 
 
 def test_removed_by_force_on_4_0_15_leaves_a_ghost_until_the_agent_restarts() -> None:
+    """Its data can be read, and no hook runs."""
     with pair(right=writer(toys.requirer, "right"), units=(1, 2)) as juju:
         write(juju, "right/0", what="ever")
         juju.kill_machine("right/0")
@@ -497,6 +527,7 @@ def test_removed_by_force_on_4_0_15_leaves_a_ghost_until_the_agent_restarts() ->
 
 
 def test_removed_by_force_gives_departed_where_juju_does_so() -> None:
+    """Without waiting for any restart."""
     behaviour = juju_model.Behaviour(force_departs=True)
     with pair(units=(1, 2), behaviour=behaviour) as juju:
         juju.kill_machine("right/0")
@@ -507,6 +538,7 @@ def test_removed_by_force_gives_departed_where_juju_does_so() -> None:
 
 
 def test_a_lost_machine_fires_no_hook_anywhere_and_keeps_membership_and_data() -> None:
+    """The unit shows as lost."""
     with pair(units=(1, 2)) as juju:
         follower = next(unit for unit in juju.units("right") if unit != juju.leader("right"))
         since = len(juju.trace)
@@ -519,6 +551,7 @@ def test_a_lost_machine_fires_no_hook_anywhere_and_keeps_membership_and_data() -
 
 
 def test_a_lost_leader_is_replaced_after_31_to_66_seconds() -> None:
+    """Over twenty seeds; another unit gets leader-elected."""
     waits: list[float] = []
     for seed in range(20):
         with pair(seed, units=(1, 3)) as juju:
@@ -539,6 +572,7 @@ def test_a_lost_leader_is_replaced_after_31_to_66_seconds() -> None:
 
 
 def test_a_leader_that_is_back_in_time_keeps_the_lease() -> None:
+    """No other was elected."""
     with pair(units=(1, 3)) as juju:
         leader = juju.leader("right")
         assert leader is not None
@@ -551,6 +585,7 @@ def test_a_leader_that_is_back_in_time_keeps_the_lease() -> None:
 
 
 def test_a_removed_leader_gives_up_the_lease_at_once() -> None:
+    """Without time having passed."""
     with pair(units=(1, 3)) as juju:
         old = juju.leader("right")
         assert old is not None
@@ -561,6 +596,7 @@ def test_a_removed_leader_gives_up_the_lease_at_once() -> None:
 
 
 def test_there_is_no_hook_for_losing_leadership() -> None:
+    """Only for gaining it."""
     with pair(units=(1, 3)) as juju:
         old = juju.leader("right")
         assert old is not None
@@ -573,6 +609,7 @@ def test_there_is_no_hook_for_losing_leadership() -> None:
 
 
 def test_update_status_comes_only_when_there_is_nothing_else_to_do() -> None:
+    """After the changed hook that is due."""
     with pair(right=writer(toys.requirer, "right")) as juju:
         juju.run_action("right/0", "do", app=False, data={"what": "ever"})
         since = len(juju.trace)
@@ -583,6 +620,7 @@ def test_update_status_comes_only_when_there_is_nothing_else_to_do() -> None:
 
 
 def test_config_changed_comes_when_the_configuration_has_changed() -> None:
+    """And once at the start."""
     colours: list[object] = []
 
     def react(self: toys.Toy, event: ops.EventBase) -> None:
@@ -599,6 +637,7 @@ def test_config_changed_comes_when_the_configuration_has_changed() -> None:
 
 
 def test_refresh_runs_the_new_charm_from_upgrade_charm_on() -> None:
+    """With the stored state of the old one; config-changed follows."""
     ran: list[str] = []
 
     def react(self: toys.Toy, event: ops.EventBase) -> None:
@@ -618,11 +657,13 @@ def test_refresh_runs_the_new_charm_from_upgrade_charm_on() -> None:
 
 
 def test_refresh_refuses_to_drop_an_endpoint_in_use() -> None:
+    """As `juju refresh` does."""
     with pair() as juju, pytest.raises(ValueError, match="would break relation"):
         juju.refresh("left", toys.requirer())
 
 
 def test_refresh_gives_new_peer_relations_to_units_that_run_the_new_charm() -> None:
+    """And no hook of the old charm sees the new relation."""
     with juju_model.Juju() as juju:
         juju.deploy(toys.provider(), units=2)
         juju.settle()
@@ -634,6 +675,7 @@ def test_refresh_gives_new_peer_relations_to_units_that_run_the_new_charm() -> N
 
 
 def test_a_removed_relation_is_departed_and_broken_on_both_sides() -> None:
+    """And is gone when both sides are through."""
     with pair(units=(2, 2)) as juju:
         since = len(juju.trace)
         juju.remove_relation("left", "right")
@@ -650,6 +692,7 @@ def test_a_removed_relation_is_departed_and_broken_on_both_sides() -> None:
 
 
 def test_a_relation_made_again_has_fresh_databags() -> None:
+    """And a new id."""
     with pair(right=writer(toys.requirer, "right")) as juju:
         write(juju, "right/0", what="ever")
         juju.remove_relation("left", "right")
@@ -663,6 +706,7 @@ def test_a_relation_made_again_has_fresh_databags() -> None:
 
 
 def test_a_relation_removed_and_made_again_at_once_is_another_relation() -> None:
+    """The old one ends beside the new."""
     with pair() as juju:
         juju.remove_relation("left", "right")
         again = juju.integrate("left", "right")
@@ -673,6 +717,7 @@ def test_a_relation_removed_and_made_again_at_once_is_another_relation() -> None
 
 
 def test_a_removed_application_leaves_nothing_behind() -> None:
+    """Not even its databags."""
     with pair(units=(2, 2)) as juju:
         juju.remove_application("right")
         juju.settle()
@@ -684,6 +729,7 @@ def test_a_removed_application_leaves_nothing_behind() -> None:
 
 
 def test_an_application_scaled_to_zero_and_back_keeps_its_databag() -> None:
+    """The new unit has a new number and leads."""
     with pair(right=writer(toys.requirer, "right"), units=(1, 1)) as juju:
         write(juju, "right/0", app=True, what="ever")
         juju.remove_unit("right/0")
@@ -698,6 +744,8 @@ def test_an_application_scaled_to_zero_and_back_keeps_its_databag() -> None:
 
 
 def test_an_action_gives_its_results_and_its_failure() -> None:
+    """On the unit that was asked."""
+
     def react(self: toys.Toy, event: ops.EventBase) -> None:
         if isinstance(event, ops.ActionEvent):
             if event.params.get("fail"):
@@ -717,6 +765,8 @@ def test_an_action_gives_its_results_and_its_failure() -> None:
 
 
 def test_status_is_set_at_once_and_shown() -> None:
+    """For the unit, and for the application as the worst of its units."""
+
     def react(self: toys.Toy, event: ops.EventBase) -> None:
         if isinstance(event, ops.StartEvent):
             self.unit.status = ops.ActiveStatus("here")
@@ -732,6 +782,8 @@ def test_status_is_set_at_once_and_shown() -> None:
 
 
 def test_one_seed_always_gives_the_same_trace_and_two_give_different_ones() -> None:
+    """Through elections and removals."""
+
     def trace(seed: int) -> list[str]:
         with pair(seed, units=(3, 3)) as juju:
             leader = juju.leader("right")
@@ -747,6 +799,8 @@ def test_one_seed_always_gives_the_same_trace_and_two_give_different_ones() -> N
 
 
 def test_the_global_random_numbers_do_not_matter() -> None:
+    """Nobody draws from them."""
+
     def trace(state: int) -> list[str]:
         random.seed(state)
         with pair(1) as juju:

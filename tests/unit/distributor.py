@@ -1,0 +1,272 @@
+"""One unit of the real charm, whose hooks are run one at a time, and the tokens it carries.
+
+Every hook is followed by a check that no token is in a log line, a status or an action's result.
+"""
+
+# Counting hook tools, and two kinds of events, take parts of ops.testing that are private.
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+import ops
+import ops.testing
+import scenario._runtime
+from scenario import mocking
+
+import charm
+from tests.unit import runner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pytest
+
+ENDPOINT = "microcluster-cluster"
+APP = "distributor"
+UNIT = f"{APP}/0"
+GOAL_STATE = ("goal-state", "--format=json")
+
+_made: set[str] = set()
+
+
+def token(hostname: str, number: int = 1) -> str:
+    """Make up what `add` prints for a host name: the same for the same arguments."""
+    secret = hashlib.sha256(f"{hostname}, {number}".encode()).hexdigest()
+    content = {
+        "secret": secret,
+        "fingerprint": secret[::-1],
+        "join_addresses": ["10.0.0.1:6443"],
+    }
+    text = base64.b64encode(json.dumps(content).encode()).decode()
+    _made.update({text, secret})
+    return text
+
+
+def related(
+    app: str,
+    units: Mapping[int, Mapping[str, str]],
+    *,
+    relation_id: int = 1,
+    candidate: str = "",
+    ours: Mapping[str, str] | None = None,
+    app_bag: Mapping[str, str] | None = None,
+) -> ops.testing.Relation:
+    """Make a relation with an application.
+
+    Args:
+        app: the application.
+        units: the databags of its units, by number.
+        relation_id: the relation's id.
+        candidate: the unit that its leader proposes.
+        ours: the databag of the distributor's unit.
+        app_bag: the databag of the distributor's application.
+    """
+    return ops.testing.Relation(
+        ENDPOINT,
+        id=relation_id,
+        remote_app_name=app,
+        remote_app_data={"bootstrap-candidate": candidate} if candidate else {},
+        remote_units_data={number: dict(bag) for number, bag in units.items()},
+        local_unit_data=dict(ours or {}),
+        local_app_data=dict(app_bag or {}),
+    )
+
+
+def says(hostname: str, member: str = "", **keys: str) -> dict[str, str]:
+    """Make a consumer's databag; without `member` it is one of a library before patch 9."""
+    bag = {"hostname": hostname, "member": member}
+    bag.update({key.replace("_", "-"): value for key, value in keys.items()})
+    return {key: value for key, value in bag.items() if value}
+
+
+def offering(hostname: str, tokens: Mapping[str, str], **keys: str) -> dict[str, str]:
+    """Make the databag of a communicator that offers tokens, by host name."""
+    bag = says(hostname, "true", mirror="up", **keys)
+    bag.update({f"mirror-{name}": value for name, value in tokens.items()})
+    return bag
+
+
+def names_of(relations: Sequence[ops.testing.Relation]) -> dict[str, str]:
+    """Give all units of the relations, each with a status, as `goal-state` would."""
+    return {
+        f"{relation.remote_app_name}/{number}": "active"
+        for relation in relations
+        for number in relation.remote_units_data
+    }
+
+
+class Distributor:
+    """One unit of the charm.
+
+    Args:
+        commands: what `goal-state` is asked from.
+        monkeypatch: pytest's.
+
+    Attributes:
+        reads: the databags read in the last hook, by their owners' names.
+        writes: the owners of the databags written in the last hook, with the keys.
+    """
+
+    def __init__(self, commands: runner.FakeRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.commands = commands
+        self.context = ops.testing.Context(
+            charm.MicroclusterTokenDistributorCharm, app_name=APP, unit_id=0
+        )
+        self.reads: list[str] = []
+        self.writes: list[tuple[str, str]] = []
+        self._environment: dict[str, str] = {}
+        self._count(monkeypatch)
+        self._bridge(monkeypatch)
+
+    def close(self) -> None:
+        """Remove the context's temporary directory."""
+        self.context.close()
+
+    def hook(
+        self,
+        event: str,
+        *relations: ops.testing.Relation,
+        about: ops.testing.Relation | None = None,
+        unit: int | None = None,
+        leader: bool = True,
+        goal: Mapping[str, str] | runner.Answer | None = None,
+        departing: str = "",
+    ) -> ops.testing.State:
+        """Run a hook.
+
+        Args:
+            event: such as `update_status`, or `relation_changed`.
+            relations: all relations.
+            about: the relation that the event is about; the first of `relations` if not given.
+            unit: the number of the unit that the event is about, if any.
+            leader: whether this unit leads.
+            goal: the units that `goal-state` names, with their statuses, or its answer; if not
+                given, it names all that are in the relations, without the one departing.
+            departing: the unit that leaves if it is not the one that the event is about.
+        """
+        relation = about or (relations[0] if relations else None)
+        if goal is None:
+            goal = names_of(relations)
+            if event == "relation_departed" and relation is not None and not departing:
+                del goal[f"{relation.remote_app_name}/{unit}"]
+        self._answer_goal_state(goal)
+        self._environment = {}
+        make: Callable[..., Any] = getattr(self.context.on, event)
+        if not event.startswith("relation_"):
+            made = make()
+        elif event in ("relation_created", "relation_broken"):
+            made = make(relation)
+        elif unit is None:
+            made = make(relation)
+            self._environment["JUJU_REMOTE_UNIT"] = ""
+        else:
+            made = make(relation, remote_unit=unit)
+        if departing:
+            self._environment["JUJU_DEPARTING_UNIT"] = departing
+        return self._run(made, relations, leader=leader)
+
+    def show_mirror(
+        self,
+        *relations: ops.testing.Relation,
+        leader: bool = True,
+        goal: Mapping[str, str] | runner.Answer | None = None,
+    ) -> list[dict[str, str]]:
+        """Run the action, and give its rows.
+
+        Raises:
+            ops.testing.ActionFailed: the action failed.
+        """
+        self._answer_goal_state(names_of(relations) if goal is None else goal)
+        self._environment = {}
+        self._run(self.context.on.action("show-mirror"), relations, leader=leader)
+        results = cast("dict[str, dict[str, str]]", self.context.action_results or {})
+        return [results[f"row-{number}"] for number in range(len(results))]
+
+    def log(self) -> list[str]:
+        """Give the log's lines of the last hook."""
+        return [line.message for line in self.context.juju_log]
+
+    def _answer_goal_state(self, goal: Mapping[str, str] | runner.Answer) -> None:
+        if isinstance(goal, runner.Answer):
+            self.commands.expect(*GOAL_STATE, answers=[goal])
+        else:
+            self.commands.expect_goal_state(ENDPOINT, goal, own={UNIT: "active"})
+
+    def _run(
+        self, event: Any, relations: Sequence[ops.testing.Relation], *, leader: bool
+    ) -> ops.testing.State:
+        self.reads.clear()
+        self.writes.clear()
+        self.context.juju_log.clear()
+        self.context.unit_status_history.clear()
+        try:
+            state = self.context.run(
+                event, ops.testing.State(leader=leader, relations=set(relations))
+            )
+        finally:
+            # It keeps every framework alive that was ever made.
+            ops.Framework.on._cache.clear()
+        statuses = [*self.context.unit_status_history, state.unit_status, state.app_status]
+        seen = [
+            *(line.message for line in self.context.juju_log),
+            *(status.message for status in statuses),
+            str(self.context.action_results),
+        ]
+        # Not shown on failure: what is looked for must not be in a report either.
+        leaks = sum(secret in text for text in seen for secret in _made)
+        assert leaks == 0, "a token is in a log line, a status or an action's result"
+        return state
+
+    def _count(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        get, put = mocking._MockModelBackend.relation_get, mocking._MockModelBackend.relation_set
+
+        def relation_get(backend: Any, relation_id: int, owner: str, *rest: Any, **more: Any):
+            self.reads.append(owner)
+            return get(backend, relation_id, owner, *rest, **more)
+
+        def relation_set(
+            backend: Any, relation_id: int, data: Mapping[str, str], is_app: bool, **more: Any
+        ):
+            self.writes.extend((APP if is_app else UNIT, key) for key in data)
+            put(backend, relation_id, data, is_app, **more)
+
+        monkeypatch.setattr(mocking._MockModelBackend, "relation_get", relation_get)
+        monkeypatch.setattr(mocking._MockModelBackend, "relation_set", relation_set)
+
+    def _bridge(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let events be that ops.testing cannot express.
+
+        It takes the first remote unit when an event is about the application, and any departing
+        unit for a remote one: the environment is set right after it.
+        """
+        make: Callable[..., dict[str, str]] = scenario._runtime.Runtime[Any]._get_event_env
+
+        def event_env(runtime: Any, *args: Any, **kwargs: Any) -> dict[str, str]:
+            return {**make(runtime, *args, **kwargs), **self._environment}
+
+        monkeypatch.setattr(scenario._runtime.Runtime, "_get_event_env", event_env)
+
+
+def our_bag(state: ops.testing.State, relation_id: int = 1) -> dict[str, str]:
+    """Give the databag of the distributor's unit."""
+    return dict(_relation(state, relation_id).local_unit_data)
+
+
+def our_app_bag(state: ops.testing.State, relation_id: int = 1) -> dict[str, str]:
+    """Give the databag of the distributor's application."""
+    return dict(_relation(state, relation_id).local_app_data)
+
+
+def relations_of(state: ops.testing.State) -> list[ops.testing.Relation]:
+    """Give the relations as a hook left them, the first related first."""
+    relations = cast("set[ops.testing.Relation]", state.relations)
+    return sorted(relations, key=lambda relation: relation.id)
+
+
+def _relation(state: ops.testing.State, relation_id: int) -> ops.testing.Relation:
+    return cast("ops.testing.Relation", state.get_relation(relation_id))

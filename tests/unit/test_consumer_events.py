@@ -1,0 +1,924 @@
+"""The consumer, event by event: what it runs, tells the charm and writes into its databag."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import ops
+import pytest
+from ops import testing
+
+from charms.microcluster_token_distributor.v0 import token_distributor as lib
+from tests.unit import charms, runner
+
+if TYPE_CHECKING:
+    import pathlib
+
+no_token_leaks = charms.no_token_leaks
+unit = charms.unit
+
+LIST = charms.LIST
+BOOTSTRAP = ("bootstrap", "--first")
+TOKEN_0 = charms.token("node-0")
+TOKEN_1 = charms.token("node-1")
+TOKEN_1_AGAIN = charms.token("node-1", 2)
+TOKEN_2 = charms.token("node-2")
+JOIN = ("join", TOKEN_0, "--address", "192.0.2.7")
+
+# All events at which the library looks around, while there is a relation.
+EVENTS: dict[str, dict[str, Any]] = {
+    "relation_created": {},
+    "relation_joined": {"remote_unit": 0},
+    "relation_changed": {"remote_unit": 0},
+    "relation_departed": {"remote_unit": 1, "departing_unit": 1},
+    "leader_elected": {},
+    "config_changed": {},
+    "start": {},
+    "upgrade_charm": {},
+    "update_status": {},
+}
+
+every_event = pytest.mark.parametrize("event", EVENTS)
+
+
+def run(unit: charms.Unit, event: str) -> charms.Hook:
+    """Run one of `EVENTS`."""
+    if event == "leader_elected":
+        unit.leads = True
+    if event == "relation_departed":
+        # A second unit of the distributor, which does not lead, and leaves.
+        shown = {**unit.relation().remote_units_data, 1: {"mirror": "down"}}
+        unit.relate(dataclasses.replace(unit.relation(), remote_units_data=shown))
+    return unit.hook(event, **EVENTS[event])
+
+
+def forbid_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail at any write to a databag."""
+
+    def write(*_: object) -> None:
+        raise AssertionError("a databag is written")
+
+    monkeypatch.setattr(ops.RelationDataContent, "__setitem__", write)
+    monkeypatch.setattr(ops.RelationDataContent, "__delitem__", write)
+
+
+# Whatever the event, the same
+
+
+@every_event
+def test_whatever_the_event_a_newcomer_with_nothing_to_go_by_gives_its_name(
+    unit: charms.Unit, event: str
+) -> None:
+    """The first event can be any of them."""
+    hook = run(unit, event)
+
+    assert hook.calls == [LIST]
+    assert hook.limits == [30]
+    assert hook.events == []
+    assert hook.bag == {"hostname": "node-0", "member": "false"}
+    assert not hook.in_cluster
+
+
+@every_event
+def test_whatever_the_event_a_unit_that_is_granted_it_bootstraps_and_issues(
+    unit: charms.Unit, event: str
+) -> None:
+    """No other hook need follow for the others to get their tokens."""
+    unit.show({"node-1": "empty", "node-2": "empty"}, bootstrap_unit="micro/0")
+    unit.expect(*BOOTSTRAP)
+    unit.expect("add", "node-1", answers=[charms.prints(TOKEN_1)])
+    unit.expect("add", "node-2", answers=[charms.prints(TOKEN_2)])
+
+    hook = run(unit, event)
+
+    assert hook.calls == [LIST, BOOTSTRAP, ("add", "node-1"), ("add", "node-2")]
+    assert hook.limits == [30, 300, 30, 30]
+    assert hook.events == [
+        "prebootstrap",
+        "bootstrapped",
+        "joined as bootstrapper",
+        "token_generated",
+        "token_generated",
+    ]
+    assert hook.bag == {
+        "hostname": "node-0",
+        "member": "true",
+        "mirror": "up",
+        "mirror-node-1": TOKEN_1,
+        "mirror-node-2": TOKEN_2,
+    }
+    assert hook.in_cluster
+
+
+@every_event
+def test_whatever_the_event_a_newcomer_joins_with_its_token(unit: charms.Unit, event: str) -> None:
+    """And says so at once, without the list being asked for again."""
+    unit.show({"node-0": TOKEN_0, "node-1": "joined"})
+    unit.expect(*JOIN)
+
+    hook = run(unit, event)
+
+    assert hook.calls == [LIST, JOIN]
+    assert hook.limits == [30, 300]
+    assert hook.events == ["prejoin", "joined"]
+    assert hook.bag == {"hostname": "node-0", "member": "true"}
+    assert hook.in_cluster
+
+
+@every_event
+def test_whatever_the_event_the_communicator_tidies_up_and_then_issues(
+    unit: charms.Unit, event: str
+) -> None:
+    """A removal takes its time, and is followed by another look before a token is issued."""
+    unit.remember(in_cluster=True)
+    unit.show({"node-0": "joined", "node-2": "empty"}, left="node-1 node-9")
+    unit.lists(
+        charms.members("node-0", ("node-1", "voter", "UNREACHABLE")), charms.members("node-0")
+    )
+    unit.expect("remove", "node-1", "--force")
+    unit.expect("add", "node-2", answers=[charms.prints(TOKEN_2)])
+
+    hook = run(unit, event)
+
+    assert hook.calls == [LIST, ("remove", "node-1", "--force"), LIST, ("add", "node-2")]
+    assert hook.limits == [30, 60, 30, 30]
+    assert hook.events == ["token_generated"]
+    assert hook.bag == {
+        "hostname": "node-0",
+        "member": "true",
+        "mirror": "up",
+        "mirror-node-2": TOKEN_2,
+        "gone": "node-1 node-9",
+    }
+
+
+@every_event
+def test_whatever_the_event_nothing_is_written_twice(
+    unit: charms.Unit, event: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write that changes nothing costs a call of a hook tool, in each hook of each unit."""
+    unit.remember(in_cluster=True)
+    unit.leads = True
+    unit.show({"node-0": "joined", "node-1": TOKEN_1}, left="node-9")
+    unit.lists(charms.members("node-0"))
+    unit.keep("node-1", TOKEN_1)
+    before = run(unit, event)
+    forbid_writes(monkeypatch)
+
+    hook = run(unit, event)
+
+    assert hook.bag == before.bag
+    assert hook.bag["mirror-node-1"] == TOKEN_1
+
+
+@every_event
+@pytest.mark.parametrize("answer", [charms.NOT_A_MEMBER, charms.members("node-0")])
+def test_whatever_the_event_the_library_sets_no_status(
+    unit: charms.Unit, event: str, answer: runner.Answer
+) -> None:
+    """A status is the charm's."""
+    unit.lists(answer)
+
+    assert run(unit, event).statuses_set == 0
+
+
+@every_event
+def test_whatever_the_event_a_unit_that_cannot_tell_changes_nothing(
+    unit: charms.Unit, event: str
+) -> None:
+    """It neither joins, nor issues, nor removes, nor takes anything back."""
+    before = {
+        "hostname": "node-0",
+        "member": "true",
+        "mirror": "up",
+        "mirror-node-1": TOKEN_1,
+        "hold": "node-2",
+    }
+    unit.write(before)
+    unit.remember(in_cluster=True)
+    unit.show({"node-0": TOKEN_0, "node-3": "empty"}, bootstrap_unit="micro/0", left="node-2")
+    unit.lists(charms.NO_QUORUM)
+
+    hook = run(unit, event)
+
+    assert hook.calls == [LIST]
+    assert hook.events == []
+    assert hook.bag == before
+    assert hook.in_cluster
+    assert hook.logged("WARNING cannot list the members of the cluster: .*no available dqlite")
+
+
+# Events at which there is less to do
+
+
+def test_when_the_relation_breaks_nothing_is_begun_or_written(
+    unit: charms.Unit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the distributor showed holds no longer."""
+    unit.show({"node-0": TOKEN_0}, bootstrap_unit="micro/0", leader="")
+    unit.leads = True
+    forbid_writes(monkeypatch)
+
+    hook = unit.hook("relation_broken")
+
+    assert hook.calls == [LIST]
+    assert hook.events == []
+
+
+def test_when_the_relation_breaks_a_member_stays_one(unit: charms.Unit) -> None:
+    """A cluster needs no distributor to go on."""
+    unit.remember(in_cluster=True)
+    unit.show({"node-0": "joined"})
+    unit.lists(charms.members("node-0"))
+
+    hook = unit.hook("relation_broken")
+
+    assert hook.in_cluster
+    assert hook.events == []
+
+
+@pytest.mark.parametrize("event", ["install", "stop"])
+def test_at_other_events_it_does_nothing(unit: charms.Unit, event: str) -> None:
+    """The workload may not be there yet, or is there no more."""
+    hook = unit.hook(event)
+
+    assert hook.calls == []
+    assert hook.bag == {}
+
+
+@pytest.mark.parametrize("event", ["leader_elected", "config_changed", "start", "update_status"])
+def test_without_a_relation_it_only_looks(unit: charms.Unit, event: str) -> None:
+    """There is nobody to hear of it."""
+    unit.relate()
+    unit.leads = True
+
+    hook = unit.hook(event)
+
+    assert hook.calls == [LIST]
+    assert hook.events == []
+
+
+def test_without_a_relation_the_charm_still_hears_of_a_join_that_others_did(
+    unit: charms.Unit,
+) -> None:
+    """An operator may form a cluster by hand."""
+    unit.relate()
+    unit.lists(charms.members("node-0", "node-1"))
+
+    assert unit.hook("update_status").events == ["joined"]
+    assert unit.hook("update_status").events == []
+
+
+def test_a_dying_unit_that_departs_does_nothing(
+    tmp_path: pathlib.Path, commands: runner.FakeRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A unit that joined now would leave a dead member behind."""
+    # `ops.testing` names a remote unit as the one that departs: here it has this unit's name.
+    charms.set_hostname(monkeypatch, "node-7")
+    dying = charms.Unit(tmp_path, commands, number=7)
+    dying.show({"node-7": charms.token("node-7")})
+    namesake = dataclasses.replace(
+        dying.relation(), remote_app_name="micro", remote_app_data={"leader": "micro/0"}
+    )
+    dying.relate(namesake)
+
+    hook = dying.hook("relation_departed", remote_unit=0, departing_unit=7)
+
+    assert hook.calls == []
+    assert hook.bag == {}
+
+
+def test_another_units_departure_is_an_event_as_any(
+    tmp_path: pathlib.Path, commands: runner.FakeRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test before this one would show nothing if no departure did anything."""
+    charms.set_hostname(monkeypatch, "node-7")
+    staying = charms.Unit(tmp_path, commands, number=7)
+    staying.relate(dataclasses.replace(staying.relation(), remote_app_name="micro"))
+
+    hook = staying.hook("relation_departed", remote_unit=0, departing_unit=6)
+
+    assert hook.calls == [LIST]
+    assert hook.bag["hostname"] == "node-7"
+
+
+# The end of a unit
+
+
+def test_a_member_that_is_removed_leaves_the_cluster(unit: charms.Unit) -> None:
+    """By its own name and without force, while its daemon can still do so."""
+    unit.relate()
+    unit.remember(in_cluster=True)
+    unit.lists(charms.members("node-0", "node-1"))
+    unit.expect("remove", "node-0")
+
+    hook = unit.hook("remove")
+
+    assert hook.calls == [LIST, ("remove", "node-0")]
+    assert hook.limits == [30, 60]
+    assert hook.events == []
+    assert not hook.in_cluster
+    assert hook.logged("INFO node-0 has left the cluster")
+
+
+@pytest.mark.parametrize("answer", [charms.NOT_A_MEMBER, charms.NO_QUORUM])
+def test_who_is_no_member_or_cannot_tell_leaves_nothing(
+    unit: charms.Unit, answer: runner.Answer
+) -> None:
+    """A command that cannot succeed would only make the removal of the unit slow."""
+    unit.relate()
+    unit.lists(answer)
+
+    assert unit.hook("remove").calls == [LIST]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        runner.Answer(1, stderr="Error: context deadline exceeded"),
+        runner.Answer(error=FileNotFoundError(2, "No such file or directory")),
+    ],
+)
+def test_a_member_that_cannot_leave_says_why(unit: charms.Unit, answer: runner.Answer) -> None:
+    """The hook succeeds all the same, or the unit would never go."""
+    unit.relate()
+    unit.remember(in_cluster=True)
+    unit.lists(charms.members("node-0", ("node-1", "voter", "UNREACHABLE")))
+    unit.expect("remove", "node-0", answers=[answer])
+
+    hook = unit.hook("remove")
+
+    assert hook.in_cluster
+    assert hook.logged("ERROR node-0 cannot leave the cluster: .*(deadline|No such file)")
+
+
+# The proposal of who is to bootstrap
+
+
+def test_a_leader_proposes_itself_while_it_is_no_member(unit: charms.Unit) -> None:
+    """In its application's databag, which only a leader can write."""
+    unit.leads = True
+
+    assert unit.hook("config_changed").app_bag == {"bootstrap-candidate": "micro/0"}
+
+
+@pytest.mark.parametrize(
+    ("leads", "answer"),
+    [(False, charms.NOT_A_MEMBER), (True, charms.members("node-0")), (True, charms.NO_QUORUM)],
+    ids=["no leader", "a member", "no telling"],
+)
+def test_nobody_else_proposes_itself(
+    unit: charms.Unit, leads: bool, answer: runner.Answer
+) -> None:
+    """Who does not lead could not write it, and the others are in no need of it."""
+    unit.leads = leads
+    unit.lists(answer)
+
+    assert unit.hook("config_changed").app_bag == {}
+
+
+def test_another_leaders_proposal_gives_way(unit: charms.Unit) -> None:
+    """The earlier one may be gone."""
+    unit.leads = True
+    unit.relate(
+        dataclasses.replace(
+            unit.relation(), local_app_data={"bootstrap-candidate": "micro/9", "other": "1"}
+        )
+    )
+
+    app_bag = unit.hook("leader_elected").app_bag
+
+    assert app_bag == {"bootstrap-candidate": "micro/0", "other": "1"}
+
+
+# Joining: told once, and never missed
+
+
+def test_a_join_is_told_once(unit: charms.Unit) -> None:
+    """The next hooks find a member that knows of it."""
+    unit.show({"node-0": TOKEN_0, "node-1": "joined"})
+    unit.expect(*JOIN)
+    unit.hook("relation_changed", remote_unit=0)
+    unit.lists(charms.members("node-0", "node-1"))
+
+    hooks = [run(unit, event) for event in EVENTS]
+
+    assert [hook.events for hook in hooks] == [[]] * len(EVENTS)
+    assert all(hook.in_cluster for hook in hooks)
+
+
+def test_a_bootstrap_is_told_once(unit: charms.Unit) -> None:
+    """Even while the grant still stands."""
+    unit.show({}, bootstrap_unit="micro/0")
+    unit.expect(*BOOTSTRAP)
+    unit.hook("relation_changed", remote_unit=0)
+    unit.lists(charms.members(("node-0", "PENDING", "ONLINE")))
+
+    hooks = [run(unit, event) for event in EVENTS]
+
+    assert [hook.events for hook in hooks] == [[]] * len(EVENTS)
+
+
+@pytest.mark.parametrize("bootstraps", [True, False])
+def test_joined_survives_a_deferral_with_what_it_says(unit: charms.Unit, bootstraps: bool) -> None:
+    """A charm that is not ready for it is told the same at the next event of any kind."""
+    unit.use(charms.DeferringCharm)
+    if bootstraps:
+        unit.show({}, bootstrap_unit="micro/0")
+        unit.expect(*BOOTSTRAP)
+    else:
+        unit.show({"node-0": TOKEN_0})
+        unit.expect(*JOIN)
+    expected = "joined as bootstrapper" if bootstraps else "joined"
+    first = unit.hook("relation_changed", remote_unit=0)
+    unit.lists(charms.members("node-0", "node-1"))
+
+    second = unit.hook("update_status")
+    (unit.root / "ready").touch()
+    third = unit.hook("config_changed")
+    fourth = unit.hook("config_changed")
+
+    assert first.events[-1] == expected
+    assert [second.events, third.events, fourth.events] == [[expected], [expected], []]
+    assert len(first.deferred) == len(second.deferred) == 1
+    assert third.deferred == []
+
+
+def test_a_deferred_joined_of_an_earlier_library_says_that_others_bootstrapped(
+    unit: charms.Unit,
+) -> None:
+    """It kept nothing of it."""
+    unit.use(charms.DeferringCharm)
+    unit.show({}, bootstrap_unit="micro/0")
+    unit.expect(*BOOTSTRAP)
+    deferred = unit.hook("relation_changed", remote_unit=0).deferred
+    earlier = [dataclasses.replace(event, snapshot_data={}) for event in deferred]
+    unit.state = dataclasses.replace(unit.state, deferred=earlier)
+    unit.lists(charms.members("node-0"))
+    (unit.root / "ready").touch()
+
+    assert unit.hook("upgrade_charm").events == ["joined"]
+
+
+@pytest.mark.parametrize("snapshot", [{}, {"bootstrapper": False}, {"bootstrapper": None}, None])
+def test_an_event_that_is_restored_says_what_was_kept_of_it(snapshot: Any) -> None:
+    """Whatever an earlier library or an earlier `ops` kept."""
+    event = lib.ClusterJoinedEvent(ops.Handle(None, "joined", "1"), bootstrapper=True)
+
+    event.restore(snapshot)
+
+    assert event.bootstrapper is False
+
+
+def test_a_hook_that_died_after_joining_has_the_next_one_tell_it(unit: charms.Unit) -> None:
+    """Nothing of the dead hook lasts, but the cluster has its member."""
+    unit.use(charms.FailingCharm)
+    unit.show({"node-0": TOKEN_0, "node-1": "joined"})
+    unit.expect(*JOIN)
+    with pytest.raises(testing.errors.UncaughtCharmError):
+        unit.hook("relation_changed", remote_unit=0)
+    unit.use(charms.SilentCharm)
+    unit.lists(charms.members("node-0", "node-1"))
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.calls == [LIST]
+    assert hook.events == ["joined"]
+    assert hook.bag == {"hostname": "node-0", "member": "true", "mirror": "up"}
+    assert unit.hook("relation_changed", remote_unit=0).events == []
+
+
+@pytest.mark.parametrize(
+    "members",
+    [charms.members(("node-0", "PENDING", "ONLINE")), charms.members("node-0", "node-1")],
+    ids=["alone", "others have joined meanwhile"],
+)
+def test_a_hook_that_died_after_bootstrapping_has_the_next_one_tell_it(
+    unit: charms.Unit, members: runner.Answer
+) -> None:
+    """With who bootstrapped, and without bootstrapping again."""
+    unit.use(charms.FailingCharm)
+    unit.show({}, bootstrap_unit="micro/0")
+    unit.expect(*BOOTSTRAP)
+    with pytest.raises(testing.errors.UncaughtCharmError):
+        unit.hook("relation_changed", remote_unit=0)
+    unit.use(charms.SilentCharm)
+    unit.lists(members)
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.calls == [LIST]
+    assert hook.events == ["bootstrapped", "joined as bootstrapper"]
+    assert hook.in_cluster
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        runner.Answer(1, stderr="Error: unexpected end of file"),
+        runner.Answer(-9),
+        runner.Answer(error=TimeoutError(110, "Connection timed out")),
+    ],
+)
+def test_a_command_that_failed_after_it_took_effect_has_the_next_hook_tell_it(
+    unit: charms.Unit, answer: runner.Answer
+) -> None:
+    """The workload is asked, not the exit code remembered."""
+    unit.show({"node-0": TOKEN_0, "node-1": "joined"})
+    unit.expect(*JOIN, answers=[answer])
+    first = unit.hook("relation_changed", remote_unit=0)
+    unit.lists(charms.members("node-0", "node-1"))
+
+    second = unit.hook("update_status")
+
+    assert first.events == ["prejoin"]
+    assert first.bag["failed"] == lib.digest(TOKEN_0)
+    assert second.events == ["joined"]
+    assert second.bag == {"hostname": "node-0", "member": "true", "mirror": "up"}
+
+
+def test_a_unit_that_dropped_out_says_so_and_is_told_of_its_next_join(unit: charms.Unit) -> None:
+    """It is a newcomer like any other."""
+    unit.remember(in_cluster=True)
+    unit.write({"hostname": "node-0", "member": "true", "mirror": "up", "hold": "node-1"})
+    unit.show({"node-0": "joined", "node-1": "joined"})
+
+    out = unit.hook("update_status")
+    unit.show({"node-0": TOKEN_0, "node-1": "joined"})
+    unit.expect(*JOIN)
+    back = unit.hook("relation_changed", remote_unit=0)
+
+    assert out.calls == [LIST]
+    assert not out.in_cluster
+    assert out.bag == {
+        "hostname": "node-0",
+        "member": "false",
+        "mirror": "down",
+        "failed": lib.digest("joined"),
+    }
+    assert back.events == ["prejoin", "joined"]
+    assert back.bag == {"hostname": "node-0", "member": "true", "mirror": "down"}
+    assert back.in_cluster
+
+
+def test_a_member_under_an_earlier_library_is_told_nothing_new(unit: charms.Unit) -> None:
+    """Only the databag gains what this library says besides."""
+    unit.remember(in_cluster=True)
+    unit.write({"hostname": "node-0", "mirror": "up", "mirror-node-1": TOKEN_1})
+    unit.show({"node-0": "empty", "node-1": TOKEN_1}, leader="", bootstrap_app="micro")
+    unit.lists(charms.members("node-0"))
+
+    hook = unit.hook("upgrade_charm")
+
+    assert hook.events == []
+    assert hook.calls == [LIST]
+    assert hook.bag == {
+        "hostname": "node-0",
+        "member": "true",
+        "mirror": "up",
+        "mirror-node-1": TOKEN_1,
+    }
+
+
+# Joining and bootstrapping that fail
+
+
+def test_a_join_that_fails_is_said_and_tried_again(unit: charms.Unit) -> None:
+    """Until it succeeds, or another token is shown."""
+    refused = runner.Answer(1, stderr="Error: 1 join attempts were unsuccessful. CoreTokenRecord")
+    unit.show({"node-0": TOKEN_0, "node-1": "joined"})
+    unit.expect(*JOIN, answers=[refused, refused, runner.Answer()])
+
+    first, second, third = (unit.hook("update_status") for _ in range(3))
+
+    assert [hook.calls for hook in (first, second, third)] == [[LIST, JOIN]] * 3
+    assert [hook.events for hook in (first, second)] == [["prejoin"]] * 2
+    assert first.logged("ERROR node-0 cannot join the cluster: .*CoreTokenRecord")
+    assert first.bag == {
+        "hostname": "node-0",
+        "member": "false",
+        "failed": lib.digest(TOKEN_0),
+    }
+    assert second.bag == first.bag
+    assert third.events == ["prejoin", "joined"]
+    assert third.bag == {"hostname": "node-0", "member": "true"}
+
+
+def test_another_token_is_tried_without_a_complaint_of_the_last_one(unit: charms.Unit) -> None:
+    """Or the distributor would replace the good one."""
+    unit.write({"hostname": "node-0", "failed": lib.digest(TOKEN_0)})
+    other = charms.token("node-0", 2)
+    unit.show({"node-0": other}, unit_bag={"hold": "node-1"})
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.calls == [LIST]
+    assert "failed" not in hook.bag
+
+
+def test_a_bootstrap_that_fails_is_logged_and_tried_again(unit: charms.Unit) -> None:
+    """The grant stands until somebody says that it is a member."""
+    unit.show({"node-1": "empty"}, bootstrap_unit="micro/0")
+    unit.expect(*BOOTSTRAP, answers=[runner.Answer(1, stderr="Error: no route to host")])
+
+    first, second = unit.hook("update_status"), unit.hook("update_status")
+
+    assert first.calls == second.calls == [LIST, BOOTSTRAP]
+    assert first.events == ["prebootstrap"]
+    assert first.bag == {"hostname": "node-0", "member": "false"}
+    assert first.logged("ERROR node-0 cannot bootstrap: Error: no route to host")
+    assert not first.in_cluster
+
+
+# Issuing and removing that fail
+
+
+def test_a_token_is_on_disk_before_the_hook_ends(unit: charms.Unit) -> None:
+    """The cluster issues no second one while the first is good."""
+    unit.remember(in_cluster=True)
+    unit.show({"node-0": "joined", "node-1": "empty"})
+    unit.lists(charms.members("node-0"))
+    unit.expect("add", "node-1", answers=[charms.prints(TOKEN_1)])
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.bag["mirror-node-1"] == TOKEN_1
+    assert unit.token_files() == {"node-1": TOKEN_1}
+
+
+def test_a_hook_that_died_between_issuing_and_publishing_loses_no_token(unit: charms.Unit) -> None:
+    """The next hook publishes it, without asking for another."""
+    unit.use(charms.FailingLaterCharm)
+    unit.remember(in_cluster=True)
+    unit.show({"node-0": "joined", "node-1": "empty"})
+    unit.lists(charms.members("node-0"))
+    unit.expect("add", "node-1", answers=[charms.prints(TOKEN_1), charms.TAKEN])
+    with pytest.raises(testing.errors.UncaughtCharmError):
+        unit.hook("relation_changed", remote_unit=0)
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.calls == [LIST]
+    assert hook.bag["mirror-node-1"] == TOKEN_1
+
+
+def test_a_token_that_a_dead_hook_left_half_way_is_found(unit: charms.Unit) -> None:
+    """`add` had printed it, and the hook died before it could look."""
+    unit.keep("node-1.new", f"{TOKEN_1}\n")
+    unit.remember(in_cluster=True)
+    unit.show({"node-0": "joined", "node-1": "empty"})
+    unit.lists(charms.members("node-0"))
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.calls == [LIST]
+    assert hook.bag["mirror-node-1"] == TOKEN_1
+    assert unit.token_files() == {"node-1": TOKEN_1}
+
+
+def test_an_empty_file_of_a_dead_hook_is_thrown_away(unit: charms.Unit) -> None:
+    """`add` had not printed anything."""
+    unit.keep("node-1.new", "")
+    unit.remember(in_cluster=True)
+    unit.show({"node-0": "joined", "node-1": "empty"})
+    unit.lists(charms.members("node-0"))
+    unit.expect("add", "node-1", answers=[charms.prints(TOKEN_1)])
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.calls == [LIST, ("add", "node-1")]
+    assert unit.token_files() == {"node-1": TOKEN_1}
+
+
+def test_a_token_is_dropped_once_the_newcomer_is_an_online_member(unit: charms.Unit) -> None:
+    """Not before: a newcomer may be half joined."""
+    unit.remember(in_cluster=True)
+    unit.keep("node-1", TOKEN_1)
+    unit.show({"node-0": "joined", "node-1": TOKEN_1})
+    unit.lists(
+        charms.members("node-0", ("node-1", "spare", "UNREACHABLE")),
+        charms.members("node-0", "node-1"),
+    )
+
+    half = unit.hook("update_status")
+    half_files = unit.token_files()
+    whole = unit.hook("update_status")
+
+    assert half.bag["mirror-node-1"] == TOKEN_1
+    assert half_files == {"node-1": TOKEN_1}
+    assert whole.bag == {"hostname": "node-0", "member": "true", "mirror": "up"}
+    assert unit.token_files() == {}
+
+
+def test_a_token_that_is_out_of_sight_is_kept(unit: charms.Unit) -> None:
+    """The cluster refuses another for hours, and the newcomer may come back within them."""
+    unit.remember(in_cluster=True)
+    unit.write({"hostname": "node-0", "mirror": "up", "mirror-node-1": TOKEN_1})
+    unit.show({"node-0": "joined"}, left="node-1")
+    unit.lists(charms.members("node-0"))
+
+    hidden = unit.hook("relation_changed", remote_unit=0)
+    files = unit.token_files()
+    unit.show({"node-0": "joined", "node-1": "empty"})
+    shown = unit.hook("relation_changed", remote_unit=0)
+
+    assert "mirror-node-1" not in hidden.bag
+    assert files == {"node-1": TOKEN_1}
+    assert shown.calls == [LIST]
+    assert shown.bag["mirror-node-1"] == TOKEN_1
+
+
+def test_when_the_cluster_refuses_another_token_the_old_one_is_still_good(
+    unit: charms.Unit,
+) -> None:
+    """The join failed for another reason than the token."""
+    unit.remember(in_cluster=True)
+    unit.keep("node-1", TOKEN_1)
+    unit.show(
+        {"node-0": "joined", "node-1": TOKEN_1},
+        unit_bag={"failed-node-1": lib.digest(TOKEN_1)},
+    )
+    unit.lists(charms.members("node-0"))
+    unit.expect("add", "node-1", answers=[charms.TAKEN])
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.calls == [LIST, ("add", "node-1")]
+    assert hook.events == []
+    assert hook.bag["mirror-node-1"] == TOKEN_1
+    assert unit.hook("update_status").bag["mirror-node-1"] == TOKEN_1
+    assert unit.token_files()["node-1"] == TOKEN_1
+    assert hook.logged("WARNING no token for node-1: .*is taken")
+
+
+def test_another_token_takes_the_place_of_one_that_failed(unit: charms.Unit) -> None:
+    """On disk and in the databag."""
+    unit.remember(in_cluster=True)
+    unit.keep("node-1", TOKEN_1)
+    unit.show(
+        {"node-0": "joined", "node-1": TOKEN_1},
+        unit_bag={"failed-node-1": lib.digest(TOKEN_1)},
+    )
+    unit.lists(charms.members("node-0"))
+    unit.expect("add", "node-1", answers=[charms.prints(TOKEN_1_AGAIN)])
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.bag["mirror-node-1"] == TOKEN_1_AGAIN
+    assert unit.token_files() == {"node-1": TOKEN_1_AGAIN}
+
+
+@pytest.mark.parametrize(
+    "printed", ["", "\n", "two words", "a line\nand a token", "-x", "x" * 70_000]
+)
+def test_when_add_prints_no_token_none_is_published(unit: charms.Unit, printed: str) -> None:
+    """And it is asked again in the next hook, while the others get theirs in this one."""
+    unit.remember(in_cluster=True)
+    unit.show({"node-0": "joined", "node-1": "empty", "node-2": "empty"})
+    unit.lists(charms.members("node-0"))
+    unit.expect("add", "node-1", answers=[charms.prints(printed), charms.prints(TOKEN_1)])
+    unit.expect("add", "node-2", answers=[charms.prints(TOKEN_2)])
+
+    first = unit.hook("relation_changed", remote_unit=0)
+    second = unit.hook("relation_changed", remote_unit=0)
+
+    assert first.calls == [LIST, ("add", "node-1"), ("add", "node-2")]
+    assert first.events == ["token_generated"]
+    assert "mirror-node-1" not in first.bag
+    assert first.bag["mirror-node-2"] == TOKEN_2
+    assert first.logged("WARNING no token for node-1: it printed no token")
+    assert second.bag["mirror-node-1"] == TOKEN_1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "asked"), [(0.02, ["node-1", "node-2", "node-3"]), (10.5, ["node-1", "node-2"])]
+)
+def test_a_slow_failure_of_add_ends_the_issuing_for_this_hook(
+    unit: charms.Unit, monkeypatch: pytest.MonkeyPatch, seconds: float, asked: list[str]
+) -> None:
+    """A cluster without a quorum keeps each command waiting; a plain refusal does not."""
+    unit.remember(in_cluster=True)
+    unit.show({"node-0": "joined", "node-1": "empty", "node-2": "empty", "node-3": "empty"})
+    unit.lists(charms.members("node-0"))
+    unit.expect("add", "node-1", answers=[charms.prints(TOKEN_1)])
+    unit.expect("add", "node-2", answers=[charms.NO_QUORUM])
+    unit.expect("add", "node-3", answers=[charms.prints(charms.token("node-3"))])
+    charms.be_slow(monkeypatch, unit.commands, "node-2", seconds)
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.calls == [LIST, *(("add", name) for name in asked)]
+    assert unit.token_files()["node-1"] == TOKEN_1
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="a slow failure turns what is known of the membership into `cannot tell`",
+)
+def test_a_slow_failure_of_add_does_not_hold_up_the_token_issued_before_it(
+    unit: charms.Unit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failure may repeat in each hook, and be one newcomer's alone."""
+    unit.remember(in_cluster=True)
+    unit.show({"node-0": "joined", "node-1": "empty", "node-2": "empty"})
+    unit.lists(charms.members("node-0"))
+    unit.expect("add", "node-1", answers=[charms.prints(TOKEN_1)])
+    unit.expect("add", "node-2", answers=[charms.NO_QUORUM])
+    charms.be_slow(monkeypatch, unit.commands, "node-2", 10.5)
+
+    hooks = [unit.hook("update_status") for _ in range(3)]
+
+    assert [hook.bag.get("mirror-node-1") for hook in hooks] == [TOKEN_1] * 3
+    assert [hook.bag["member"] for hook in hooks] == ["true"] * 3
+
+
+def test_a_removal_that_fails_keeps_newcomers_out(unit: charms.Unit) -> None:
+    """Who is still there after it decides, not the exit code."""
+    unit.remember(in_cluster=True)
+    unit.show({"node-0": "joined", "node-2": "empty"}, left="node-1")
+    unit.lists(charms.members("node-0", ("node-1", "voter", "UNREACHABLE")))
+    unit.expect("remove", "node-1", "--force", answers=[runner.Answer(1, stderr="Error: hook")])
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.calls == [LIST, ("remove", "node-1", "--force"), LIST]
+    assert hook.bag == {
+        "hostname": "node-0",
+        "member": "true",
+        "mirror": "up",
+        "hold": "node-1",
+    }
+    assert hook.logged("WARNING removing node-1 from the cluster: Error: hook")
+
+
+def test_a_removal_that_complains_but_took_effect_is_one(unit: charms.Unit) -> None:
+    """The ghost of a half-joined unit goes with an error, while another member is down."""
+    unit.remember(in_cluster=True)
+    unit.show({"node-0": "joined", "node-2": "empty"}, left="node-1")
+    unit.lists(
+        charms.members("node-0", ("node-1", "voter", "UNREACHABLE")), charms.members("node-0")
+    )
+    unit.expect("remove", "node-1", "--force", answers=[runner.Answer(1, stderr="Error: hook")])
+    unit.expect("add", "node-2", answers=[charms.prints(TOKEN_2)])
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.bag["mirror-node-2"] == TOKEN_2
+    assert hook.bag["gone"] == "node-1"
+    assert "hold" not in hook.bag
+
+
+def test_when_there_is_no_telling_after_a_removal_nothing_more_is_done(unit: charms.Unit) -> None:
+    """A removal can cost the quorum."""
+    before = {"hostname": "node-0", "member": "true", "mirror": "up", "hold": "node-1"}
+    unit.write(before)
+    unit.remember(in_cluster=True)
+    unit.show({"node-0": "joined", "node-2": "empty"}, left="node-1")
+    unit.lists(charms.members("node-0", ("node-1", "voter", "UNREACHABLE")), charms.NO_QUORUM)
+    unit.expect("remove", "node-1", "--force")
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.calls == [LIST, ("remove", "node-1", "--force"), LIST]
+    assert hook.bag == before
+
+
+# A charm's own values
+
+
+def test_a_charms_own_values_stay(unit: charms.Unit) -> None:
+    """As a member, as none, and when it cannot tell."""
+    unit.write({"mirror-central": "192.0.2.1"})
+    unit.show({"node-0": "joined"})
+    unit.lists(charms.NOT_A_MEMBER, charms.members("node-0"), charms.NO_QUORUM)
+
+    hooks = [unit.hook("update_status") for _ in range(3)]
+
+    assert [hook.bag["mirror-central"] for hook in hooks] == ["192.0.2.1"] * 3
+    assert [hook.bag.get("mirror") for hook in hooks] == [None, "up", "up"]
+
+
+@pytest.mark.parametrize("way", ["join", "bootstrap", "found"])
+@pytest.mark.xfail(
+    strict=True,
+    reason="the databag is written from a copy that is older than what the handler put there",
+)
+def test_what_a_charm_has_mirrored_on_joining_is_published(unit: charms.Unit, way: str) -> None:
+    """The handler of `joined` is the natural place to do so."""
+    unit.use(charms.MirroringCharm)
+    unit.expect(*JOIN)
+    unit.expect(*BOOTSTRAP)
+    if way == "join":
+        unit.show({"node-0": TOKEN_0})
+    elif way == "bootstrap":
+        unit.show({}, bootstrap_unit="micro/0")
+    else:
+        unit.show({"node-0": "joined"})
+        unit.lists(charms.members("node-0", "node-1"))
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.in_cluster
+    assert hook.bag["mirror-central"] == "192.0.2.7"
+    assert hook.bag["mirror"] == "up"
