@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
+from charms.microcluster_token_distributor.v0 import token_distributor
 from demo import screen
 from tests.clouds import local, protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from tests import juju_model
 
-CONSUMER = protocol.CONSUMER
-DISTRIBUTOR = protocol.DISTRIBUTOR
+CONSUMER = "lxd"
+DISTRIBUTOR = "distributor"
+"""The applications. Their names are short, so that a table of units fits a narrow terminal."""
 
 # Seconds. LXD calls a killed member offline 11 s after its last heartbeat, which it may have sent
 # 10 s after the one before.
@@ -20,20 +27,27 @@ _NOTICE_LIMIT = 60
 
 
 class Failure(Exception):  # noqa: N818 - named for what it is to the reader of the story
-    """The story did not go as it should."""
+    """The story did not go as it should. Its text holds no value of a databag."""
 
 
 class Story:
     """Forms a cluster, and does to it what befalls clusters.
 
     Args:
-        cloud: on which it happens.
+        cloud: on which it happens, empty so far.
         view: where it is shown.
+        fake: whether the cloud's microcluster is a fake, which the viewer has to be told.
     """
 
-    def __init__(self, cloud: local.LocalCloud, view: screen.Screen):
+    def __init__(self, cloud: local.LocalCloud, view: screen.Screen, *, fake: bool):
         self._cloud = cloud
         self._view = view
+        self._fake = fake
+        self._machines = "fake machines" if fake else "LXD daemons"
+        self._statuses: dict[str, tuple[str, str]] = {}
+        self._issuers: dict[str, str] = {}
+        # Digests of the tokens that were seen in databags on their way.
+        self._seen: set[str] = set()
         cloud.juju.on_hook.append(self._show_hook)
 
     def tell(self) -> None:
@@ -42,105 +56,182 @@ class Story:
         Raises:
             Failure: something is not as it has to be, the list of members at the end above all.
         """
+        self._introduce()
         self._form()
         self._scale_out()
         self._lose_distributor_leader()
-        newcomer = self._add_while_member_is_down()
-        self._remove_dead_unit(newcomer)
+        newcomer, dead = self._add_while_member_is_down()
+        self._remove_dead_unit(newcomer, dead)
         self._sum_up()
 
     # The parts of the story
 
+    def _introduce(self) -> None:
+        self._view.say(
+            "On a FAKE microcluster, in memory: no daemon runs, no real token is issued."
+            if self._fake
+            else "On real LXD daemons, each with an address and a directory of its own."
+        )
+        self._view.say("Each hook runs the real charm; Juju itself is a model in memory.")
+
     def _form(self) -> None:
-        self._view.heading("Three units and a distributor: one cluster forms")
-        self._cloud.deploy(CONSUMER, units=3)
-        self._cloud.deploy(DISTRIBUTOR, units=3)
+        self._view.heading("Three machines, and a distributor beside them: one cluster forms")
+        self._view.say("The distributor has three units, so that it can lose its leader later.")
+        self._happened(f"{CONSUMER}: three {self._machines} start")
+        self._cloud.deploy(protocol.CONSUMER, CONSUMER, units=3)
+        self._cloud.deploy(protocol.DISTRIBUTOR, DISTRIBUTOR, units=3)
         self._cloud.integrate(CONSUMER, DISTRIBUTOR)
-        self._cloud.settle()
         self._expect_whole("three units have formed one cluster", 3)
 
     def _scale_out(self) -> None:
-        self._view.heading("Two units more: five")
+        self._view.heading("Two more machines: five")
+        self._happened(f"{CONSUMER}: two {self._machines} start")
         for _ in range(2):
             self._cloud.add_unit(CONSUMER)
-        self._cloud.settle()
         self._expect_whole("five units are one cluster", 5)
 
     def _lose_distributor_leader(self) -> None:
         leader = self._leader()
         self._view.heading(f"The distributor's leader, {leader}, is killed")
         self._cloud.kill_machine(leader)
+        self._happened(f"{leader} is lost; its lease runs out")
         self._cloud.settle()
         successor = self._leader()
         if successor == leader:
             raise Failure(f"nobody leads in the place of {leader}")
-        self._view.happened(f"{successor} leads in its place")
+        self._happened(f"{successor} leads in its place")
         self._cloud.remove_unit(leader, force=True)
-        self._cloud.settle()
         self._expect_whole("the cluster does not mind", 5)
 
-    def _add_while_member_is_down(self) -> str:
+    def _add_while_member_is_down(self) -> tuple[str, str]:
         victim = self._communicator()
         name = self._cloud.hostname(victim)
         self._view.heading(f"The communicator, {victim} on {name}, is killed (kill -9)")
         self._cloud.kill_machine(victim)
-        self._view.happened("waiting until the cluster itself notices")
+        self._happened("wait until the cluster itself notices")
         self._wait_until_noticed(name)
-        self._view.happened(f"the cluster lists {name} as not online")
+        self._happened(f"the cluster lists {name} as not online")
 
         newcomer = self._cloud.add_unit(CONSUMER)
         self._view.heading(f"{newcomer} is added, and must wait until {name} is online or removed")
-        self._cloud.settle()
-        status, message = self._cloud.status(newcomer)
-        self._view.say(f"{newcomer} is {status}: {message}")
-        if status != "waiting" or name not in message or self._cloud.members(newcomer):
-            raise Failure(f"{newcomer} does not wait for {name}")
-        return newcomer
+        self._eventually(f"{newcomer} waits for {name}", lambda: self._waits_for(newcomer, name))
+        if self._members(newcomer):
+            raise Failure(f"{newcomer} has joined while {name} is down")
+        return newcomer, victim
 
-    def _remove_dead_unit(self, newcomer: str) -> None:
-        dead = self._lost_unit()
+    def _remove_dead_unit(self, newcomer: str, dead: str) -> None:
         self._view.heading(f"{dead} is removed by force, and {newcomer} joins")
         self._cloud.remove_unit(dead, force=True)
-        self._view.happened("no unit is told that it departed; update-status comes round")
-        try:
-            self._cloud.eventually(
-                f"{newcomer} is a member", lambda: bool(self._cloud.members(newcomer))
-            )
-        except AssertionError as error:
-            raise Failure(str(error)) from None
+        self._happened("nobody is told that it departed (Juju 4 is so); update-status comes round")
+        self._eventually(f"{newcomer} is a member", lambda: bool(self._members(newcomer)))
 
     def _sum_up(self) -> None:
-        self._cloud.settle()
+        # The last token goes when its issuer hears of the join, or at update-status.
+        lists = self._lists_when(5, lambda fault: not fault and not self._tokens_left())
         self._view.heading("The cluster's own list of members")
-        members = self._cloud.members(self._cloud.units(CONSUMER)[0])
-        for member in members:
+        for member in next(iter(lists.values()), ()):
             online = "online" if member.online else "NOT ONLINE"
             self._view.say(f"{member.name:<16} {member.role:<10} {online}")
+        self._check(lists, 5)
+        self._view.say("It is right: the machines of all five units, online, and no other.")
         self._view.heading("The units")
-        self._view.table(self._rows())
-        self._expect_whole("five units, one cluster, no ghosts", 5)
-        commands = [self._words(hook) for hook in self._cloud.juju.trace]
-        verbs = [words[0] for hook_words in commands for words in hook_words]
+        self._view.table(self._rows(lists))
         self._view.heading("Summary")
-        self._view.say(
-            f"{len(self._cloud.juju.trace)} hooks, {verbs.count('bootstrap')} bootstrap, "
-            f"{verbs.count('add')} tokens issued, {verbs.count('join')} joins, "
-            f"{verbs.count('remove')} member removed"
-        )
+        self._view.say(self._totals())
+        self._view.say(self._check_tokens())
 
-    # What is seen
+    # What has to be
 
     def _expect_whole(self, what: str, size: int) -> None:
-        """Check the cluster's own list, as each unit's machine gives it."""
-        units = self._cloud.units(CONSUMER)
-        names = sorted(self._cloud.hostname(unit) for unit in units)
-        for unit in units:
-            members = self._cloud.members(unit)
-            if len(names) != size or [member.name for member in members] != names:
-                raise Failure(f"{unit} does not list {size} members, one for each unit")
-            if not all(member.online for member in members):
-                raise Failure(f"{unit} lists a member that is not online")
+        lists = self._lists_when(size, lambda fault: not fault)
+        self._check(lists, size)
         self._view.say(f"So {what}.")
+
+    def _lists_when(
+        self, size: int, right: Callable[[str], bool]
+    ) -> Mapping[str, Sequence[protocol.Member]]:
+        """Return the lists once they are right, or as they are when time is up."""
+        lists: dict[str, Sequence[protocol.Member]] = {}
+
+        def are_right() -> bool:
+            lists.clear()
+            lists.update({unit: self._members(unit) for unit in self._cloud.units(CONSUMER)})
+            return right(self._fault(lists, size))
+
+        # What is wrong, the caller says, and shows.
+        with contextlib.suppress(AssertionError):
+            self._cloud.eventually("the list of members is right", are_right)
+        return lists
+
+    def _check(self, lists: Mapping[str, Sequence[protocol.Member]], size: int) -> None:
+        fault = self._fault(lists, size)
+        if fault:
+            raise Failure(fault)
+
+    def _fault(self, lists: Mapping[str, Sequence[protocol.Member]], size: int) -> str:
+        """Say what is wrong with the list of members, as each unit's machine gives it."""
+        expected = sorted(self._cloud.hostname(unit) for unit in lists)
+        if len(expected) != size:
+            return f"there are {len(expected)} units, not {size}"
+        for unit, members in lists.items():
+            names = sorted(member.name for member in members)
+            if names != expected:
+                return (
+                    f"the list that {unit} gives is wrong: "
+                    f"it has {', '.join(names) or 'nobody'}; it should have {', '.join(expected)}"
+                )
+            offline = [member.name for member in members if not member.online]
+            if offline:
+                return f"the list that {unit} gives is wrong: not online: {', '.join(offline)}"
+            pending = [member.name for member in members if member.role == "PENDING"]
+            if pending:
+                return f"the list that {unit} gives is not final: PENDING: {', '.join(pending)}"
+        return ""
+
+    def _check_tokens(self) -> str:
+        """Say where tokens were seen, and that none is left."""
+        issued = self._verbs()["add"]
+        left = self._tokens_left()
+        if left:
+            raise Failure(f"a token is left in the databag of {', '.join(left)}")
+        # Had they not been recognised on their way, to find none at the end would mean nothing.
+        if len(self._seen) != issued:
+            raise Failure(f"{issued} tokens were issued, {len(self._seen)} seen in databags")
+        bags = sum(1 for _ in self._cloud.juju.bags())
+        return (
+            f"All {issued} tokens were seen on their way; none is left in any of {bags} databags."
+        )
+
+    def _tokens_left(self) -> list[str]:
+        """Name the owners of the databags that hold a token."""
+        return sorted(
+            {
+                bag.owner
+                for bag in self._cloud.juju.bags()
+                for value in bag.data.values()
+                if token_distributor.looks_like_token(value)
+                or token_distributor.digest(value) in self._seen
+            }
+        )
+
+    def _eventually(self, what: str, seen: Callable[[], bool]) -> None:
+        try:
+            self._cloud.eventually(what, seen)
+        except AssertionError:
+            raise Failure(f"this did not happen: {what}") from None
+
+    # What can be asked
+
+    def _members(self, unit: str) -> list[protocol.Member]:
+        """Ask a unit's machine; nobody is named where it gives no answer."""
+        try:
+            return self._cloud.members(unit)
+        except (subprocess.TimeoutExpired, ValueError):
+            return []
+
+    def _waits_for(self, newcomer: str, name: str) -> bool:
+        status, message = self._cloud.status(newcomer)
+        return status == "waiting" and name in message
 
     def _leader(self) -> str:
         leader = self._cloud.leader(DISTRIBUTOR)
@@ -154,82 +245,116 @@ class Story:
                 return unit
         raise Failure("no unit is the communicator")
 
-    def _lost_unit(self) -> str:
-        for unit in self._cloud.units(CONSUMER):
-            if not self._cloud.juju.unit(unit).machine.up:
-                return unit
-        raise Failure("no machine is lost")
-
     def _wait_until_noticed(self, name: str) -> None:
         witness = next(
             unit for unit in self._cloud.units(CONSUMER) if self._cloud.juju.unit(unit).machine.up
         )
         deadline = time.monotonic() + _NOTICE_LIMIT
         while time.monotonic() < deadline:
-            if any(m.name == name and not m.online for m in self._cloud.members(witness)):
+            if any(m.name == name and not m.online for m in self._members(witness)):
                 return
             time.sleep(1)
         raise Failure(f"the cluster has not noticed that {name} is down")
 
-    def _rows(self) -> list[screen.Row]:
+    def _verbs(self) -> collections.Counter[str]:
+        """Count the cluster's commands that hooks ran with success."""
+        return collections.Counter(
+            words[0] for hook in self._cloud.juju.trace for words in _words(hook)
+        )
+
+    def _totals(self) -> str:
+        verbs = self._verbs()
+        where = "a FAKE microcluster" if self._fake else "real LXD daemons"
+        return (
+            f"On {where}, {self._view.seconds:.0f} s, {len(self._cloud.juju.trace)} hooks.\n"
+            f"{verbs['bootstrap']} bootstrap, {verbs['add']} tokens issued, "
+            f"{verbs['join']} joins, {verbs['remove']} member removed."
+        )
+
+    def _rows(
+        self, lists: Mapping[str, Sequence[protocol.Member]] | None = None
+    ) -> list[screen.Row]:
+        """Lay out the units; without lists from databags alone, to ask daemons takes too long."""
+        roles = {member.name: member.role for row in (lists or {}).values() for member in row}
         rows: list[screen.Row] = []
-        roles = self._roles()
         for application in (CONSUMER, DISTRIBUTOR):
             for unit in self._cloud.units(application):
-                status, message = self._cloud.status(unit)
-                name = self._cloud.hostname(unit)
                 star = "*" if self._cloud.leader(application) == unit else ""
-                rows.append(screen.Row(unit + star, name, status, message, roles.get(name, "")))
+                name = self._cloud.hostname(unit)
+                is_member = self._cloud.bag(unit).get("member") == "true"
+                role = roles.get(name, "") if lists else "member" if is_member else ""
+                rows.append(screen.Row(unit + star, name, role, *self._cloud.status(unit)))
         return rows
 
-    def _roles(self) -> dict[str, str]:
+    def _on_machine(self, name: str) -> str:
+        """Name the unit on a machine of a host name, for the reader, and the machine."""
         for unit in self._cloud.units(CONSUMER):
-            if self._cloud.juju.unit(unit).machine.up and (members := self._cloud.members(unit)):
-                return {
-                    member.name: member.role if member.online else "not online"
-                    for member in members
-                }
-        return {}
+            if self._cloud.hostname(unit) == name:
+                return f"{unit} ({name})"
+        return name
 
     # What is shown as it happens
 
+    def _happened(self, text: str) -> None:
+        self._view.happened(text)
+        self._view.units(self._rows())
+
     def _show_hook(self, hook: juju_model.Hook) -> None:
-        for words in self._words(hook):
-            verb, name = words[0], words[1] if len(words) > 1 else ""
-            line = {
-                "bootstrap": f"{hook.unit} bootstraps the cluster",
-                "add": f"{hook.unit} issues a token for {name}",
-                "join": f"{hook.unit} joins with its token",
-                "remove": f"{hook.unit} removes {name}, which is not online",
-            }.get(verb)
-            if line:
-                self._view.happened(line)
+        for words in _words(hook):
+            self._show_command(hook.unit, *words)
         for write in hook.writes:
-            if write.key == "bootstrap-unit" and write.new:
-                self._view.happened(f"{hook.unit} grants the bootstrap to {write.new}")
-            elif write.key == "hold" and write.new and hook.unit.startswith(DISTRIBUTOR):
-                self._view.happened(f"{hook.unit} tells newcomers to wait for {write.new}")
-        self._view.units(self._cheap_rows())
+            self._show_write(hook.unit, write)
+        self._show_statuses()
+        self._view.units(self._rows())
 
-    def _cheap_rows(self) -> list[screen.Row]:
-        """Return the rows from databags alone: to ask a daemon after each hook takes too long."""
-        return [
-            screen.Row(
-                unit + ("*" if self._cloud.leader(application) == unit else ""),
-                self._cloud.hostname(unit),
-                *self._cloud.status(unit),
-                "member" if self._cloud.bag(unit).get("member") == "true" else "",
-            )
-            for application in (CONSUMER, DISTRIBUTOR)
-            for unit in self._cloud.units(application)
-        ]
+    def _show_command(self, unit: str, verb: str, name: str = "", *_: str) -> None:
+        hostname = self._cloud.hostname(unit)
+        if verb == "bootstrap":
+            self._view.happened(f"{unit} ({hostname}) bootstraps the cluster")
+        elif verb == "add":
+            self._issuers[name] = unit
+            self._view.happened(f"{unit} issues a token for {self._on_machine(name)}")
+        elif verb == "join":
+            issuer = self._issuers.get(hostname, "nobody")
+            self._view.happened(f"{unit} ({hostname}) joins with the token that {issuer} issued")
+        elif verb == "remove":
+            self._view.happened(f"{unit} removes {name}: not online, and its unit is gone")
 
-    @staticmethod
-    def _words(hook: juju_model.Hook) -> list[list[str]]:
-        """Return the words of the cluster's commands that a hook ran with success."""
-        prefix = len(local.COMMAND)
-        return [
-            list(command.argv[prefix:])
-            for command in hook.commands
-            if list(command.argv[:prefix]) == local.COMMAND and command.returncode == 0
-        ]
+    def _show_write(self, unit: str, write: juju_model.Write) -> None:
+        value = write.new or ""
+        key = write.key.removeprefix(token_distributor.MIRROR_PREFIX)
+        mirrors = write.owner.startswith(f"{DISTRIBUTOR}/")
+        if token_distributor.looks_like_token(value):
+            self._seen.add(token_distributor.digest(value))
+            if mirrors:
+                self._view.happened(f"{unit} shows {self._on_machine(key)} its token")
+        elif write.key == "bootstrap-unit" and value:
+            self._view.happened(f"{unit} grants the bootstrap to {value}, and to nobody else")
+        elif write.key == "hold" and value and mirrors:
+            self._view.happened(f"{unit} tells all newcomers to wait for {value}")
+
+    def _show_statuses(self) -> None:
+        """Tell of each unit that has begun to wait for another."""
+        everyone = self._cloud.units(CONSUMER)
+        for unit in everyone:
+            status = self._cloud.status(unit)
+            if self._statuses.get(unit) == status:
+                continue
+            self._statuses[unit] = status
+            awaited = [name for other in everyone for name in (other, self._cloud.hostname(other))]
+            if status[0] == "waiting" and any(name in status[1].split() for name in awaited):
+                self._view.happened(f"{unit} says: {status[1]}")
+
+
+def _words(hook: juju_model.Hook) -> list[list[str]]:
+    """Return the words of the cluster's commands that a hook ran with success.
+
+    A `join` is followed by its token: whoever shows these words shows the first two at most, and
+    of a `join` only the first.
+    """
+    prefix = len(local.COMMAND)
+    return [
+        list(command.argv[prefix:])
+        for command in hook.commands
+        if list(command.argv[:prefix]) == local.COMMAND and command.returncode == 0
+    ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import pathlib
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any, cast
@@ -26,6 +28,11 @@ CONSUMER_ROOT = ROOT / "tests" / "charms" / "lxd_cluster"
 COMMAND = [sys.executable, str(CONSUMER_ROOT / "src" / "lxd_microcluster.py")]
 """How the consumer's charm calls its microcluster."""
 
+ENDPOINT = "microcluster-cluster"
+"""The endpoint that all these charms share."""
+
+# Seconds of the model's time that a command takes before it is killed.
+_HANGS = 30.0
 # Rounds of update-status, five minutes of the model's time each.
 _ROUNDS = 8
 # Seconds of real time between two rounds: real daemons need it to notice things.
@@ -57,8 +64,56 @@ def fake_microcluster(juju: juju_model.Juju, seed: int = 0) -> fake.FakeMicroclu
     )
 
 
+@dataclasses.dataclass
+class _Fault:
+    """Something that is to happen at a moment of a hook.
+
+    Attributes:
+        what: what has to happen first, in a word or two.
+        unit: the unit, or the application for any of its units.
+        point: where in the hook.
+        happened: tells whether it is that moment.
+        act: what happens then; it may raise.
+        times: how often.
+    """
+
+    what: str
+    unit: str
+    point: juju_model.Point
+    happened: Callable[[juju_model.HookContext], bool]
+    act: Callable[[], None]
+    times: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.point.value} of {self.unit}: {self.what}"
+
+    def applies(self, context: juju_model.HookContext) -> bool:
+        """Tell whether this is the moment."""
+        return (
+            self.times > 0
+            and context.point is self.point
+            and self.unit in (context.unit, context.unit.partition("/")[0])
+            and self.happened(context)
+        )
+
+
+def _runs(command: str) -> Callable[[juju_model.HookContext], bool]:
+    words = [*COMMAND, command]
+    return lambda context: list(context.argv[: len(words)]) == words
+
+
+def _wrote(key: str) -> Callable[[juju_model.HookContext], bool]:
+    return lambda context: any(
+        write.new is not None
+        and (write.key == key or (key.endswith("-") and write.key.startswith(key)))
+        for write in context.hook.writes
+    )
+
+
 class LocalCloud:
     """The in-memory model of Juju, on machines of a microcluster.
+
+    It has the powers of `tests.clouds.protocol.Faults`, too.
 
     Args:
         juju: the model.
@@ -73,6 +128,25 @@ class LocalCloud:
         self.juju = juju
         self.microcluster = microcluster
         self._real = not isinstance(microcluster, fake.FakeMicrocluster)
+        self._faults: list[_Fault] = []
+
+    @property
+    def name(self) -> str:
+        """What this cloud is made of, in a few words."""
+        below = "real daemons" if self._real else "a fake microcluster"
+        return f"the model of Juju {self.juju.behaviour.juju_version} on {below}"
+
+    @property
+    def traits(self) -> frozenset[protocol.Trait]:
+        """What it can do, and does, that others may not."""
+        traits = {protocol.Trait.FAULTS, protocol.Trait.CHOOSES_HOST_NAMES}
+        if self.juju.behaviour.force_departs:
+            traits.add(protocol.Trait.FORCE_DEPARTS)
+        else:
+            traits.add(protocol.Trait.FORCE_IS_SILENT)
+        if not self._real:
+            traits.add(protocol.Trait.STAYS_PENDING)
+        return frozenset(traits)
 
     def deploy(self, charm_name: str, application: str = "", *, units: int = 1) -> str:
         """Deploy a charm; one with `provides` needs no machine of the microcluster."""
@@ -126,9 +200,15 @@ class LocalCloud:
         """Return the host name of a unit's machine."""
         return self.juju.host(unit).name
 
-    def bag(self, owner: str) -> Mapping[str, str]:
+    def bag(self, owner: str, other: str = "") -> Mapping[str, str]:
         """Return a databag on the endpoint that all these charms share."""
-        return self.juju.bag(owner, "microcluster-cluster")
+        app = owner.partition("/")[0]
+        living = [
+            relation
+            for relation in self.juju.apps[app].related(ENDPOINT)
+            if not relation.dying and other in ("", relation.other(app).app)
+        ]
+        return self.juju.bag(owner, relation_id=living[0].id) if living else {}
 
     def status(self, unit: str) -> tuple[str, str]:
         """Return a unit's status and its message."""
@@ -148,7 +228,14 @@ class LocalCloud:
 
     def settle(self) -> None:
         """Run all hooks that are due, and those that come of them."""
-        self.juju.settle()
+        self._run(self.juju.settle)
+
+    def wait(self, rounds: int = 1) -> None:
+        """Go through rounds of update-status."""
+        for _ in range(rounds):
+            if self._real:
+                time.sleep(_REAL_PAUSE)
+            self._run(self.juju.update_status_round)
 
     def eventually(self, what: str, seen: Callable[[], bool]) -> None:
         """Go through rounds of update-status until something is seen."""
@@ -156,9 +243,77 @@ class LocalCloud:
         for _ in range(_REAL_ROUNDS if self._real else _ROUNDS):
             if seen():
                 return
-            if self._real:
-                time.sleep(_REAL_PAUSE)
-            self.juju.update_status_round()
+            self.wait()
         if not seen():
             last = "\n".join(str(hook) for hook in list(self.juju.trace)[-30:])
             raise AssertionError(f"not seen: {what}; the last hooks were\n{last}")
+
+    # Faults.
+
+    def upon(
+        self, deed: Callable[[], None], *, unit: str, command: str = "", wrote: str = ""
+    ) -> None:
+        """Let something happen right after a command, or after a key was written."""
+        if command:
+            point = juju_model.Point.AFTER_COMMAND
+            self._arm(_Fault(command, unit, point, _runs(command), deed))
+        else:
+            point = juju_model.Point.AFTER_FLUSH
+            self._arm(_Fault(wrote, unit, point, _wrote(wrote), deed))
+
+    def hang(self, command: str, *, unit: str, times: int = 1, in_effect: bool = False) -> None:
+        """Let a command run into its time limit, before or after it has done its work."""
+
+        def strike() -> None:
+            self.juju.advance(_HANGS)
+            # Without the arguments, among which a token may be.
+            raise subprocess.TimeoutExpired([*COMMAND, command], _HANGS)
+
+        point = juju_model.Point.AFTER_COMMAND if in_effect else juju_model.Point.BEFORE_COMMAND
+        self._arm(_Fault(command, unit, point, _runs(command), strike, times))
+
+    def kill_agent(self, *, unit: str, after: str, times: int = 1) -> None:
+        """Let a unit's agent die right after a command."""
+
+        def strike() -> None:
+            raise juju_model.AgentKilled(f"after {after}")
+
+        point = juju_model.Point.AFTER_COMMAND
+        self._arm(_Fault(after, unit, point, _runs(after), strike, times))
+
+    def expire_tokens(self) -> None:
+        """Let all unused join tokens reach the end of their life."""
+        self.microcluster.expire_tokens()
+
+    def make_leader(self, unit: str) -> None:
+        """Give a unit its application's lease."""
+        self.juju.set_leader(unit)
+
+    def keep_pending(self, unit: str) -> None:
+        """Keep a unit from ever getting a role."""
+        machine = self.juju.host(unit)
+        if not isinstance(machine, fake.FakeMachine):
+            raise TypeError("only the fake microcluster keeps a member pending")
+        machine.stays_pending = True
+
+    def unspent(self) -> list[str]:
+        """Name the faults that never struck: what was told with them has shown nothing."""
+        return [str(fault) for fault in self._faults if fault.times > 0]
+
+    def _arm(self, fault: _Fault) -> None:
+        self._faults.append(fault)
+        self.juju.faults = self._strike
+
+    def _strike(self, context: juju_model.HookContext) -> None:
+        for fault in self._faults:
+            if fault.applies(context):
+                fault.times -= 1
+                fault.act()
+
+    def _run(self, run: Callable[..., int]) -> None:
+        """Run hooks; the failures that were asked for are tried again, any other is one."""
+        before = len(self.juju.errors)
+        run(retry_failed=bool(self._faults))
+        for hook in self.juju.errors[before:]:
+            if hook.outcome is juju_model.Outcome.FAILED and "FlushRefused" not in hook.error:
+                raise juju_model.HookFailed(hook)

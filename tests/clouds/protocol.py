@@ -7,7 +7,8 @@ in-memory model of Juju with a fake microcluster, on the same model with real LX
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Protocol
+import enum
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +21,19 @@ EARLIER_DISTRIBUTOR = "earlier-distributor"
 """A distributor that speaks only the old keys."""
 EARLIER_CONSUMER = "earlier-consumer"
 """A charm that forms a microcluster, and speaks only the old keys."""
+
+
+class Trait(enum.Enum):
+    """What not every cloud can do, or does. A story names what it needs, and is skipped elsewhere.
+
+    The values complete the sentence "this cloud ...".
+    """
+
+    CHOOSES_HOST_NAMES = "gives a new machine the host name that is asked for"
+    FAULTS = "makes single commands and hooks go wrong: it has the powers of `Faults`"
+    FORCE_DEPARTS = "tells the other side of a unit that was removed by force"
+    FORCE_IS_SILENT = "tells nobody of a unit that was removed by force"
+    STAYS_PENDING = "can keep a member from ever getting a role"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +53,16 @@ class Member:
 
 class Cloud(Protocol):
     """A model with applications, on machines that can die."""
+
+    @property
+    def name(self) -> str:
+        """What this cloud is made of, in a few words."""
+        ...
+
+    @property
+    def traits(self) -> frozenset[Trait]:
+        """What it can do, and does, that others may not."""
+        ...
 
     def deploy(self, charm: str, application: str = "", *, units: int = 1) -> str:
         """Deploy one of the charms named in this module; returns the application's name."""
@@ -88,8 +112,13 @@ class Cloud(Protocol):
         """Return the host name of a unit's machine."""
         ...
 
-    def bag(self, owner: str) -> Mapping[str, str]:
-        """Return the databag of a unit or an application in its relation with the other side."""
+    def bag(self, owner: str, other: str = "") -> Mapping[str, str]:
+        """Return the databag of a unit or an application in its relation with the other side.
+
+        Args:
+            owner: the unit or application whose databag it is.
+            other: the application on the other side, where there are several.
+        """
         ...
 
     def status(self, unit: str) -> tuple[str, str]:
@@ -107,6 +136,10 @@ class Cloud(Protocol):
         """Let everything happen that can happen now."""
         ...
 
+    def wait(self, rounds: int = 1) -> None:
+        """Let time pass: so many rounds of update-status on all units, and what comes of them."""
+        ...
+
     def eventually(self, what: str, seen: Callable[[], bool]) -> None:
         """Let time pass, with its update-status hooks, until something is seen.
 
@@ -116,5 +149,67 @@ class Cloud(Protocol):
 
         Raises:
             AssertionError: it is not seen in a time that is enough for it.
+        """
+        ...
+
+
+@runtime_checkable
+class Faults(Protocol):
+    """Powers over the moment, which only a cloud on this machine has; see `Trait.FAULTS`.
+
+    Each of them strikes once unless told otherwise, on the first unit to which it applies. Where
+    an argument `unit` is asked for, an application stands for any of its units. A `command` is
+    the cluster's: `bootstrap`, `add`, `join`, `list` or `remove`.
+    """
+
+    def upon(
+        self, deed: Callable[[], None], *, unit: str, command: str = "", wrote: str = ""
+    ) -> None:
+        """Let something happen in the middle of a hook, right after another thing has happened.
+
+        Args:
+            deed: what is to happen.
+            unit: on which unit the other thing has to happen.
+            command: it has run this command, whatever the outcome.
+            wrote: or its hook has written this key to a databag, and everybody can see it. A key
+                that ends in a hyphen stands for all that begin so.
+        """
+        ...
+
+    def hang(self, command: str, *, unit: str, times: int = 1, in_effect: bool = False) -> None:
+        """Let a command run into its time limit.
+
+        Args:
+            command: the command.
+            unit: on which unit.
+            times: how often.
+            in_effect: it has done its work nevertheless; otherwise it does nothing at all.
+        """
+        ...
+
+    def kill_agent(self, *, unit: str, after: str, times: int = 1) -> None:
+        """Let a unit's agent die in mid-hook, right after a command.
+
+        What the hook wrote is lost, and it is tried again.
+
+        Args:
+            unit: the unit.
+            after: the command.
+            times: how often.
+        """
+        ...
+
+    def expire_tokens(self) -> None:
+        """Let all join tokens that were not used yet reach the end of their life."""
+        ...
+
+    def make_leader(self, unit: str) -> None:
+        """Let a unit lead its application."""
+        ...
+
+    def keep_pending(self, unit: str) -> None:
+        """Keep a unit, which is no member yet, from ever getting a role in the cluster.
+
+        Only where there is `Trait.STAYS_PENDING`.
         """
         ...

@@ -370,8 +370,37 @@ def test_peers_hear_of_their_application_databag_and_the_leader_does_not() -> No
     assert {hook.remote_unit for hook in hooks} == {None}
 
 
-def test_a_member_that_was_read_is_read_from_the_cache_until_its_next_event() -> None:
-    """An action reads what an earlier hook has read; the changed hook reads anew."""
+def test_a_leader_that_answers_its_predecessor_does_not_hear_itself() -> None:
+    """It writes the application databag in the very hook that tells of it."""
+
+    def react(self: toys.Toy, event: ops.EventBase) -> None:
+        writes = isinstance(event, ops.ActionEvent) or (
+            isinstance(event, ops.RelationChangedEvent) and event.unit is None
+        )
+        if writes and self.unit.is_leader():
+            (relation,) = self.model.relations["peers"]
+            relation.data[self.app]["by"] = self.unit.name
+
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.peer("left", react), units=2)
+        juju.settle()
+        old = juju.leader("left")
+        assert old is not None
+        juju.run_action(old, "do")
+        new = juju.depose("left")
+        since = len(juju.trace)
+        juju.settle()
+        changed = [hook.unit for hook in list(juju.trace)[since:] if hook.due.endpoint]
+
+        assert changed == [new, old]
+        assert juju.bag("left", "peers") == {"by": new}
+
+
+@pytest.mark.parametrize(("restart", "second"), [(False, "-"), (True, "ever")])
+def test_a_member_that_was_read_is_read_from_the_cache_until_its_next_event(
+    restart: bool, second: str
+) -> None:
+    """Or until the agent restarts: actions show what it reads before the changed hook."""
     read: list[str] = []
 
     def react(self: toys.Toy, event: ops.EventBase) -> None:
@@ -384,10 +413,12 @@ def test_a_member_that_was_read_is_read_from_the_cache_until_its_next_event() ->
     ) as juju:
         read.clear()
         juju.run_action("right/0", "do", app=False, data={"what": "ever"})
+        if restart:
+            juju.restart_agent("left/0")
         juju.run_action("left/0", "do")
         juju.settle()
 
-    assert read == ["-", "ever"]
+    assert read == [second, "ever"]
 
 
 def test_a_non_leader_cannot_read_its_own_application_databag() -> None:
@@ -526,6 +557,19 @@ def test_removed_by_force_on_4_0_15_leaves_a_ghost_until_the_agent_restarts() ->
         assert juju.members("left/0", 0) == ["right/1"]
 
 
+def test_a_ghost_is_not_departed_even_when_it_had_news() -> None:
+    """It wrote, and was gone before the other side had looked."""
+    with pair(right=writer(toys.requirer, "right"), units=(1, 2)) as juju:
+        since = len(juju.trace)
+        juju.run_action("right/0", "do", app=False, data={"what": "ever"})
+        juju.kill_machine("right/0")
+        juju.remove_unit("right/0", force=True)
+        juju.settle()
+
+        assert names(juju, "left/0", since) == []
+        assert juju.members("left/0", 0) == ["right/0", "right/1"]
+
+
 def test_removed_by_force_gives_departed_where_juju_does_so() -> None:
     """Without waiting for any restart."""
     behaviour = juju_model.Behaviour(force_departs=True)
@@ -571,17 +615,21 @@ def test_a_lost_leader_is_replaced_after_31_to_66_seconds() -> None:
     assert max(waits) <= 66
 
 
-def test_a_leader_that_is_back_in_time_keeps_the_lease() -> None:
-    """No other was elected."""
-    with pair(units=(1, 3)) as juju:
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_leader_that_is_back_in_time_keeps_the_lease(seed: int) -> None:
+    """No other was elected, and it is not told again."""
+    with pair(seed, units=(1, 3)) as juju:
         leader = juju.leader("right")
         assert leader is not None
         juju.kill_machine(leader)
         juju.advance(20)
+        since = len(juju.trace)
         juju.start_machine(leader)
         juju.settle()
 
         assert juju.leader("right") == leader
+        assert names(juju, leader, since) == ["start"]
+        assert len(juju.trace) == since + 1
 
 
 def test_a_removed_leader_gives_up_the_lease_at_once() -> None:
@@ -688,6 +736,21 @@ def test_a_removed_relation_is_departed_and_broken_on_both_sides() -> None:
             "relation-broken",
         ]
         assert right == ["relation-departed left/0", "relation-departed left/1", "relation-broken"]
+        assert juju.relation_ids("left") == []
+
+
+def test_a_relation_removed_before_its_created_hook_has_no_hook_at_all() -> None:
+    """On neither side."""
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.provider())
+        juju.deploy(toys.requirer())
+        juju.settle()
+        since = len(juju.trace)
+        juju.integrate("left", "right")
+        juju.remove_relation("left", "right")
+        juju.settle()
+
+        assert len(juju.trace) == since
         assert juju.relation_ids("left") == []
 
 

@@ -12,7 +12,7 @@ import re
 import stat
 import subprocess
 import types
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import ops
 import pytest
@@ -23,7 +23,9 @@ from tests.unit import runner
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+T = TypeVar("T")
 
 ENDPOINT = "cluster"
 COMMAND = ("micro", "cluster")
@@ -214,8 +216,8 @@ class FailingCharm(FieldCharm):
 class FailingLaterCharm(FieldCharm):
     """Its handler of `token_generated` fails: the hook dies before anything is published."""
 
-    def _on_token_generated(self, event: ops.EventBase) -> None:
-        super()._on_token_generated(event)
+    def _on_token_generated(self, _: ops.EventBase) -> None:
+        super()._on_token_generated(_)
         raise RuntimeError("token_generated")
 
 
@@ -360,23 +362,16 @@ class Unit:
         )
         self.state = dataclasses.replace(self.state, stored_states={stored})
 
-    def hook(self, name: str = "update_status", **about: Any) -> Hook:
+    def hook(self, kind: str = "update_status", /, **about: Any) -> Hook:
         """Run one hook.
 
         Args:
-            name: the event as `ops.testing` names it; relation events are of the one relation.
+            kind: the event as `ops.testing` names it; relation events are of the one relation.
             about: further arguments of the event, such as `remote_unit`.
         """
-        context = testing.Context(
-            self.charm,
-            meta=META,
-            actions=ACTIONS,
-            app_name="micro",
-            unit_id=self.number,
-            charm_root=self.root,
-        )
-        factory = getattr(context.on, name)
-        if name.startswith("relation_"):
+        context = self._context()
+        factory = getattr(context.on, kind)
+        if kind.startswith("relation_"):
             about.setdefault("relation", self.relation())
         event = factory(**about)
         state = dataclasses.replace(self.state, leader=self.leads)
@@ -416,6 +411,23 @@ class Unit:
         self._check_secrets(context)
         return hook
 
+    def ask(self, question: Callable[[token_distributor.TokenConsumer, ops.Relation], T]) -> T:
+        """Have the charm's code ask the library something, before any event is handled.
+
+        What the library writes then is in the databag afterwards.
+
+        Args:
+            question: is given the library's object and the relation.
+        """
+        context = self._context()
+        with context(context.on.install(), self.state) as manager:
+            charm = cast("FieldCharm", manager.charm)
+            relation = charm.model.get_relation(ENDPOINT)
+            assert relation is not None
+            answer = question(charm.token_consumer, relation)
+            self.state = manager.run()
+        return answer
+
     def token_files(self) -> dict[str, str]:
         """Return the tokens on disk by file name; they are readable by their owner alone."""
         folder = self.root / f".{ENDPOINT}-tokens"
@@ -433,6 +445,16 @@ class Unit:
         file = folder / name
         file.touch(mode=0o600)
         file.write_text(text)
+
+    def _context(self) -> testing.Context[ops.CharmBase]:
+        return testing.Context(
+            self.charm,
+            meta=META,
+            actions=ACTIONS,
+            app_name="micro",
+            unit_id=self.number,
+            charm_root=self.root,
+        )
 
     def _check_secrets(self, context: testing.Context[ops.CharmBase]) -> None:
         statuses = [

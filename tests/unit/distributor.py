@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 ENDPOINT = "microcluster-cluster"
 APP = "distributor"
 UNIT = f"{APP}/0"
+PEERS = 1000
+MEMORY = "memory"
 GOAL_STATE = ("goal-state", "--format=json")
 
 _made: set[str] = set()
@@ -100,6 +102,18 @@ def names_of(relations: Sequence[ops.testing.Relation]) -> dict[str, str]:
     }
 
 
+def goal_state(units: Mapping[str, str], apps: Sequence[str]) -> runner.Answer:
+    """Make the answer of `goal-state` that names related applications and units."""
+    since = "2026-01-01 00:00:00Z"
+    rows = {app: {"status": "joined", "since": since} for app in apps}
+    rows.update({name: {"status": status, "since": since} for name, status in units.items()})
+    state = {
+        "units": {UNIT: {"status": "active", "since": since}},
+        "relations": {ENDPOINT: rows} if apps else {},
+    }
+    return runner.Answer(stdout=json.dumps(state))
+
+
 class Distributor:
     """One unit of the charm.
 
@@ -108,7 +122,8 @@ class Distributor:
         monkeypatch: pytest's.
 
     Attributes:
-        reads: the databags read in the last hook, by their owners' names.
+        memory: the databag that the distributor's units keep for each other, from hook to hook.
+        reads: the databags read in the last hook, by their owners' names; `memory` for that one.
         writes: the owners of the databags written in the last hook, with the keys.
     """
 
@@ -117,6 +132,7 @@ class Distributor:
         self.context = ops.testing.Context(
             charm.MicroclusterTokenDistributorCharm, app_name=APP, unit_id=0
         )
+        self.memory: dict[str, str] = {}
         self.reads: list[str] = []
         self.writes: list[tuple[str, str]] = []
         self._environment: dict[str, str] = {}
@@ -154,7 +170,7 @@ class Distributor:
             goal = names_of(relations)
             if event == "relation_departed" and relation is not None and not departing:
                 del goal[f"{relation.remote_app_name}/{unit}"]
-        self._answer_goal_state(goal)
+        self._answer_goal_state(goal, relations)
         self._environment = {}
         make: Callable[..., Any] = getattr(self.context.on, event)
         if not event.startswith("relation_"):
@@ -181,7 +197,7 @@ class Distributor:
         Raises:
             ops.testing.ActionFailed: the action failed.
         """
-        self._answer_goal_state(names_of(relations) if goal is None else goal)
+        self._answer_goal_state(names_of(relations) if goal is None else goal, relations)
         self._environment = {}
         self._run(self.context.on.action("show-mirror"), relations, leader=leader)
         results = cast("dict[str, dict[str, str]]", self.context.action_results or {})
@@ -191,11 +207,14 @@ class Distributor:
         """Give the log's lines of the last hook."""
         return [line.message for line in self.context.juju_log]
 
-    def _answer_goal_state(self, goal: Mapping[str, str] | runner.Answer) -> None:
-        if isinstance(goal, runner.Answer):
-            self.commands.expect(*GOAL_STATE, answers=[goal])
-        else:
-            self.commands.expect_goal_state(ENDPOINT, goal, own={UNIT: "active"})
+    def _answer_goal_state(
+        self,
+        goal: Mapping[str, str] | runner.Answer,
+        relations: Sequence[ops.testing.Relation],
+    ) -> None:
+        if not isinstance(goal, runner.Answer):
+            goal = goal_state(goal, [relation.remote_app_name for relation in relations])
+        self.commands.expect(*GOAL_STATE, answers=[goal])
 
     def _run(
         self, event: Any, relations: Sequence[ops.testing.Relation], *, leader: bool
@@ -204,13 +223,17 @@ class Distributor:
         self.writes.clear()
         self.context.juju_log.clear()
         self.context.unit_status_history.clear()
+        peers = ops.testing.PeerRelation(
+            "cluster", id=PEERS, local_app_data=dict(self.memory), local_unit_data={}
+        )
         try:
             state = self.context.run(
-                event, ops.testing.State(leader=leader, relations=set(relations))
+                event, ops.testing.State(leader=leader, relations={*relations, peers})
             )
         finally:
             # It keeps every framework alive that was ever made.
             ops.Framework.on._cache.clear()
+        self.memory = dict(state.get_relation(PEERS).local_app_data)
         statuses = [*self.context.unit_status_history, state.unit_status, state.app_status]
         seen = [
             *(line.message for line in self.context.juju_log),
@@ -226,13 +249,15 @@ class Distributor:
         get, put = mocking._MockModelBackend.relation_get, mocking._MockModelBackend.relation_set
 
         def relation_get(backend: Any, relation_id: int, owner: str, *rest: Any, **more: Any):
-            self.reads.append(owner)
+            self.reads.append(MEMORY if relation_id == PEERS else owner)
             return get(backend, relation_id, owner, *rest, **more)
 
         def relation_set(
             backend: Any, relation_id: int, data: Mapping[str, str], is_app: bool, **more: Any
         ):
-            self.writes.extend((APP if is_app else UNIT, key) for key in data)
+            owner = APP if is_app else UNIT
+            owner = MEMORY if relation_id == PEERS else owner
+            self.writes.extend((owner, key) for key in data)
             put(backend, relation_id, data, is_app, **more)
 
         monkeypatch.setattr(mocking._MockModelBackend, "relation_get", relation_get)
@@ -252,6 +277,11 @@ class Distributor:
         monkeypatch.setattr(scenario._runtime.Runtime, "_get_event_env", event_env)
 
 
+def bag(data: Any) -> dict[str, str]:
+    """Give a databag of a state as what it is: a dictionary, which a test may change."""
+    return cast("dict[str, str]", data)
+
+
 def our_bag(state: ops.testing.State, relation_id: int = 1) -> dict[str, str]:
     """Give the databag of the distributor's unit."""
     return dict(_relation(state, relation_id).local_unit_data)
@@ -263,8 +293,8 @@ def our_app_bag(state: ops.testing.State, relation_id: int = 1) -> dict[str, str
 
 
 def relations_of(state: ops.testing.State) -> list[ops.testing.Relation]:
-    """Give the relations as a hook left them, the first related first."""
-    relations = cast("set[ops.testing.Relation]", state.relations)
+    """Give the relations as a hook left them, the first related first, that of peers left out."""
+    relations = [each for each in state.relations if isinstance(each, ops.testing.Relation)]
     return sorted(relations, key=lambda relation: relation.id)
 
 

@@ -567,6 +567,16 @@ def test_a_token_is_published_while_somebody_waits_for_it(
     assert lib.tokens_to_publish(start) == expected
 
 
+def test_a_token_that_failed_is_not_published_beside_another_that_failed() -> None:
+    """The distributor would take the one for the other, and back, for ever."""
+    both = f"{lib.digest(TOKEN_1)} {lib.digest(TOKEN_1_AGAIN)}"
+    shown = lib.Mirror(values={"node-1": TOKEN_1_AGAIN}, failed={"node-1": both})
+
+    start = situation(cluster("node-0"), shown, kept={"node-1": TOKEN_1})
+
+    assert lib.tokens_to_publish(start) == {}
+
+
 def test_no_token_is_published_for_an_online_member() -> None:
     """It has no use for it, whatever the distributor shows."""
     shown = mirror({"node-1": TOKEN_1, "node-2": TOKEN_2})

@@ -297,6 +297,20 @@ RULES: dict[str, Case] = {
     "left stays when the name comes back as no member": Case(
         mirror({A: EMPTY}, left=[A]), mirror(left=[A]), [newcomer(0, A)]
     ),
+    "left begins when a name that is no member's is that of a member not online": Case(
+        mirror({A: JOINED, C: EMPTY}, hold=[C], left=[C]),
+        mirror({A: JOINED, C: EMPTY}, hold=[C]),
+        [communicator(0, A, hold=C), newcomer(2, C)],
+    ),
+    "but not when it is not certain, or not said, to be no member": Case(
+        mirror({A: JOINED, B: JOINED, C: EMPTY}, hold=[B, C]),
+        mirror({A: JOINED, B: JOINED, C: EMPTY}, hold=[B, C]),
+        [
+            communicator(0, A, hold=f"{B} {C}"),
+            unit(1, distributor.says(B, "unknown")),
+            old(2, C),
+        ],
+    ),
     "a token is shown for a name that came back while it is left": Case(
         mirror({A: JOINED, C: T1}, left=[C]),
         mirror({A: JOINED}, left=[C]),
@@ -397,6 +411,18 @@ def test_what_the_mirror_shows(case: Case, reading: lib.Reading) -> None:
 
     assert shown == case.shows
     assert lib.reflect(shown, case.heard, case.departed, reading=reading) == shown
+
+
+@pytest.mark.parametrize(
+    ("reading", "left"), [(ONE_EVENT, []), (ALL_SEEN, []), (ALL_THERE_ARE, [B, C])]
+)
+def test_names_that_an_earlier_leader_has_shown(reading: lib.Reading, left: list[str]) -> None:
+    """They left if nobody has them, and all was read; the leader before may not have told."""
+    shown = lib.reflect(
+        mirror(), [member(0, A)], reading=reading, takes_over=True, remembered=[A, B, C]
+    )
+
+    assert shown == mirror({A: JOINED}, left=left)
 
 
 def test_what_is_not_the_mirrors_own_business_stays() -> None:

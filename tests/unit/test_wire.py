@@ -272,16 +272,26 @@ def test_sets_are_written_sorted() -> None:
 
 def test_where_bags_differ_a_value_wins_over_empty() -> None:
     """And the sets are put together."""
+    one, two, three = sorted(token_distributor.digest(word) for word in ("one", "two", "three"))
+
     mirror = token_distributor.Mirror.from_bags(
         [
-            {"mirror-node-a": "empty", "mirror-node-b": "joined", "failed-node-a": "two one"},
-            {"mirror-node-a": "joined", "mirror-node-b": "empty", "failed-node-a": "three one"},
+            {
+                "mirror-node-a": "empty",
+                "mirror-node-b": "joined",
+                "failed-node-a": f"{two} {one}",
+            },
+            {
+                "mirror-node-a": "joined",
+                "mirror-node-b": "empty",
+                "failed-node-a": f"{three} {one}",
+            },
         ],
         [{"left": "node-x", "leader": ""}, {"left": "node-y", "leader": "distributor/0"}],
     )
 
     assert mirror.values == {"node-a": "joined", "node-b": "joined"}
-    assert mirror.failed == {"node-a": "one three two"}
+    assert mirror.failed == {"node-a": f"{one} {two} {three}"}
     assert mirror.left == {"node-x", "node-y"}
     assert mirror.leader == "distributor/0"
 

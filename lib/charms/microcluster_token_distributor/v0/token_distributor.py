@@ -102,6 +102,8 @@ MIRROR_PREFIX = "mirror-"
 """What a databag's key starts with when its value is mirrored."""
 FAILED_PREFIX = "failed-"
 """What the distributor's key for a newcomer's failed values starts with."""
+HOST_PREFIX = "host-"
+"""What the key for a host name starts with that the distributor's units keep for each other."""
 EMPTY_STRING = "empty"
 """What a mirror shows for a host name while there is no token for it."""
 JOINED = "joined"
@@ -356,6 +358,11 @@ class Mirror:
         return self.values.get(hostname) == EMPTY_STRING or self.is_spoilt(hostname)
 
     @property
+    def hosts(self) -> set[str]:
+        """The host names that the next leader has to know of: those shown, and those that left."""
+        return _hosts(self.values) | self.left
+
+    @property
     def shows_cluster(self) -> bool:
         """Whether any value shows that a cluster exists."""
         return any(value != EMPTY_STRING for value in self.values.values())
@@ -383,6 +390,7 @@ def reflect(
     *,
     reading: Reading = Reading.ONE_EVENT,
     takes_over: bool = False,
+    remembered: Collection[str] = (),
 ) -> Mirror:
     """Work out what the mirror shows, from what it held and what was read.
 
@@ -395,15 +403,16 @@ def reflect(
         reading: whether `heard` is all there is.
         takes_over: whether this unit did not lead until now, so that what it holds may be old:
             its tokens are then used only where nobody has a better value.
+        remembered: host names that an earlier leader has shown.
     """
     heard = list(heard)
     draft = _Draft(held, takes_over=takes_over)
     draft.forget(departed)
     if reading is Reading.ALL_THERE_ARE:
-        draft.forget_all_but({unit.hostname for unit in heard})
-    draft.take_names(heard)
+        draft.forget_all_but({unit.hostname for unit in heard}, remembered)
     if reading is not Reading.ONE_EVENT:
         draft.hold = frozenset[str]().union(*(unit.hold for unit in heard if unit.up))
+    draft.take_names(heard)
     draft.take_farewells(heard)
     draft.take_offers(heard)
     return draft.mirror()
@@ -438,13 +447,10 @@ class _Draft:
             if unit.hostname and (self.takes_over or unit.hostname in self.held.values):
                 self._leave(unit.hostname)
 
-    def forget_all_but(self, hostnames: Collection[str]) -> None:
+    def forget_all_but(self, hostnames: Collection[str], remembered: Iterable[str]) -> None:
         """Treat host names that no unit has any more as those of units that left."""
-        for key, value in list(self.values.items()):
-            if key not in hostnames and (
-                value in (EMPTY_STRING, JOINED) or looks_like_token(value)
-            ):
-                self._leave(key)
+        for name in {*_hosts(self.values), *remembered} - set(hostnames):
+            self._leave(name)
 
     def take_names(self, heard: Iterable[ConsumerUnit]) -> None:
         """Show each host name: `joined` for a member, else a value or why there has to be one."""
@@ -462,9 +468,12 @@ class _Draft:
             elif complaints:
                 self.failed[name] = _text(complaints)
             # A name that came back is in nobody's way, unless its unit says that it is no member:
-            # a member of that name is then what an earlier machine left behind.
+            # a member of that name that is not online is then what an earlier machine, or a join
+            # that failed half-way, left behind.
             if any(unit.member != "false" for unit in units):
                 self.left.discard(name)
+            elif name in self.hold:
+                self.left.add(name)
 
     def take_farewells(self, heard: Iterable[ConsumerUnit]) -> None:
         """Drop from `left` who is no longer in the cluster, as its communicator says."""
@@ -501,6 +510,15 @@ class _Draft:
         current = self.values.get(key, EMPTY_STRING)
         if current == EMPTY_STRING or digest(current) in spoilt:
             self.values[key] = fresh[0] if fresh else current
+
+
+def _hosts(values: Mapping[str, str]) -> set[str]:
+    """Return the keys under which something is shown for a host name."""
+    return {
+        key
+        for key, value in values.items()
+        if value in (EMPTY_STRING, JOINED) or looks_like_token(value)
+    }
 
 
 def is_conflict(held: Mirror, unit: ConsumerUnit) -> bool:
@@ -1122,7 +1140,7 @@ class TokenDistributorProvides(ops.Object):
         if not self.charm.unit.is_leader():
             return ops.ActiveStatus("ready to take over from the leader")
         mirror = self._held(relations)
-        names = [key for key in mirror.values if self._is_for_host(mirror, key)]
+        names = _hosts(mirror.values)
         waiting = sorted(name for name in names if mirror.values[name] == EMPTY_STRING)
         failed = sorted(
             name for name in names if mirror.is_spoilt(name) and mirror.values[name] != JOINED
@@ -1196,6 +1214,13 @@ class TokenDistributorProvides(ops.Object):
             [relation.data[self.charm.app] for relation in relations],
         )
 
+    def _takes_over(self, relations: Sequence[ops.Relation], held: Mirror) -> bool:
+        """Tell whether this unit did not lead until now, so that its own databags are old."""
+        if held.leader:
+            return held.leader != self.charm.unit.name
+        bags = [relation.data[self.charm.unit] for relation in relations]
+        return all(bag.get("mirror") != "up" for bag in bags)
+
     def _read(self, relation: ops.Relation, unit: ops.Unit) -> ConsumerUnit:
         bag = relation.data[unit]
         said = ConsumerUnit.from_bag(unit.name, bag)
@@ -1214,16 +1239,15 @@ class TokenDistributorProvides(ops.Object):
         """Mirror what one unit says, or read them all where that is not enough."""
         relations = self._relations()
         held = self._held(relations)
-        ours = [relation.data[self.charm.unit] for relation in relations]
         if (
-            held.leader != self.charm.unit.name
-            or all(bag.get("mirror") != "up" for bag in ours)
+            self._takes_over(relations, held)
             or (unit is not None and is_conflict(held, unit))
             or (departed is not None and (departed.up or departed.name == held.bootstrap_unit))
         ):
             self._sweep(departed)
             return
         mirror = reflect(held, [unit] if unit else [], [departed] if departed else [])
+        self._remember(held.hosts, mirror.hosts)
         if not mirror.bootstrap_unit and not mirror.shows_cluster:
             goal = self._goal(relations)
             if goal is None or len(goal.up) <= len(mirror.values):
@@ -1254,16 +1278,18 @@ class TokenDistributorProvides(ops.Object):
             heard.extend(units)
             candidate = relation.data[relation.app].get("bootstrap-candidate", "")
             apps.append(ConsumerApp(relation.app.name, candidate, tuple(units)))
+        remembered = self._remembered()
         complete = goal is not None and goal.named <= {unit.name for unit in heard if unit.spoke}
         mirror = reflect(
             held,
             heard,
             gone,
             reading=Reading.ALL_THERE_ARE if complete else Reading.ALL_SEEN,
-            takes_over=all(
-                relation.data[self.charm.unit].get("mirror") != "up" for relation in relations
-            ),
+            takes_over=self._takes_over(relations, held),
+            remembered=remembered,
         )
+        # Whom this unit has not heard of yet is not forgotten.
+        self._remember(remembered, mirror.hosts if complete else mirror.hosts | remembered)
         granted = grant(mirror, apps, goal.up if goal is not None else None)
         if granted.awaited:
             logger.info("the bootstrap waits for the word of %s", _text(granted.awaited))
@@ -1286,6 +1312,32 @@ class TokenDistributorProvides(ops.Object):
                 {"bootstrap-unit", "bootstrap-app", "left"} & set(app_bag),
             )
 
+    def _memory(self) -> ops.RelationDataContent | None:
+        """Return where host names are kept for the next leader.
+
+        The departure of a unit is told once. A leader that dies may take the news with it; one
+        that is not elected yet may have been told, and yet not lead. So who had been shown is kept
+        among the distributor's own units, which are few: it costs the consumers nothing.
+        """
+        for endpoint in self.charm.meta.peers:
+            for relation in self.charm.model.relations[endpoint]:
+                return relation.data[self.charm.app]
+        return None
+
+    def _remembered(self) -> set[str]:
+        keys = self._memory() or ()
+        names = {key[len(HOST_PREFIX) :] for key in keys if key.startswith(HOST_PREFIX)}
+        return {name for name in names if is_hostname(name)}
+
+    def _remember(self, before: Collection[str], after: Collection[str]) -> None:
+        memory = self._memory()
+        if memory is None:
+            return
+        for name in sorted(filter(is_hostname, set(after) - set(before))):
+            memory[f"{HOST_PREFIX}{name}"] = "known"
+        for name in sorted(filter(is_hostname, set(before) - set(after))):
+            del memory[f"{HOST_PREFIX}{name}"]
+
     def _goal(self, relations: Sequence[ops.Relation]) -> _Goal | None:
         """Return which consumers' units the model is to have; None where there is no telling."""
         state = _goal_state()
@@ -1293,11 +1345,6 @@ class TokenDistributorProvides(ops.Object):
             return None
         apps = {relation.app.name for relation in relations}
         return _Goal.parse(state, self.relation_name, apps)
-
-    @staticmethod
-    def _is_for_host(mirror: Mirror, key: str) -> bool:
-        value = mirror.values[key]
-        return value in (EMPTY_STRING, JOINED) or key in mirror.failed or looks_like_token(value)
 
     @staticmethod
     def _state(mirror: Mirror, name: str) -> str:

@@ -1,0 +1,237 @@
+"""What must hold after every hook, and what once the faults have stopped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from charms.microcluster_token_distributor.v0 import token_distributor as lib
+from tests.clouds import local, protocol
+from tests.juju_model import Outcome, Point
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.juju_model import Hook, HookContext
+    from tests.juju_model.hooks import Write
+    from tests.microclusters import fake
+
+# Seconds. Juju itself sets none; an operator's patience does. A communicator may run into several
+# limits of its commands in one hook.
+_LONGEST_HOOK = 1200.0
+
+
+class Violation(AssertionError):
+    """An invariant does not hold."""
+
+
+class Invariants:
+    """Watches a cloud.
+
+    Args:
+        cloud: the cloud, on a fake microcluster.
+        microcluster: that microcluster.
+    """
+
+    def __init__(self, cloud: local.LocalCloud, microcluster: fake.FakeMicrocluster):
+        self._cloud = cloud
+        self._juju = cloud.juju
+        self._microcluster = microcluster
+        self._held_before: dict[str, bool] = {}
+        self._seen_down: dict[str, frozenset[str]] = {}
+        self._lived: set[int] = set()
+        # What the distributor's units knew when they last wrote, to judge what they replace.
+        self._up_before: dict[str, bool] = {}
+
+    # Around each command
+
+    def at_point(self, context: HookContext) -> None:
+        """Check a command that is about to run, or has just run.
+
+        Raises:
+            Violation: it must not.
+        """
+        if context.point is Point.BEFORE_HOOK:
+            self._held_before[context.unit] = self._sees_hold(context.unit)
+            self._seen_down.pop(context.unit, None)
+            self._up_before[context.unit] = self._cloud.bag(context.unit).get("mirror") == "up"
+        words = self._words(context)
+        if not words:
+            return
+        if context.point is Point.BEFORE_COMMAND:
+            self._before_command(context.unit, words)
+
+    def _before_command(self, unit: str, words: list[str]) -> None:
+        verb = words[0]
+        host = self._cloud.hostname(unit)
+        cluster = self._cluster_of(unit)
+        if verb == "list" and cluster is not None:
+            down = frozenset(cluster.members) - frozenset(cluster.online)
+            self._seen_down[unit] = down
+        if verb == "join" and self._held_before.get(unit):
+            raise Violation(f"{unit} joins though it is told to hold")
+        if verb == "add" and self._seen_down.get(unit):
+            down = ", ".join(sorted(self._seen_down[unit]))
+            raise Violation(f"{unit} issues a token while {down} is down")
+        if verb == "remove" and words[1] != host and cluster is not None:
+            member = cluster.members.get(words[1])
+            if member is not None and member.online:
+                raise Violation(f"{unit} removes {words[1]}, which is online")
+
+    # After each hook
+
+    def after_hook(self, hook: Hook) -> None:
+        """Check all that a hook has left behind.
+
+        Raises:
+            Violation: something of it must not be.
+        """
+        self._check_secrets(hook)
+        self._check_bootstraps()
+        if hook.duration > _LONGEST_HOOK:
+            raise Violation(f"{hook} took {hook.duration:.0f} s")
+        if hook.outcome is Outcome.OK and hook.unit.startswith(protocol.DISTRIBUTOR):
+            for write in hook.writes:
+                self._check_replacement(hook, write)
+
+    def _check_secrets(self, hook: Hook) -> None:
+        shows = self._microcluster.shows_token
+        for _, message in hook.logs:
+            if shows(message):
+                raise Violation(f"{hook}: a log line shows a token")
+        if hook.error and shows(hook.error):
+            raise Violation(f"{hook}: an exception shows a token")
+        if hook.unit not in self._juju.units(hook.unit.split("/")[0]):
+            return
+        unit = self._juju.unit(hook.unit)
+        if shows(unit.status.message):
+            raise Violation(f"{hook}: a status shows a token")
+        for state in unit.stored_states:
+            if shows(repr(state.content)):
+                raise Violation(f"{hook}: StoredState holds a token")
+        for event in unit.deferred:
+            if shows(repr(event)):
+                raise Violation(f"{hook}: a deferred event holds a token")
+
+    def _check_bootstraps(self) -> None:
+        for cluster in self._microcluster.clusters:
+            if cluster.number in self._lived:
+                continue
+            self._lived.add(cluster.number)
+            for other in self._microcluster.clusters:
+                if other is not cluster and other.lives:
+                    raise Violation(f"a second bootstrap: {cluster!r} beside {other!r}")
+
+    def _check_replacement(self, hook: Hook, write: Write) -> None:
+        """Check a mirrored value's change against the wire's rules."""
+        if not write.key.startswith("mirror-") or write.old in (None, "empty"):
+            return
+        if not self._up_before.get(hook.unit):
+            return  # It takes over, and knows no better than what it reads.
+        name = write.key.removeprefix("mirror-")
+        bags = self._bags_of(name)
+        old, new = write.old or "", write.new or ""
+        if new == "":
+            # Gone: nobody of that name may be left, whose word the distributor could know.
+            return
+        if new == "empty":
+            if any(owner not in self._juju.units(owner.split("/")[0]) for owner in bags):
+                return  # Another unit has the name now.
+            raise Violation(f"{hook}: empty replaces a value for {name}")
+        if new == "joined":
+            if not any(bag.get("member") == "true" for bag in bags.values()):
+                raise Violation(f"{hook}: {name} is shown as joined, and is no member")
+            return
+        if not any(lib.digest(old) in bag.get("failed", "").split() for bag in bags.values()):
+            raise Violation(f"{hook}: a value for {name} is replaced that has not failed")
+
+    def _bags_of(self, hostname: str) -> dict[str, Mapping[str, str]]:
+        """Return the bags of all units of a host name, those that left included."""
+        return {
+            view.owner: view.data
+            for view in self._juju.bags()
+            if "/" in view.owner and view.data.get("hostname") == hostname
+        }
+
+    # Once the faults have stopped
+
+    def unfinished(self) -> list[str]:
+        """Say what is not yet as it has to be in the end."""
+        units = [unit for app in self._consumers() for unit in self._cloud.units(app)]
+        names = {unit: self._cloud.hostname(unit) for unit in units}
+        twins = {name for name in names.values() if list(names.values()).count(name) > 1}
+        problems: list[str] = []
+        living = [cluster for cluster in self._microcluster.clusters if cluster.lives]
+        related = bool(self._cloud.units(protocol.DISTRIBUTOR)) and self._related()
+        if not related:
+            return problems
+        if len(living) > 1:
+            problems.append(f"{len(living)} clusters")
+        if units and not living:
+            problems.append("no cluster")
+        for cluster in living:
+            members = set(cluster.members)
+            problems += [f"{name} is a ghost" for name in sorted(members - set(names.values()))]
+            problems += [f"{name} is not online" for name in sorted(members - set(cluster.online))]
+            problems += [
+                f"{unit} on {name} is no member"
+                for unit, name in sorted(names.items())
+                if name not in members and name not in twins
+            ]
+        for app in [*self._consumers(), protocol.DISTRIBUTOR]:
+            for unit in self._cloud.units(app):
+                status, message = self._cloud.status(unit)
+                if status == "error" or (status != "active" and names.get(unit) not in twins):
+                    problems.append(f"{unit} is {status}: {message}")
+        usable = self._microcluster.usable_tokens()
+        for view in self._juju.bags():
+            if any(lib.digest(value) in usable for value in view.data.values()):
+                live = "/" not in view.owner or view.owner in self._juju.units(
+                    view.owner.split("/")[0]
+                )
+                if live:
+                    problems.append(f"the bag of {view.owner} holds a usable token")
+        return problems
+
+    def _related(self) -> bool:
+        return any(
+            self._juju.relation_ids(app, "microcluster-cluster") for app in self._consumers()
+        )
+
+    # Helpers
+
+    def _consumers(self) -> list[str]:
+        return [app for app in self._juju.apps if not app.startswith(protocol.DISTRIBUTOR)]
+
+    def _cluster_of(self, unit: str) -> fake.Cluster | None:
+        machine = self._juju.host(unit)
+        for cluster in self._microcluster.clusters:
+            member = cluster.members.get(machine.name)
+            if member is not None and member.machine is machine:
+                return cluster
+        return None
+
+    def _sees_hold(self, unit: str) -> bool:
+        """Tell whether a unit can see that no newcomer may join."""
+        for app in (protocol.DISTRIBUTOR,):
+            for other in self._cloud.units(app):
+                bag = self._cloud.bag(other)
+                leads = self._cloud.bag(app).get("leader") == other
+                if leads and bag.get("mirror") == "up" and bag.get("hold"):
+                    return self._knows(unit, other)
+        return False
+
+    def _knows(self, unit: str, other: str) -> bool:
+        relations = self._juju.relation_ids(unit.split("/")[0], "microcluster-cluster")
+        return any(
+            other in self._juju.members(unit, relation)
+            and self._juju.unit(unit).relations[relation].members.get(other)
+            == self._juju.unit(other).relations[relation].relation.bags[other].version
+            for relation in relations
+            if relation in self._juju.unit(unit).relations
+        )
+
+    @staticmethod
+    def _words(context: HookContext) -> list[str]:
+        prefix = len(local.COMMAND)
+        argv = list(context.argv)
+        return argv[prefix:] if argv[:prefix] == local.COMMAND else []

@@ -1,0 +1,96 @@
+"""One seed from its beginning to its end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from tests import juju_model
+from tests.chaos import invariants, schedule
+from tests.clouds import local
+
+if TYPE_CHECKING:
+    from tests.juju_model import HookContext
+
+# Of update-status, five minutes of the model's time each: tokens that nobody holds any more block
+# their host name for three hours.
+_ROUNDS = 42
+_TAIL = 60
+
+
+class Failure(AssertionError):
+    """A seed has failed; the message holds the seed and a trace."""
+
+
+def run(seed: int, *, deeds: int = 25, tail_length: int = _TAIL) -> int:
+    """Run a schedule, and check everything.
+
+    Args:
+        seed: makes every choice.
+        deeds: how many things befall the cloud.
+        tail_length: how many of the last hooks a failure's message shows.
+
+    Returns:
+        How many hooks ran.
+
+    Raises:
+        Failure: an invariant does not hold.
+    """
+    version = "4.0" if seed % 2 else "3.6"
+    interleave = 0.2 if seed % 3 == 0 else 0.0
+    with juju_model.Juju(seed=seed, version=version, interleave=interleave) as juju:
+        microcluster = local.fake_microcluster(juju, seed)
+        microcluster.address_sticks = 0.0
+        cloud = local.LocalCloud(juju, microcluster)
+        watch = invariants.Invariants(cloud, microcluster)
+        fate = schedule.Schedule(cloud, microcluster, seed)
+
+        def at_point(context: HookContext) -> None:
+            watch.at_point(context)
+            fate.hook_fault(context)
+
+        juju.faults = at_point
+        juju.on_hook.append(watch.after_hook)
+        try:
+            fate.begin()
+            for _ in range(deeds):
+                fate.deed()
+            fate.calm()
+            juju.settle(retry_failed=True)
+            rounds = 0
+            while (problems := watch.unfinished()) and rounds < _ROUNDS:
+                juju.update_status_round(retry_failed=True)
+                rounds += 1
+            if problems:
+                raise invariants.Violation("; ".join(problems))
+        except (AssertionError, juju_model.NotSettled) as error:
+            tail = "\n".join(map(str, list(juju.trace)[-tail_length:]))
+            done = "\n".join(fate.deeds)
+            raise Failure(
+                f"seed {seed} on Juju {version}: {error}\n-- deeds\n{done}\n-- hooks\n{tail}"
+            ) from error
+        return len(juju.trace)
+
+
+def main() -> int:
+    """Run seeds from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("first", type=int)
+    parser.add_argument("last", type=int, nargs="?")
+    parser.add_argument("--tail", type=int, default=_TAIL, help="hooks to show of a failure")
+    options = parser.parse_args()
+    failed = 0
+    for seed in range(options.first, (options.last or options.first) + 1):
+        try:
+            run(seed, tail_length=options.tail)
+        except Failure as error:
+            failed += 1
+            text = str(error)
+            print(text if options.last is None else text.splitlines()[0])
+    print(f"{failed} failed")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""Runs the demonstration as a user does, in a temporary directory of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+#: Seconds after which a run counts as hung; LXD daemons on a busy machine may need half of it.
+HUNG = 400
+
+_LONG_BASE64 = re.compile(r"[A-Za-z0-9+/=]{40,}")
+
+
+class Run:
+    """A demonstration that has been started.
+
+    Attributes:
+        process: the process, with pipes for its output unless told otherwise.
+        place: its temporary directory, in which everything is that it keeps on disk.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], place: pathlib.Path) -> None:
+        self.process = process
+        self.place = place
+
+    def read_until(self, text: str) -> str:
+        """Read lines of its output up to one that holds a text; returns them all."""
+        lines: list[str] = []
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            lines.append(line)
+            if text in line:
+                return "".join(lines)
+        raise AssertionError(f"{text!r} was never said; but this:\n{''.join(lines)}")
+
+    def end(self) -> tuple[int, str, str]:
+        """Wait for its end; returns its exit code, and what it printed that was not read yet."""
+        out, err = self.process.communicate(timeout=HUNG)
+        return self.process.returncode, out or "", err or ""
+
+    def processes(self) -> list[int]:
+        """Find its processes, itself included: they all have its temporary directory's name."""
+        found: list[int] = []
+        for environ in pathlib.Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                if os.fsencode(self.place) in environ.read_bytes():
+                    found.append(int(environ.parent.name))
+        return found
+
+    def left(self) -> list[str]:
+        """Name what it has left behind: processes, files and mounts."""
+        mounts = pathlib.Path("/proc/self/mounts").read_text().splitlines()
+        return [
+            *(f"process {pid}" for pid in self.processes()),
+            *(str(path) for path in self.place.iterdir()),
+            *(mount for mount in mounts if str(self.place) in mount),
+        ]
+
+
+@contextlib.contextmanager
+def started(
+    *options: str,
+    env: Mapping[str, str] | None = None,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
+) -> Generator[Run]:
+    """Start `python -m demo`, and see to it that nothing is left of it after the test.
+
+    Args:
+        options: the rest of the command line.
+        env: environment variables to be set beside those there are.
+        stdin: as for `subprocess.Popen`; nothing by default.
+        stdout: likewise; a pipe by default.
+        stderr: likewise; a pipe by default.
+    """
+    # LXD's sockets lie in it: pytest's own temporary directories have names too long for that.
+    place = pathlib.Path(tempfile.mkdtemp(prefix="test-demo-"))
+    path = f"{ROOT / 'lib'}{os.pathsep}{ROOT / 'src'}"
+    try:
+        with subprocess.Popen(  # noqa: S603 - ours
+            [sys.executable, "-m", "demo", *options],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": path, "TMPDIR": str(place), **(env or {})},
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            text=True,
+        ) as process:
+            run = Run(process, place)
+            try:
+                yield run
+            finally:
+                process.kill()
+        for pid in run.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def assert_in_order(text: str, patterns: Sequence[str]) -> None:
+    """Assert that lines which match these patterns are there, each after the one before.
+
+    A name that a pattern captures stands for the same text, as `(?P=name)`, in those after it.
+    """
+    rest = text
+    known: dict[str, str] = {}
+    for template in patterns:
+        pattern = template
+        for name, value in known.items():
+            pattern = pattern.replace(f"(?P={name})", re.escape(value))
+        found = re.search(pattern, rest, re.MULTILINE)
+        assert found is not None, f"no line matches {pattern!r} in\n{rest}"
+        known.update(found.groupdict())
+        rest = rest[found.end() :]
+
+
+def assert_no_token(text: str) -> None:
+    """Assert that nothing in a text is long enough to be a token."""
+    # The text itself is not shown: it may hold one.
+    assert len(_LONG_BASE64.findall(text)) == 0, "something as long as a token was printed"
+
+
+STORY = (
+    r"^== Three machines, and a distributor beside them: one cluster forms$",
+    r"(?P<distributor>distributor/\d) grants the bootstrap to (?P<first>lxd/\d), and to nobody",
+    r"(?P=first) \((?P<machine>[\w-]+)\) bootstraps the cluster$",
+    r"lxd/\d issues a token for lxd/\d \([\w-]+\)$",
+    r"(?P=distributor) shows lxd/\d \([\w-]+\) its token$",
+    r"lxd/\d \([\w-]+\) joins with the token that lxd/\d issued$",
+    r"lxd/\d \([\w-]+\) joins with the token that lxd/\d issued$",
+    r"^So three units have formed one cluster\.$",
+    r"^== Two more machines: five$",
+    r"lxd/\d \([\w-]+\) joins with the token that lxd/\d issued$",
+    r"lxd/\d \([\w-]+\) joins with the token that lxd/\d issued$",
+    r"^So five units are one cluster\.$",
+    r"^== The distributor's leader, (?P=distributor), is killed$",
+    r"(?P<successor>distributor/\d) leads in its place$",
+    r"^So the cluster does not mind\.$",
+    r"^== The communicator, (?P<dead>lxd/\d) on (?P<lost>[\w-]+), is killed \(kill -9\)$",
+    r"the cluster lists (?P=lost) as not online$",
+    r"^== (?P<new>lxd/5) is added, and must wait until (?P=lost) is online or removed$",
+    r"(?P=new) says: waits to join until online: (?P=lost)",
+    r"^== (?P=dead) is removed by force, and (?P=new) joins$",
+    r"(?P<issuer>lxd/\d) removes (?P=lost): not online, and its unit is gone$",
+    r"(?P=issuer) issues a token for (?P=new) \([\w-]+\)$",
+    r"(?P=successor) shows (?P=new) \([\w-]+\) its token$",
+    r"(?P=new) \([\w-]+\) joins with the token that (?P=issuer) issued$",
+    r"^== The cluster's own list of members$",
+    r"\A(?:\n[\w-]+ +(?:voter|stand-by|spare) +online){5}$",
+    r"\A\nIt is right: the machines of all five units, online, and no other\.$",
+    r"^== Summary$",
+    r"hooks\.\n1 bootstrap, \d tokens issued, 5 joins, 1 member removed\.$",
+    r"All \d tokens were seen on their way; none is left in any of \d+ databags\.$",
+    r"^Everything that was started is stopped\.$",
+)
+"""The lines that matter, whatever the order of events in between."""

@@ -1,0 +1,77 @@
+"""One cluster forms from nothing, whatever the size and the order of things."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.clouds import protocol
+from tests.scenarios import telling
+
+if TYPE_CHECKING:
+    from tests.clouds.protocol import Cloud
+
+CONSUMER = protocol.CONSUMER
+DISTRIBUTOR = protocol.DISTRIBUTOR
+
+
+@telling.story()
+def one_unit_is_a_cluster(cloud: Cloud) -> None:
+    """A single unit bootstraps."""
+    telling.form(cloud, 1)
+
+
+@telling.story()
+def three_units_related_before_they_start(cloud: Cloud) -> None:
+    """The relation is there before any agent runs."""
+    telling.form(cloud, 3, distributors=3)
+
+
+@telling.story()
+def three_units_related_after_they_start(cloud: Cloud) -> None:
+    """The units wait for a distributor until there is one."""
+    cloud.deploy(CONSUMER, units=3)
+    cloud.settle()
+    for unit in cloud.units(CONSUMER):
+        status, message = cloud.status(unit)
+        assert status == "blocked", f"{unit} lacks a relation, and is {status}: {message!r}"
+        assert not cloud.members(unit), f"{unit} formed a cluster before it was allowed to"
+    cloud.deploy(DISTRIBUTOR, units=1)
+    cloud.settle()
+    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    telling.expect_whole(cloud)
+
+
+@telling.story()
+def seven_units(cloud: Cloud) -> None:
+    """There are more units than voters and stand-bys."""
+    telling.form(cloud, 7)
+
+
+@telling.story(protocol.Trait.FAULTS)
+def a_unit_is_added_as_the_first_bootstraps(cloud: Cloud) -> None:
+    """A unit that was not expected when the bootstrap was granted joins like the others."""
+    cloud.deploy(CONSUMER, units=2)
+    cloud.deploy(DISTRIBUTOR, units=1)
+    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    telling.faults(cloud).upon(
+        lambda: None if cloud.add_unit(CONSUMER) else None, unit=CONSUMER, command="bootstrap"
+    )
+    telling.expect_whole(cloud)
+
+
+@telling.story(protocol.Trait.FAULTS)
+def the_unit_that_may_bootstrap_dies_before_it_does(cloud: Cloud) -> None:
+    """The grant goes to another unit once the first has left."""
+    cloud.deploy(CONSUMER, units=3)
+    cloud.deploy(DISTRIBUTOR, units=1)
+    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    chosen: list[str] = []
+
+    def die() -> None:
+        chosen.append(cloud.bag(DISTRIBUTOR, CONSUMER)["bootstrap-unit"])
+        cloud.kill_machine(chosen[0])
+
+    telling.faults(cloud).upon(die, unit=DISTRIBUTOR, wrote="bootstrap-unit")
+    telling.expect_no_member(cloud)
+    cloud.remove_unit(chosen[0], force=True)
+    telling.expect_whole(cloud)

@@ -1,0 +1,307 @@
+"""What stories are made of: how one is marked, and what it expects to see after a step.
+
+Nothing here looks behind the cloud: an expectation asks the machines for the cluster's own list of
+members, reads databags and statuses, and says which unit is not as it has to be, and why. It never
+shows a databag's value, for that may be a token.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+from tests.clouds import protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+CONSUMER = protocol.CONSUMER
+DISTRIBUTOR = protocol.DISTRIBUTOR
+
+
+@dataclasses.dataclass(frozen=True)
+class Story:
+    """A story that can be told on a cloud.
+
+    Attributes:
+        tell: tells it.
+        needs: what a cloud must be able to do for it.
+    """
+
+    tell: Callable[[protocol.Cloud], None]
+    needs: frozenset[protocol.Trait] = frozenset()
+
+    @property
+    def module(self) -> str:
+        """The module it is in, without the package."""
+        return self.tell.__module__.rpartition(".")[2]
+
+    @property
+    def name(self) -> str:
+        """Its module and its title."""
+        return f"{self.module}::{self.tell.__name__}"
+
+    def obstacle(self, cloud: protocol.Cloud) -> str:
+        """Say why a cloud cannot express it; empty if it can."""
+        missing = sorted(f"one that {need.value}" for need in self.needs - cloud.traits)
+        return f"{cloud.name} is not {' nor '.join(missing)}" if missing else ""
+
+
+def story(*needs: protocol.Trait) -> Callable[[Callable[[protocol.Cloud], None]], Story]:
+    """Mark a function as a story.
+
+    Args:
+        needs: what a cloud must be able to do for it.
+    """
+    return lambda tell: Story(tell, frozenset(needs))
+
+
+def faults(cloud: protocol.Cloud) -> protocol.Faults:
+    """Take a cloud's powers over the moment, which the story has to name among its needs.
+
+    Raises:
+        TypeError: it has none.
+    """
+    if not isinstance(cloud, protocol.Faults):
+        raise TypeError(f"{cloud.name} has no such powers")
+    return cloud
+
+
+# Steps that many stories begin with.
+
+
+def form(cloud: protocol.Cloud, units: int = 3, *, distributors: int = 1) -> None:
+    """Deploy a consumer and a distributor, integrate them, and see one cluster."""
+    cloud.deploy(CONSUMER, units=units)
+    cloud.deploy(DISTRIBUTOR, units=distributors)
+    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    expect_whole(cloud)
+
+
+def communicator(cloud: protocol.Cloud, application: str = CONSUMER) -> str:
+    """Name the unit of an application that speaks for a cluster whose members are all online."""
+    members = cloud.members(cloud.units(application)[0])
+    voters = [member.name for member in members if member.role == "voter" and member.online]
+    names = voters or [member.name for member in members if member.online]
+    return next(unit for unit in cloud.units(application) if cloud.hostname(unit) == min(names))
+
+
+def another(cloud: protocol.Cloud, *units: str) -> str:
+    """Name the first unit of the same application that is none of these."""
+    application = units[0].partition("/")[0]
+    return next(unit for unit in cloud.units(application) if unit not in units)
+
+
+def leader(cloud: protocol.Cloud, application: str) -> str:
+    """Name the unit that leads.
+
+    Raises:
+        AssertionError: none does.
+    """
+    name = cloud.leader(application)
+    assert name is not None, f"no unit of {application} leads"
+    return name
+
+
+def fall_asleep_once_named(cloud: protocol.Cloud, newcomer: str) -> None:
+    """Let a fresh unit's machine go down when it has given its host name, but not joined."""
+    faults(cloud).upon(lambda: cloud.kill_machine(newcomer), unit=newcomer, wrote="hostname")
+
+
+def offers_token(cloud: protocol.Cloud, newcomer: str) -> bool:
+    """Tell whether the distributor shows a token for a unit."""
+    application = newcomer.partition("/")[0]
+    bag = cloud.bag(leader(cloud, DISTRIBUTOR), application)
+    return is_token(bag.get(f"mirror-{cloud.hostname(newcomer)}", ""))
+
+
+# Expectations.
+
+
+def expect_whole(
+    cloud: protocol.Cloud,
+    *applications: str,
+    distributor: str = DISTRIBUTOR,
+    earlier: Collection[str] = (),
+    lost: Collection[str] = (),
+) -> None:
+    """Expect that the units form one cluster and that nothing is left to do.
+
+    Args:
+        cloud: the cloud.
+        applications: whose units; those of the one consumer by default.
+        distributor: the distributor.
+        earlier: those of the applications, or the distributor, that speak only the old keys: of
+            these only the members are expected, and a status without a complaint.
+        lost: units whose machines are down, and which are no members.
+
+    Raises:
+        AssertionError: it does not come to that; with what is not as it has to be, unit by unit.
+    """
+    view = _View(cloud, applications or (CONSUMER,), distributor, earlier, lost)
+    _expect("one cluster of all units, and nothing left to do", cloud, view.problems)
+
+
+def expect_waiting(cloud: protocol.Cloud, newcomer: str, *down: str) -> None:
+    """Expect that a unit waits to join, that it says for whom, and that the cluster is unharmed.
+
+    Args:
+        cloud: the cloud.
+        newcomer: the unit.
+        down: the units that it has to wait for.
+    """
+    application = newcomer.partition("/")[0]
+
+    def problems() -> Iterator[str]:
+        asked = [newcomer, leader(cloud, DISTRIBUTOR)]
+        for unit in asked:
+            status, message = cloud.status(unit)
+            for name in map(cloud.hostname, down):
+                if status != "waiting" or name not in message:
+                    yield f"{unit} does not wait for {name}: it is {status}, {message!r}"
+        yield from unharmed()
+
+    def unharmed() -> Iterator[str]:
+        if cloud.members(newcomer):
+            yield f"{newcomer} has joined while {', '.join(down)} is down"
+        for unit in cloud.units(application):
+            if unit == newcomer or unit in down:
+                continue
+            names = {member.name for member in cloud.members(unit)}
+            if not names:
+                yield f"{unit} lists no members: the cluster has lost its quorum"
+            if cloud.hostname(newcomer) in names:
+                yield f"{unit} lists {cloud.hostname(newcomer)}, which has not joined"
+
+    _expect(f"{newcomer} waits for {', '.join(down)}", cloud, problems)
+    # It goes on waiting, however often it is asked.
+    cloud.wait(2)
+    found = list(problems())
+    assert not found, "; ".join(found)
+
+
+def expect_no_member(cloud: protocol.Cloud, application: str = CONSUMER) -> None:
+    """Expect that no unit of an application is in a cluster."""
+    _expect(
+        f"no unit of {application} is a member",
+        cloud,
+        lambda: (
+            f"{unit} is still a member" for unit in cloud.units(application) if cloud.members(unit)
+        ),
+    )
+
+
+def is_token(value: str) -> bool:
+    """Tell whether a databag's value is a join token: base64 of a JSON object."""
+    try:
+        return isinstance(json.loads(base64.b64decode(value, validate=True)), dict)
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _expect(what: str, cloud: protocol.Cloud, problems: Callable[[], Iterator[str]]) -> None:
+    found: list[str] = []
+
+    def seen() -> bool:
+        found[:] = problems()
+        return not found
+
+    try:
+        cloud.eventually(what, seen)
+    except AssertionError as error:
+        raise AssertionError(f"{'; '.join(found)}\n{error}") from None
+
+
+@dataclasses.dataclass(frozen=True)
+class _View:
+    """Looks at a cloud for what keeps it from being one cluster with nothing left to do."""
+
+    cloud: protocol.Cloud
+    applications: Collection[str]
+    distributor: str
+    earlier: Collection[str]
+    lost: Collection[str]
+
+    def problems(self) -> Iterator[str]:
+        """Say what is not as it has to be, unit by unit."""
+        names = {unit: self.cloud.hostname(unit) for unit in self._consumers()}
+        for unit, name in names.items():
+            yield from self._membership(unit, name, set(names.values()))
+        for unit in names:
+            if unit.partition("/")[0] not in self.earlier:
+                yield from self._consumer_bag(unit)
+        if self.distributor not in self.earlier:
+            for application in self.applications:
+                yield from self._distributor_bags(application, set(names.values()))
+        for unit in [*names, *self._living(self.distributor)]:
+            status, message = self.cloud.status(unit)
+            if status != "active":
+                yield f"{unit} is {status}: {message!r}"
+
+    def _consumers(self) -> list[str]:
+        return [unit for application in self.applications for unit in self._living(application)]
+
+    def _living(self, application: str) -> list[str]:
+        return [unit for unit in self.cloud.units(application) if unit not in self.lost]
+
+    def _membership(self, unit: str, name: str, expected: set[str]) -> Iterator[str]:
+        members = self.cloud.members(unit)
+        if not members:
+            yield f"{unit} ({name}) is no member of any cluster"
+            return
+        listed = {member.name for member in members}
+        for other in sorted(listed - expected):
+            yield f"{unit} lists {other}, which no unit is"
+        for other in sorted(expected - listed):
+            yield f"{unit} does not list {other}: there is more than one cluster, or it is no member"
+        for member in members:
+            if not member.online:
+                yield f"{unit} lists {member.name} as not online"
+
+    def _consumer_bag(self, unit: str) -> Iterator[str]:
+        bag = self.cloud.bag(unit, self.distributor)
+        if bag.get("member") != "true":
+            yield f"{unit} says that it is {bag.get('member', 'nothing')} of a member"
+        yield from self._leftovers(unit, bag, ("hold", "gone", "failed"))
+
+    def _distributor_bags(self, application: str, expected: set[str]) -> Iterator[str]:
+        leads = self.cloud.leader(self.distributor)
+        if leads is None:
+            yield f"no unit of {self.distributor} leads"
+            return
+        shown = self.cloud.bag(leads, application)
+        for name in sorted(expected):
+            value = shown.get(f"mirror-{name}", "nothing")
+            if value != "joined" and not self._is_earlier(name):
+                what = "a token" if is_token(value) else value
+                yield f"{leads} shows {what} for {name} to {application}, not joined"
+        for key in shown:
+            if key.startswith("mirror-") and key.removeprefix("mirror-") not in expected:
+                yield f"{leads} shows {key} to {application}, whose unit is gone"
+        for unit in self._living(self.distributor):
+            yield from self._leftovers(unit, self.cloud.bag(unit, application), ("hold",))
+        left = self.cloud.bag(self.distributor, application).get("left")
+        if left:
+            yield f"{self.distributor} still says that these left: {left}"
+
+    def _is_earlier(self, name: str) -> bool:
+        return any(
+            self.cloud.hostname(unit) == name
+            for application in self.applications
+            if application in self.earlier
+            for unit in self.cloud.units(application)
+        )
+
+    def _leftovers(
+        self, unit: str, bag: Mapping[str, str], unwanted: Collection[str]
+    ) -> Iterator[str]:
+        for key in unwanted:
+            if key in bag:
+                yield f"{unit} still says {key}: {bag[key]}"
+        for key, value in bag.items():
+            # An earlier charm never says that it is a member: its token is shown for good.
+            if is_token(value) and not self._is_earlier(key.removeprefix("mirror-")):
+                yield f"{unit} still has a token in {key}"

@@ -1,0 +1,252 @@
+"""The example charm, which forms clusters of LXD: what it does besides using the library."""
+
+from __future__ import annotations
+
+import importlib.util
+import pathlib
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from ops import testing
+
+from tests.unit import charms, runner
+
+if TYPE_CHECKING:
+    import types
+
+no_token_leaks = charms.no_token_leaks
+
+ROOT = pathlib.Path(__file__).parents[1] / "charms" / "lxd_cluster"
+TOKEN = charms.token("node-0")
+LIST = ("list", "-f", "json")
+JOIN = ("join", TOKEN, "--address", "192.0.2.7")
+
+
+class Lxd:
+    """One unit of the charm, and the commands on its machine."""
+
+    def __init__(self, module: types.ModuleType, commands: runner.FakeRunner):
+        self.commands = commands
+        self.command = module.COMMAND
+        meta = yaml.safe_load((ROOT / "charmcraft.yaml").read_text())
+        self.context = testing.Context(
+            module.LxdClusterCharm,
+            meta={key: meta[key] for key in ("name", "requires", "assumes")},
+            unit_id=0,
+        )
+        self.endpoint: str = module.RELATION
+
+    def expect(self, *words: str, answers: list[runner.Answer] | None = None) -> None:
+        """Allow a command of the cluster's."""
+        self.commands.expect(*self.command, *words, answers=answers or [runner.Answer()])
+
+    def related(self, values: dict[str, str], *addresses: str, **app_bag: str) -> testing.State:
+        """Return a state with a distributor that shows values, and where LXD is to listen."""
+        app = {key.replace("_", "-"): value for key, value in app_bag.items()}
+        relation = testing.Relation(
+            self.endpoint,
+            remote_app_name="distributor",
+            remote_app_data={"leader": "distributor/0", **app},
+            remote_units_data={
+                0: {"mirror": "up", **{f"mirror-{key}": value for key, value in values.items()}}
+            },
+        )
+        bound = testing.BindAddress([testing.Address(value) for value in addresses])
+        network = testing.Network(self.endpoint, bind_addresses=[bound] if addresses else [])
+        return testing.State(relations={relation}, networks={network})
+
+    def hook(self, event: str, state: testing.State) -> tuple[testing.State, list[Any]]:
+        """Run a hook; return the state after it, and the commands without the program's words."""
+        before = len(self.commands.calls)
+        after = self.context.run(getattr(self.context.on, event)(), state)
+        calls = [
+            line[len(self.command) :] if list(line[: len(self.command)]) == self.command else line
+            for line in self.commands.calls[before:]
+        ]
+        charms.check(f"{line.message}" for line in self.context.juju_log)
+        return after, calls
+
+
+@pytest.fixture
+def lxd(monkeypatch: pytest.MonkeyPatch, commands: runner.FakeRunner) -> Lxd:
+    """A unit on the machine `node-0`, on which LXD is installed, and which is no member."""
+    spec = importlib.util.spec_from_file_location("lxd_cluster_charm", ROOT / "src" / "charm.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    charms.set_hostname(monkeypatch, "node-0")
+    install(monkeypatch, "lxd", "lxc", "apt-get")
+    lxd = Lxd(module, commands)
+    lxd.expect(*LIST, answers=[charms.NOT_A_MEMBER])
+    return lxd
+
+
+def install(monkeypatch: pytest.MonkeyPatch, *programs: str) -> None:
+    """Have these programs on the machine, of all that the charm could use."""
+    elsewhere = shutil.which
+
+    def which(program: str, *args: Any, **kwargs: Any) -> str | None:
+        if program in ("lxd", "lxc", "snap", "apt-get"):
+            return f"/usr/bin/{program}" if program in programs else None
+        return elsewhere(program, *args, **kwargs)
+
+    monkeypatch.setattr(shutil, "which", which)
+
+
+def test_its_command_is_the_adapter_beside_it(lxd: Lxd) -> None:
+    """Run by the Python that runs the charm."""
+    assert lxd.command == [sys.executable, str(ROOT / "src" / "lxd_microcluster.py")]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, testing.WaitingStatus("waiting for a unit to be allowed to bootstrap")),
+        ({"node-1": "joined"}, testing.WaitingStatus("waiting for a token")),
+    ],
+)
+def test_its_status_is_what_the_library_has_to_say(
+    lxd: Lxd, values: dict[str, str], expected: testing.WaitingStatus
+) -> None:
+    """It has nothing to add."""
+    state, calls = lxd.hook("update_status", lxd.related({"node-0": "empty", **values}))
+
+    assert state.unit_status == expected
+    assert calls == [LIST]
+
+
+def test_without_a_relation_it_is_blocked(lxd: Lxd) -> None:
+    """Its endpoint is optional, so Juju would not say so."""
+    state, _ = lxd.hook("update_status", testing.State())
+
+    assert state.unit_status == testing.BlockedStatus(
+        "integrate with microcluster-token-distributor"
+    )
+
+
+def test_it_joins_at_the_relations_own_address_and_shows_lxds_version(lxd: Lxd) -> None:
+    """Where the model wants this traffic, which a machine with several addresses must be told."""
+    lxd.expect(*JOIN)
+    lxd.commands.expect("lxd", "--version", answers=[charms.prints("5.0.2")])
+    state = lxd.related({"node-0": TOKEN, "node-1": "joined"}, "192.0.2.7", "192.0.2.8")
+
+    after, calls = lxd.hook("update_status", state)
+
+    assert calls == [LIST, JOIN, ("lxd", "--version")]
+    assert after.unit_status == testing.ActiveStatus()
+    assert after.workload_version == "5.0.2"
+
+
+def test_it_bootstraps_at_the_relations_own_address(lxd: Lxd) -> None:
+    """As it joins."""
+    lxd.expect("bootstrap", "--address", "192.0.2.7")
+    lxd.commands.expect("lxd", "--version", answers=[charms.prints("5.0.2")])
+    app = lxd.context.app_name
+    state = lxd.related({"node-0": "empty"}, "192.0.2.7", bootstrap_unit=f"{app}/0")
+
+    _, calls = lxd.hook("update_status", state)
+
+    assert calls == [LIST, ("bootstrap", "--address", "192.0.2.7"), ("lxd", "--version")]
+
+
+def test_where_the_model_gives_no_address_lxd_chooses_one(lxd: Lxd) -> None:
+    """A network of the relation may have none yet."""
+    lxd.expect("join", TOKEN)
+    lxd.commands.expect("lxd", "--version", answers=[charms.prints("5.0.2")])
+
+    _, calls = lxd.hook("update_status", lxd.related({"node-0": TOKEN}))
+
+    assert ("join", TOKEN) in calls
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        runner.Answer(error=FileNotFoundError(2, "No such file or directory", "lxd")),
+        runner.Answer(error=subprocess.TimeoutExpired(["lxd", "--version"], 10)),
+        runner.Answer(error=subprocess.CalledProcessError(1, ["lxd", "--version"])),
+    ],
+    ids=["missing", "hanging", "failing"],
+)
+def test_a_unit_that_joined_is_active_though_lxd_does_not_say_its_version(
+    lxd: Lxd, answer: runner.Answer
+) -> None:
+    """The version is for show."""
+    lxd.expect(*JOIN)
+    lxd.commands.expect("lxd", "--version", answers=[answer])
+
+    after, _ = lxd.hook("update_status", lxd.related({"node-0": TOKEN}, "192.0.2.7"))
+
+    assert after.unit_status == testing.ActiveStatus()
+    assert after.workload_version == ""
+    assert any("LXD does not say its version" in line.message for line in lxd.context.juju_log)
+
+
+def test_it_installs_nothing_where_lxd_is(lxd: Lxd) -> None:
+    """Be it a package or a snap."""
+    _, calls = lxd.hook("install", testing.State())
+
+    assert calls == [LIST]
+
+
+@pytest.mark.parametrize(
+    ("programs", "expected"),
+    [
+        (
+            ["apt-get"],
+            [
+                ("apt-get", "update"),
+                ("apt-get", "install", "--yes", "--no-install-recommends", "lxd"),
+            ],
+        ),
+        (["apt-get", "snap"], [("snap", "install", "lxd")]),
+        (["lxd", "snap"], [("snap", "install", "lxd")]),
+        (["lxc", "apt-get", "snap"], [("snap", "install", "lxd")]),
+    ],
+    ids=["a package", "a snap", "no client", "no daemon"],
+)
+def test_it_installs_lxd_where_there_is_none(
+    lxd: Lxd,
+    monkeypatch: pytest.MonkeyPatch,
+    programs: list[str],
+    expected: list[tuple[str, ...]],
+) -> None:
+    """As the distribution has it, and both the daemon and its client."""
+    install(monkeypatch, *programs)
+    for line in expected:
+        lxd.commands.expect(*line)
+
+    _, calls = lxd.hook("install", testing.State())
+
+    assert calls == [*expected, LIST]
+
+
+def test_on_a_machine_with_neither_it_says_so(lxd: Lxd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line, and without a traceback."""
+    install(monkeypatch)
+    missing = FileNotFoundError(2, "No such file or directory", "apt-get")
+    lxd.commands.expect("apt-get", "update", answers=[runner.Answer(error=missing)])
+    lxd.expect(*LIST, answers=[runner.Answer(1, stderr="Error: no LXD here")])
+
+    state, _ = lxd.hook("install", lxd.related({}))
+
+    problems = [line.message for line in lxd.context.juju_log if line.level == "ERROR"]
+    assert problems == ["LXD is not installed, and there is no apt-get to do so"]
+    assert state.unit_status.name == "waiting"
+
+
+def test_an_installation_that_fails_fails_the_hook(
+    lxd: Lxd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Juju runs it again, when the archive may be reached."""
+    install(monkeypatch, "apt-get")
+    failure = subprocess.CalledProcessError(100, ["apt-get", "update"])
+    lxd.commands.expect("apt-get", "update", answers=[runner.Answer(error=failure)])
+
+    with pytest.raises(testing.errors.UncaughtCharmError, match="CalledProcessError"):
+        lxd.hook("install", testing.State())
