@@ -224,6 +224,8 @@ class Schedule:
         everybody = [*self._units(), *self._cloud.units(DISTRIBUTOR)]
         if not app or not all(self._juju.unit(unit).machine.up for unit in everybody):
             return None  # It would not go until the lost machines are removed.
+        if len(self._consumers()) > 1:
+            return None  # With all members out of its sight, the other might form its own.
         try:
             self._cloud.remove_relation(app, DISTRIBUTOR)
         except ValueError:
@@ -298,6 +300,15 @@ class Schedule:
             member = cluster.members.get(host.name)
             if member is not None and member.machine is host:
                 voters = [m for m in cluster.members.values() if m.raft == "voter"]
-                staying = [m for m in voters if m is not member and m.machine.member is m]
+                leaving = {
+                    self._cloud.hostname(other)
+                    for other in self._units()
+                    if self._juju.unit(other).dying
+                }
+                staying = [
+                    m
+                    for m in voters
+                    if m is not member and m.machine.member is m and m.name not in leaving
+                ]
                 return not voters or 2 * len(staying) > len(voters)
         return True

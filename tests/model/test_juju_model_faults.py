@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
 import subprocess
 import textwrap
+import weakref
 from typing import TYPE_CHECKING, Any, cast
 
 import ops
@@ -448,6 +450,7 @@ def test_interleaving_runs_hooks_of_other_machines_while_a_hook_waits() -> None:
     """Never of the same machine, for its units share one lock."""
     flying: list[str] = []
     nested: list[tuple[str, str]] = []
+    names: list[tuple[str, str]] = []
 
     def faults(context: juju_model.HookContext) -> None:
         if context.point is juju_model.Point.BEFORE_HOOK:
@@ -458,6 +461,7 @@ def test_interleaving_runs_hooks_of_other_machines_while_a_hook_waits() -> None:
 
     def busy(self: toys.Toy, event: ops.EventBase) -> None:
         subprocess.run(["true"], check=True)  # noqa: S607 - the model's
+        names.append((self.unit.name, os.environ["JUJU_UNIT_NAME"]))
         for relation in self.model.relations["peers"]:
             relation.data[self.unit]["what"] = type(event).__name__
 
@@ -472,7 +476,8 @@ def test_interleaving_runs_hooks_of_other_machines_while_a_hook_waits() -> None:
 
     assert nested
     assert all(machines[outer] is not machines[inner] for outer, inner in nested)
-    assert os.environ.get("OPERATOR_DISPATCH") is None
+    assert all(own == told for own, told in names)
+    assert "JUJU_UNIT_NAME" not in os.environ
 
 
 def test_what_is_logged_is_in_the_record_of_its_hook_even_when_hooks_are_nested() -> None:
@@ -492,6 +497,24 @@ def test_what_is_logged_is_in_the_record_of_its_hook_even_when_hooks_are_nested(
         ]
 
     assert all(messages == [f"here {unit}"] for unit, messages in lines)
+
+
+def test_no_framework_outlives_its_hook() -> None:
+    """Neither one that came to its end nor one that failed."""
+    frameworks: list[weakref.ref[ops.Framework]] = []
+
+    def react(self: toys.Toy, event: ops.EventBase) -> None:
+        frameworks.append(weakref.ref(self.framework))
+        if isinstance(event, ops.StartEvent) and len(frameworks) < 20:
+            raise RuntimeError
+
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.peer("left", react), units=2)
+        juju.settle(retry_failed=True)
+        gc.collect()
+
+        assert len(frameworks) > 20
+        assert [framework for framework in frameworks if framework() is not None] == []
 
 
 def goal_state(juju: juju_model.Juju, unit: str) -> dict[str, Any]:

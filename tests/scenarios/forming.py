@@ -53,9 +53,11 @@ def a_unit_is_added_as_the_first_bootstraps(cloud: Cloud) -> None:
     cloud.deploy(CONSUMER, units=2)
     cloud.deploy(DISTRIBUTOR, units=1)
     cloud.integrate(CONSUMER, DISTRIBUTOR)
-    telling.faults(cloud).upon(
-        lambda: None if cloud.add_unit(CONSUMER) else None, unit=CONSUMER, command="bootstrap"
-    )
+
+    def add() -> None:
+        cloud.add_unit(CONSUMER)
+
+    telling.faults(cloud).upon(add, unit=CONSUMER, command="bootstrap")
     telling.expect_whole(cloud)
 
 

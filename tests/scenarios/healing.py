@@ -60,7 +60,7 @@ def a_hook_dies_after_it_joined(cloud: Cloud) -> None:
     """Nothing of what the hook wrote is there; the next one says it all."""
     telling.form(cloud, 2)
     newcomer = cloud.add_unit(CONSUMER)
-    telling.faults(cloud).kill_agent(unit=newcomer, after="join", times=2)
+    telling.faults(cloud).kill_agent(unit=newcomer, after="join")
     telling.expect_whole(cloud)
 
 
@@ -76,7 +76,7 @@ def a_hook_dies_after_it_issued_a_token(cloud: Cloud) -> None:
 
 @telling.story(protocol.Trait.FAULTS)
 def a_machine_dies_for_good_after_it_issued_a_token(cloud: Cloud) -> None:
-    """The token is lost with the machine; the newcomer waits for its life to end, and no longer."""
+    """The token is lost with the machine; the newcomer waits until its life ends, no longer."""
     telling.form(cloud, 3)
     issuer = telling.communicator(cloud)
     powers = telling.faults(cloud)

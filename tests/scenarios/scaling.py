@@ -44,6 +44,7 @@ def to_zero_and_back(cloud: Cloud) -> None:
 def to_zero_one_by_one_and_back(cloud: Cloud) -> None:
     """Each unit sees the others go; the next one forms a new cluster."""
     telling.form(cloud, 2)
+    cloud.wait()
     for unit in cloud.units(CONSUMER):
         cloud.remove_unit(unit)
         telling.expect_whole(cloud)
@@ -63,6 +64,16 @@ def the_leader_of_the_consumer_leaves(cloud: Cloud) -> None:
     cloud.add_unit(CONSUMER)
     telling.expect_whole(cloud)
     _expect_units(cloud, 3)
+
+
+@telling.story()
+def the_first_member_leaves_as_soon_as_another_has_joined(cloud: Cloud) -> None:
+    """A cluster whose members have no roles yet refuses to let any go; it must not be lost."""
+    telling.form(cloud, 2)
+    cloud.remove_unit(telling.leader(cloud, CONSUMER))
+    telling.expect_whole(cloud)
+    cloud.add_unit(CONSUMER)
+    telling.expect_whole(cloud)
 
 
 @telling.story()

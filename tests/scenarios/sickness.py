@@ -78,6 +78,22 @@ def the_distributor_dies_while_it_holds_newcomers_back(cloud: Cloud) -> None:
     telling.expect_whole(cloud, lost=[old])
 
 
+@telling.story()
+def a_member_is_removed_while_another_is_down(cloud: Cloud) -> None:
+    """A cluster of three refuses to let it go; were it gone all the same, so were the quorum."""
+    telling.form(cloud, 3)
+    dead = telling.communicator(cloud)
+    leaver = telling.another(cloud, dead)
+    cloud.kill_machine(dead)
+    cloud.settle()
+    cloud.remove_unit(leaver)
+    cloud.settle()
+    survivor = cloud.units(CONSUMER)[-1]
+    assert cloud.members(survivor), f"{survivor} is left without a quorum by {leaver}"
+    cloud.start_machine(dead)
+    telling.expect_whole(cloud)
+
+
 def _newcomer_waits(cloud: Cloud, dead: str) -> None:
     cloud.kill_machine(dead)
     newcomer = cloud.add_unit(CONSUMER)

@@ -153,34 +153,34 @@ def expect_waiting(cloud: protocol.Cloud, newcomer: str, *down: str) -> None:
         newcomer: the unit.
         down: the units that it has to wait for.
     """
-    application = newcomer.partition("/")[0]
 
     def problems() -> Iterator[str]:
-        asked = [newcomer, leader(cloud, DISTRIBUTOR)]
-        for unit in asked:
+        for unit in (newcomer, leader(cloud, DISTRIBUTOR)):
             status, message = cloud.status(unit)
             for name in map(cloud.hostname, down):
                 if status != "waiting" or name not in message:
                     yield f"{unit} does not wait for {name}: it is {status}, {message!r}"
-        yield from unharmed()
-
-    def unharmed() -> Iterator[str]:
-        if cloud.members(newcomer):
-            yield f"{newcomer} has joined while {', '.join(down)} is down"
-        for unit in cloud.units(application):
-            if unit == newcomer or unit in down:
-                continue
-            names = {member.name for member in cloud.members(unit)}
-            if not names:
-                yield f"{unit} lists no members: the cluster has lost its quorum"
-            if cloud.hostname(newcomer) in names:
-                yield f"{unit} lists {cloud.hostname(newcomer)}, which has not joined"
+        yield from _harm(cloud, newcomer, down)
 
     _expect(f"{newcomer} waits for {', '.join(down)}", cloud, problems)
     # It goes on waiting, however often it is asked.
     cloud.wait(2)
     found = list(problems())
     assert not found, "; ".join(found)
+
+
+def _harm(cloud: protocol.Cloud, newcomer: str, down: Collection[str]) -> Iterator[str]:
+    """Say what a join while members are down has done, or an attempt at one."""
+    if cloud.members(newcomer):
+        yield f"{newcomer} has joined while {', '.join(down)} is down"
+    for unit in cloud.units(newcomer.partition("/")[0]):
+        if unit == newcomer or unit in down:
+            continue
+        names = {member.name for member in cloud.members(unit)}
+        if not names:
+            yield f"{unit} lists no members: the cluster has lost its quorum"
+        if cloud.hostname(newcomer) in names:
+            yield f"{unit} lists {cloud.hostname(newcomer)}, which has not joined"
 
 
 def expect_no_member(cloud: protocol.Cloud, application: str = CONSUMER) -> None:
@@ -234,6 +234,9 @@ class _View:
             if unit.partition("/")[0] not in self.earlier:
                 yield from self._consumer_bag(unit)
         if self.distributor not in self.earlier:
+            if any(unit.partition("/")[0] not in self.earlier for unit in names):
+                # Only a member can tell that who left is no longer in the cluster.
+                yield from self._left()
             for application in self.applications:
                 yield from self._distributor_bags(application, set(names.values()))
         for unit in [*names, *self._living(self.distributor)]:
@@ -256,7 +259,7 @@ class _View:
         for other in sorted(listed - expected):
             yield f"{unit} lists {other}, which no unit is"
         for other in sorted(expected - listed):
-            yield f"{unit} does not list {other}: there is more than one cluster, or it is no member"
+            yield f"{unit} does not list {other}, which is in no cluster or in another"
         for member in members:
             if not member.online:
                 yield f"{unit} lists {member.name} as not online"
@@ -283,9 +286,12 @@ class _View:
                 yield f"{leads} shows {key} to {application}, whose unit is gone"
         for unit in self._living(self.distributor):
             yield from self._leftovers(unit, self.cloud.bag(unit, application), ("hold",))
-        left = self.cloud.bag(self.distributor, application).get("left")
-        if left:
-            yield f"{self.distributor} still says that these left: {left}"
+
+    def _left(self) -> Iterator[str]:
+        for application in self.applications:
+            left = self.cloud.bag(self.distributor, application).get("left")
+            if left:
+                yield f"{self.distributor} still says to {application} that these left: {left}"
 
     def _is_earlier(self, name: str) -> bool:
         return any(

@@ -513,6 +513,47 @@ def test_a_hook_that_died_after_bootstrapping_has_the_next_one_tell_it(
     assert hook.in_cluster
 
 
+def test_a_lone_member_has_bootstrapped_though_nothing_says_so_any_more(
+    unit: charms.Unit,
+) -> None:
+    """The grant may be gone with its distributor; whoever is alone was the first."""
+    unit.show({"node-0": "joined"})
+    unit.lists(charms.members("node-0"))
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.events == ["bootstrapped", "joined as bootstrapper"]
+
+
+@pytest.mark.parametrize(
+    ("shown_by_leader", "joins_with"),
+    [
+        ({"mirror": "up", "mirror-node-0": TOKEN_0}, [JOIN]),
+        ({"mirror": "up", "mirror-node-0": "joined"}, []),
+        ({"mirror": "up", "mirror-node-0": "empty"}, []),
+        ({"mirror": "down", "mirror-node-0": "empty"}, [("join", "old", *JOIN[2:])]),
+    ],
+)
+def test_the_databag_of_the_distributors_leader_counts_as_long_as_it_mirrors(
+    unit: charms.Unit, shown_by_leader: dict[str, str], joins_with: list[tuple[str, ...]]
+) -> None:
+    """Another unit that led once, and has not noticed that it does no longer, shows old values."""
+    unit.relate(
+        dataclasses.replace(
+            unit.relation(),
+            remote_units_data={
+                0: {"mirror": "up", "mirror-node-0": "old", "hold": ""},
+                1: shown_by_leader,
+            },
+            remote_app_data={"leader": "distributor/1"},
+        )
+    )
+    for line in joins_with:
+        unit.expect(*line)
+
+    assert unit.hook("update_status").calls == [LIST, *joins_with]
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -448,6 +448,17 @@ def test_a_name_that_a_unit_yet_to_be_seen_may_have(
 
 
 @pytest.mark.parametrize("event", SWEEPS)
+def test_a_name_that_a_unit_yet_to_speak_may_have(
+    unit: distributor.Distributor, event: str
+) -> None:
+    """It is seen, and its databag is still empty."""
+    state = unit.hook(event, formed({}, values={C: T1}))
+
+    assert our_bag(state) == shown({A: JOINED, B: JOINED, C: T1})
+    assert "left" not in our_app_bag(state)
+
+
+@pytest.mark.parametrize("event", SWEEPS)
 def test_without_goal_state_nobody_has_left_and_nothing_is_granted(
     unit: distributor.Distributor, event: str
 ) -> None:

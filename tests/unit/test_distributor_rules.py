@@ -297,19 +297,10 @@ RULES: dict[str, Case] = {
     "left stays when the name comes back as no member": Case(
         mirror({A: EMPTY}, left=[A]), mirror(left=[A]), [newcomer(0, A)]
     ),
-    "left begins when a name that is no member's is that of a member not online": Case(
-        mirror({A: JOINED, C: EMPTY}, hold=[C], left=[C]),
+    "the failure of a unit whose name is held is shown where there is no token": Case(
+        mirror({A: JOINED, C: EMPTY}, failed={C: lib.digest(EMPTY)}, hold=[C]),
         mirror({A: JOINED, C: EMPTY}, hold=[C]),
-        [communicator(0, A, hold=C), newcomer(2, C)],
-    ),
-    "but not when it is not certain, or not said, to be no member": Case(
-        mirror({A: JOINED, B: JOINED, C: EMPTY}, hold=[B, C]),
-        mirror({A: JOINED, B: JOINED, C: EMPTY}, hold=[B, C]),
-        [
-            communicator(0, A, hold=f"{B} {C}"),
-            unit(1, distributor.says(B, "unknown")),
-            old(2, C),
-        ],
+        [communicator(0, A, hold=C), newcomer(2, C, failed=lib.digest(EMPTY))],
     ),
     "a token is shown for a name that came back while it is left": Case(
         mirror({A: JOINED, C: T1}, left=[C]),
@@ -564,6 +555,12 @@ def test_a_token_for_nobody_is_not_shown_when_all_was_read() -> None:
             mirror({C: T2}), newcomer(2, C, failed=D1), False, id="an earlier token failed"
         ),
         pytest.param(mirror(), newcomer(2, C, failed=D1), False, id="failed, and not shown yet"),
+        pytest.param(
+            mirror({C: EMPTY}, hold=[C]),
+            newcomer(2, C, failed=lib.digest(EMPTY)),
+            True,
+            id="failed, and there is no token",
+        ),
     ],
 )
 def test_what_cannot_be_settled_by_one_units_word(

@@ -244,17 +244,18 @@ def test_a_unit_that_left_the_cluster_and_is_still_there_forms_no_second_one(mod
     assert model.hooks[2][-1].bag["member"] == "false"
 
 
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
 def test_with_several_mirroring_units_a_value_wins_over_the_word_for_none(
-    unit: charms.Unit,
+    unit: charms.Unit, order: tuple[int, int]
 ) -> None:
-    """One of them may be behind."""
+    """One of them may be behind, be it the first or the second."""
     behind = {"mirror": "up", "mirror-node-0": "empty", "mirror-node-1": TOKEN_1}
     ahead = {"mirror": "up", "mirror-node-0": TOKEN_0}
     down = {"mirror": "down", "mirror-node-0": charms.token("node-0", 2)}
     unit.relate(
         dataclasses.replace(
             unit.relation(),
-            remote_units_data={0: down, 1: behind, 2: ahead},
+            remote_units_data={0: down, order[0]: behind, order[1]: ahead},
             remote_app_data={"bootstrap-app": "micro"},
         )
     )

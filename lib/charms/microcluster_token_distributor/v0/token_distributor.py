@@ -468,12 +468,9 @@ class _Draft:
             elif complaints:
                 self.failed[name] = _text(complaints)
             # A name that came back is in nobody's way, unless its unit says that it is no member:
-            # a member of that name that is not online is then what an earlier machine, or a join
-            # that failed half-way, left behind.
+            # a member of that name is then what an earlier machine left behind.
             if any(unit.member != "false" for unit in units):
                 self.left.discard(name)
-            elif name in self.hold:
-                self.left.add(name)
 
     def take_farewells(self, heard: Iterable[ConsumerUnit]) -> None:
         """Drop from `left` who is no longer in the cluster, as its communicator says."""
@@ -918,6 +915,10 @@ def _failed(situation: Situation) -> frozenset[str]:
     offered = situation.offered
     if situation.shown is None:
         return before
+    if situation.hostname in situation.shown.hold:
+        # Everybody waits for a member of this unit's name, which this unit is not: an earlier
+        # machine left it behind, or a join that failed half-way. This word has it removed.
+        return frozenset({digest(offered or EMPTY_STRING)})
     if offered in ("", EMPTY_STRING):
         return frozenset()
     if offered == JOINED or not is_usable_token(offered):
