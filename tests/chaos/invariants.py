@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LONGEST_HOOK = 1200.0
 
 
-class Violation(AssertionError):
+class Violation(AssertionError):  # noqa: N818 - named for what it is
     """An invariant does not hold."""
 
 
@@ -39,7 +39,7 @@ class Invariants:
         self._held_before: dict[str, bool] = {}
         self._seen_down: dict[str, frozenset[str]] = {}
         self._lived: set[int] = set()
-        # What the distributor's units knew when they last wrote, to judge what they replace.
+        # Whether each unit of the distributor was mirroring when its hook began.
         self._up_before: dict[str, bool] = {}
 
     # Around each command
@@ -134,7 +134,7 @@ class Invariants:
             # Gone: nobody of that name may be left, whose word the distributor could know.
             return
         if new == "empty":
-            if any(owner not in self._juju.units(owner.split("/")[0]) for owner in bags):
+            if not all(map(self._is_there, bags)):
                 return  # Another unit has the name now.
             raise Violation(f"{hook}: empty replaces a value for {name}")
         if new == "joined":
@@ -156,18 +156,16 @@ class Invariants:
 
     def unfinished(self) -> list[str]:
         """Say what is not yet as it has to be in the end."""
-        units = [unit for app in self._consumers() for unit in self._cloud.units(app)]
-        names = {unit: self._cloud.hostname(unit) for unit in units}
-        twins = {name for name in names.values() if list(names.values()).count(name) > 1}
-        problems: list[str] = []
+        if not (self._cloud.units(protocol.DISTRIBUTOR) and self._related()):
+            return []
+        return [*self._cluster_problems(), *self._status_problems(), *self._token_problems()]
+
+    def _cluster_problems(self) -> list[str]:
+        names = self._names()
         living = [cluster for cluster in self._microcluster.clusters if cluster.lives]
-        related = bool(self._cloud.units(protocol.DISTRIBUTOR)) and self._related()
-        if not related:
-            return problems
-        if len(living) > 1:
-            problems.append(f"{len(living)} clusters")
-        if units and not living:
-            problems.append("no cluster")
+        if len(living) != bool(names):
+            return [f"{len(living)} clusters, {len(names)} units"]
+        problems: list[str] = []
         for cluster in living:
             members = set(cluster.members)
             problems += [f"{name} is a ghost" for name in sorted(members - set(names.values()))]
@@ -175,22 +173,37 @@ class Invariants:
             problems += [
                 f"{unit} on {name} is no member"
                 for unit, name in sorted(names.items())
-                if name not in members and name not in twins
+                if name not in members
             ]
-        for app in [*self._consumers(), protocol.DISTRIBUTOR]:
-            for unit in self._cloud.units(app):
-                status, message = self._cloud.status(unit)
-                if status == "error" or (status != "active" and names.get(unit) not in twins):
-                    problems.append(f"{unit} is {status}: {message}")
-        usable = self._microcluster.usable_tokens()
-        for view in self._juju.bags():
-            if any(lib.digest(value) in usable for value in view.data.values()):
-                live = "/" not in view.owner or view.owner in self._juju.units(
-                    view.owner.split("/")[0]
-                )
-                if live:
-                    problems.append(f"the bag of {view.owner} holds a usable token")
         return problems
+
+    def _status_problems(self) -> list[str]:
+        return [
+            f"{unit} is {': '.join(status)}"
+            for app in [*self._consumers(), protocol.DISTRIBUTOR]
+            for unit in self._cloud.units(app)
+            if (status := self._cloud.status(unit))[0] != "active"
+        ]
+
+    def _token_problems(self) -> list[str]:
+        usable = self._microcluster.usable_tokens()
+        return [
+            f"the bag of {view.owner} holds a usable token"
+            for view in self._juju.bags()
+            if self._is_there(view.owner)
+            and any(lib.digest(value) in usable for value in view.data.values())
+        ]
+
+    def _is_there(self, owner: str) -> bool:
+        return "/" not in owner or owner in self._juju.units(owner.split("/")[0])
+
+    def _names(self) -> dict[str, str]:
+        """Return the host names of the consumers' units."""
+        return {
+            unit: self._cloud.hostname(unit)
+            for app in self._consumers()
+            for unit in self._cloud.units(app)
+        }
 
     def _related(self) -> bool:
         return any(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from tests import juju_model
@@ -16,14 +14,15 @@ if TYPE_CHECKING:
 # Of update-status, five minutes of the model's time each: tokens that nobody holds any more block
 # their host name for three hours.
 _ROUNDS = 42
-_TAIL = 60
+TAIL = 60
+"""Of the hooks before a failure, how many its message shows."""
 
 
-class Failure(AssertionError):
+class Failure(AssertionError):  # noqa: N818 - named for what it is
     """A seed has failed; the message holds the seed and a trace."""
 
 
-def run(seed: int, *, deeds: int = 25, tail_length: int = _TAIL) -> int:
+def run(seed: int, *, deeds: int = 25, tail_length: int = TAIL) -> int:
     """Run a schedule, and check everything.
 
     Args:
@@ -71,26 +70,3 @@ def run(seed: int, *, deeds: int = 25, tail_length: int = _TAIL) -> int:
                 f"seed {seed} on Juju {version}: {error}\n-- deeds\n{done}\n-- hooks\n{tail}"
             ) from error
         return len(juju.trace)
-
-
-def main() -> int:
-    """Run seeds from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("first", type=int)
-    parser.add_argument("last", type=int, nargs="?")
-    parser.add_argument("--tail", type=int, default=_TAIL, help="hooks to show of a failure")
-    options = parser.parse_args()
-    failed = 0
-    for seed in range(options.first, (options.last or options.first) + 1):
-        try:
-            run(seed, tail_length=options.tail)
-        except Failure as error:
-            failed += 1
-            text = str(error)
-            print(text if options.last is None else text.splitlines()[0])
-    print(f"{failed} failed")
-    return int(failed > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+_SEEDS_IN_CI = 500
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let whoever has the time tell the stories on more schedules."""
+    """Let whoever has the time run more schedules, and whoever has a failure run that one."""
     parser.addoption(
         "--story-seeds",
         type=int,
@@ -14,3 +16,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="tell each story with the seeds 0 to N-1 (default: 3)",
     )
+    parser.addoption(
+        "--seeds",
+        type=int,
+        default=_SEEDS_IN_CI,
+        metavar="N",
+        help=f"run the schedules of faults 0 to N-1 (default: {_SEEDS_IN_CI})",
+    )
+    parser.addoption(
+        "--seed", type=int, default=None, metavar="N", help="run this schedule of faults alone"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a test of each schedule of faults."""
+    if "schedule_seed" in metafunc.fixturenames:
+        one = metafunc.config.getoption("--seed")
+        seeds = range(metafunc.config.getoption("--seeds")) if one is None else [one]
+        metafunc.parametrize("schedule_seed", seeds)

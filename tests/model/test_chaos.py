@@ -1,0 +1,32 @@
+"""One cluster forms and stays whole, whatever befalls it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos import run
+
+# Schedules that failed once, each for the reason beside it.
+ONCE_FAILED = [
+    (1, "a failed join's ghost kept everybody waiting, its own unit among them"),
+    (15, "a unit left while nobody led, and stayed a member for good"),
+    (20, "the same, on Juju 3.6"),
+    (31, "a leader that came back from the dead forgot who had been shown meanwhile"),
+    (35, "a machine came back under its old name while nobody led"),
+    (83, "a machine that stopped right after it had joined was taken for a ghost"),
+]
+
+
+def test_cluster_stays_whole(schedule_seed: int) -> None:
+    """Under a schedule of faults that its seed makes."""
+    hooks = run.run(schedule_seed)
+
+    assert hooks > 0
+
+
+@pytest.mark.parametrize(("seed", "reason"), ONCE_FAILED)
+def test_schedule_that_failed_once_no_longer_does(seed: int, reason: str) -> None:
+    """Each is kept beside the ordinary seeds, and with more deeds than those."""
+    hooks = run.run(seed, deeds=25)
+
+    assert hooks > 0, reason
