@@ -13,9 +13,10 @@ def main() -> int:
     code = 1
     with interruption.Interruption() as interrupted:
         try:
-            # Only now: Ctrl-C while this is being imported is nothing special either.
-            from demo import command
-
+            # Only now: Ctrl-C while all this is being imported is nothing special either.
+            with interrupted.held():
+                from demo import command
+            interrupted.check()
             code = command.main(sys.argv[1:], interrupted)
         except KeyboardInterrupt:
             # The terminal may be what is gone.

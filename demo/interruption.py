@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,15 +27,19 @@ class Interruption:
         self.signum: int | None = None
         self._held = False
         self._before: dict[int, Any] = {}
+        self._unraisable = sys.unraisablehook
 
     def __enter__(self) -> Interruption:
         for signum in SIGNALS:
             self._before[signum] = signal.signal(signum, self._note)
+        self._unraisable = sys.unraisablehook
+        sys.unraisablehook = self._drop
         return self
 
     def __exit__(self, *_: object) -> None:
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
+        sys.unraisablehook = self._unraisable
 
     def _note(self, signum: int, _frame: FrameType | None) -> None:
         if self.signum is not None:
@@ -43,8 +48,13 @@ class Interruption:
         if not self._held:
             raise KeyboardInterrupt
 
+    def _drop(self, unraisable: sys.UnraisableHookArgs) -> None:
+        # Raised in a finaliser, from where nothing can be raised: `check` makes up for it.
+        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+            self._unraisable(unraisable)
+
     def check(self) -> None:
-        """Interrupt whoever was not: Python drops what is raised in a finaliser.
+        """Interrupt whoever was not, because Python dropped the exception in a finaliser.
 
         Raises:
             KeyboardInterrupt: there was a signal.

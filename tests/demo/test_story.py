@@ -283,6 +283,25 @@ def test_a_signal_while_things_are_started_or_stopped_waits_until_that_is_done()
     assert interrupted.signum == signal.SIGINT
 
 
+def test_a_signal_in_a_finaliser_interrupts_what_comes_after_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Python drops what is raised there; nobody has to read about it."""
+
+    class Dying:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            list(range(3))
+
+    with interruption.Interruption() as interrupted:
+        dying = Dying()
+        del dying
+        with pytest.raises(KeyboardInterrupt):
+            interrupted.check()
+
+    assert capsys.readouterr().err == ""
+
+
 def test_a_reader_who_goes_away_ends_the_story_and_nothing_is_left() -> None:
     """As with `make demo | head -3`."""
     with running.started("--fake") as run:

@@ -455,7 +455,9 @@ def test_a_command_line_that_no_real_program_has_fails_the_test(
         node.run([*node.command, *words], timeout=1.0)
 
 
-def test_another_command_of_the_same_program_fails_the_test(cluster: fake.FakeMicrocluster) -> None:
+def test_another_command_of_the_same_program_fails_the_test(
+    cluster: fake.FakeMicrocluster,
+) -> None:
     """Only the cluster's own command is there."""
     node = cluster.add_machine("node-1")
 

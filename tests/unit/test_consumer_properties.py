@@ -52,14 +52,19 @@ junk = st.dictionaries(st.sampled_from(JUNK), texts.filter(bool))
 digests = st.lists(st.sampled_from([*TOKENS, "joined", "empty"]), max_size=3).map(
     lambda values: " ".join(sorted({lib.digest(value) for value in values}))
 )
+
+
+@st.composite
+def shown_values(draw: st.DrawFn) -> dict[str, str]:
+    """Return anything for hosts, and charms' own values, for which `empty` is never shown."""
+    own = draw(some(list(CUSTOM)))
+    hosts = st.dictionaries(st.sampled_from([*HOSTS, "-rf"]), st.sampled_from(VALUES))
+    return {**draw(hosts), **{key: CUSTOM[key] for key in sorted(own)}}
+
+
 mirrors = st.builds(
     lib.Mirror,
-    values=st.builds(
-        # A charm's own key is no host name, so that no distributor shows `empty` under it.
-        lambda for_hosts, own: {**for_hosts, **{key: CUSTOM[key] for key in own}},
-        st.dictionaries(st.sampled_from([*HOSTS, "-rf"]), st.sampled_from(VALUES)),
-        some(list(CUSTOM)),
-    ),
+    values=shown_values(),
     failed=st.dictionaries(st.sampled_from(HOSTS), digests),
     hold=st.one_of(st.just(frozenset[str]()), names),
     left=names,

@@ -315,6 +315,8 @@ def acts(draw: st.DrawFn) -> Act:
     """Something that happens, and a databag to go with it."""
     host = draw(st.sampled_from(HOSTS))
     bag = draw(bags([host]))
+    # What is likely to be shown to it, lest it complain of what nobody ever showed.
+    bag["failed"] = draw(words([lib.digest(value) for value in (*TOKENS[host], JOINED)]))
     kind = draw(st.sampled_from(["say", "say", "say", "say", "leave", "vanish", "lose"]))
     return Act(kind, host, {**bag, "hostname": host})
 

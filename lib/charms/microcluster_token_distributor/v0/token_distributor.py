@@ -62,7 +62,8 @@ joins. Members whose units left the model, and which the cluster itself reports 
 removed; nobody else ever is.
 
 Three answers. The workload says that this node is a member, or that it is not, or nothing of use
-(its quorum is lost, it hangs, it prints rubbish). On the third, a unit changes nothing.
+(its quorum is lost, it hangs, it prints rubbish). On the third, a unit changes nothing. A member
+that is told that it is none believes it when it is told again.
 """
 
 from __future__ import annotations
@@ -240,7 +241,8 @@ class ConsumerUnit:
             mirror=bag.get("mirror", ""),
             offers=_mirrored(bag),
             failed=_words(bag.get("failed", "")),
-            hold=_names(bag.get("hold", "")),
+            # Whatever the cluster calls its members, all are waited for.
+            hold=_words(bag.get("hold", "")),
             gone=_names(bag.get("gone", "")),
         )
 
@@ -312,7 +314,7 @@ class Mirror:
                 name = key[len(FAILED_PREFIX) :]
                 if key.startswith(FAILED_PREFIX) and is_hostname(name):
                     failed[name] = _text(_words(failed.get(name, "")) | _words(value))
-            hold |= _names(bag.get("hold", ""))
+            hold |= _words(bag.get("hold", ""))
         app: dict[str, str] = {}
         left: frozenset[str] = frozenset()
         for bag in app_bags:
@@ -588,7 +590,7 @@ def grant(mirror: Mirror, apps: Sequence[ConsumerApp], expected: Collection[str]
         return Grant(awaited=awaited)
     populated = [app for app in apps if app.units]
     chosen = next((app for app in populated if app.name == current.app), populated[0])
-    proposed = chosen.candidate in {unit.name for unit in chosen.units}
+    proposed = chosen.candidate in {unit.name for unit in chosen.units if unit.hostname}
     return Grant(chosen.name, chosen.candidate if proposed else "")
 
 
@@ -625,11 +627,13 @@ class Workload:
         membership: which of the three answers it is.
         members: the members of the cluster, where this node is one.
         reason: why it cannot be told, fit for a status.
+        doubted: whether it said for the first time that this node, a member until now, is none.
     """
 
     membership: Membership
     members: tuple[Member, ...] = ()
     reason: str = ""
+    doubted: bool = False
 
     def find(self, name: str) -> Member | None:
         """Return the member of a name, if there is one."""
@@ -664,6 +668,23 @@ def parse_members(text: str, hostname: str) -> Workload:
     if workload.find(hostname) is None:
         return Workload(Membership.UNKNOWN, reason=f"its list of members lacks {hostname}")
     return workload
+
+
+def doubt(workload: Workload, said: str) -> Workload:
+    """Return the answer of a workload that made this node a member once, as far as it is trusted.
+
+    A daemon that has just been started can say for a moment that it is no member, until it opens
+    its database. What follows from that word cannot be taken back, so it has to be said in two
+    hooks on end; this unit's databag remembers the first.
+
+    Args:
+        workload: the answer.
+        said: what the databag says under `member`.
+    """
+    if workload.membership is not Membership.NOT_A_MEMBER or said in ("unknown", "false"):
+        return workload
+    reason = "it says to be no member any more, and is asked again"
+    return Workload(Membership.UNKNOWN, reason=reason, doubted=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -715,6 +736,7 @@ class Situation:
         kept: tokens that were issued on this machine, by the host name they are for.
         tried: the steps taken in this hook.
         spoilt: digests of the values that got this unit nowhere in this hook.
+        stalled: whether the cluster has stopped answering in this hook.
     """
 
     unit: str
@@ -727,6 +749,7 @@ class Situation:
     kept: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
     tried: tuple[Step, ...] = ()
     spoilt: frozenset[str] = frozenset()
+    stalled: bool = False
 
     @property
     def is_member(self) -> bool:
@@ -779,7 +802,7 @@ def next_step(situation: Situation) -> Step | None:
 
 def _steps(situation: Situation) -> Iterable[Step]:
     shown = situation.shown
-    if shown is None or not is_hostname(situation.hostname):
+    if shown is None or situation.stalled or not is_hostname(situation.hostname):
         return
     if situation.workload.membership is Membership.NOT_A_MEMBER:
         if not shown.hold:
@@ -879,6 +902,8 @@ def consumer_bag(situation: Situation) -> dict[str, str]:
     if membership is Membership.UNKNOWN:
         # Nothing is taken back that was said while it could be told.
         kept = {key: value for key, value in situation.bag.items() if _managed_by_consumer(key)}
+        if situation.workload.doubted:
+            kept["member"] = "unknown"
         return {"member": "unknown", **kept, **bag}
     others = {
         mirror_id(key): value
@@ -934,8 +959,9 @@ def _managed_by_consumer(key: str) -> bool:
 
 def bootstrap_candidate(situation: Situation) -> str | None:
     """Return the unit that a leader proposes for the bootstrap, or None to leave it as it is."""
+    able = is_hostname(situation.hostname)
     willing = situation.workload.membership is Membership.NOT_A_MEMBER
-    return situation.unit if situation.leads and willing and situation.hostname else None
+    return situation.unit if situation.leads and able and willing else None
 
 
 # Commands
@@ -1018,26 +1044,39 @@ class _TokenStore:
     first is valid: a hook that dies between issuing and publishing must not lose it.
     """
 
+    _NEW = "~"  # ends the name of a file that is being written; no host name ends so
+
     def __init__(self, folder: pathlib.Path):
         self._folder = folder
 
     def prepare(self, name: str) -> pathlib.Path:
-        """Return the file into which a new token for a host name is to be printed."""
+        """Return the file into which a new token for a host name is to be printed.
+
+        Raises:
+            OSError: there is no place for it.
+        """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return self._folder / f"{name}.new"
+        return self._new(name)
 
     def settle(self, name: str) -> str | None:
-        """Keep what was printed for a host name if it is a token, and return it."""
-        new = self._folder / f"{name}.new"
-        token = self._read(new)
+        """Keep what was printed for a host name if it can be a token, and return it."""
+        token = self._read(self._new(name))
         if not is_usable_token(token):
-            new.unlink(missing_ok=True)
+            self.discard(name)
             return None
-        new.replace(self._folder / name)
+        self._new(name).replace(self._folder / name)
         return token
 
+    def discard(self, name: str) -> None:
+        """Forget what was printed for a host name."""
+        self._new(name).unlink(missing_ok=True)
+
     def put(self, name: str, token: str) -> None:
-        """Keep a token that came from elsewhere."""
+        """Keep a token that came from elsewhere.
+
+        Raises:
+            OSError: there is no place for it.
+        """
         new = self.prepare(name)
         new.touch(mode=0o600)
         new.write_text(token)
@@ -1047,14 +1086,22 @@ class _TokenStore:
         """Return the tokens by host name, those included that a dead hook left behind."""
         if not self._folder.is_dir():
             return {}
-        for new in self._folder.glob("*.new"):
-            self.settle(new.name[: -len(".new")])
+        for new in self._folder.glob(f"*{self._NEW}"):
+            name = new.name[: -len(self._NEW)]
+            # Nobody knows how the command ended that printed it.
+            if looks_like_token(self._read(new)):
+                self.settle(name)
+            else:
+                self.discard(name)
         tokens = {file.name: self._read(file) for file in self._folder.iterdir()}
         return {name: token for name, token in tokens.items() if is_usable_token(token)}
 
     def drop(self, name: str) -> None:
         """Forget the token for a host name."""
         (self._folder / name).unlink(missing_ok=True)
+
+    def _new(self, name: str) -> pathlib.Path:
+        return self._folder / f"{name}{self._NEW}"
 
     @staticmethod
     def _read(file: pathlib.Path) -> str:
@@ -1645,14 +1692,18 @@ class TokenConsumer(ops.Object):
     def _look(self, relations: Sequence[ops.Relation]) -> Situation:
         relation = relations[0] if relations else None
         hostname = get_hostname()
+        bag = dict(relation.data[self.charm.unit]) if relation else {}
+        workload = self._ask(hostname)
+        if self._in_cluster:
+            workload = doubt(workload, bag.get("member", ""))
         return Situation(
             unit=self.charm.unit.name,
             app=self.charm.app.name,
             leads=self.charm.unit.is_leader(),
             hostname=hostname,
-            workload=self._ask(hostname),
+            workload=workload,
             shown=self._shown(relation) if relation else None,
-            bag=dict(relation.data[self.charm.unit]) if relation else {},
+            bag=bag,
             kept=self._tokens.all(),
         )
 
@@ -1735,7 +1786,12 @@ class TokenConsumer(ops.Object):
             logger.warning("removing %s from the cluster: %s", name, result.reason)
 
     def _issue(self, name: str, situation: Situation) -> Situation:
-        result = self._command("add", name, into=self._tokens.prepare(name))
+        try:
+            result = self._command("add", name, into=self._tokens.prepare(name))
+        except OSError as error:
+            logger.error("no place to keep a token for %s: %s", name, error.strerror)
+            return situation
+        # What a command printed that failed all the same is looked at by the next hook.
         token = self._tokens.settle(name) if result.ok else None
         if token is not None:
             logger.info("issued a token for %s", name)
@@ -1745,17 +1801,21 @@ class TokenConsumer(ops.Object):
         logger.warning("no token for %s: %s", name, reason)
         if result.seconds > _SLOW_FAILURE:
             # The cluster has stopped answering: nobody else fares better in this hook.
-            workload = Workload(Membership.UNKNOWN, reason=_summary(reason))
-            return dataclasses.replace(situation, workload=workload)
+            return dataclasses.replace(situation, stalled=True)
         return situation
 
     def _publish(self, relation: ops.Relation, situation: Situation) -> None:
         bag = relation.data[self.charm.unit]
+        # The charm may have written to it meanwhile, when it was told that the unit has joined.
+        situation = dataclasses.replace(situation, bag=dict(bag))
         wanted = consumer_bag(situation)
         for name, token in _published_tokens(situation).items():
             if mirror_id(name) not in wanted and name not in situation.kept and is_hostname(name):
                 # Taken out of sight, but still the only one that the cluster will issue for hours.
-                self._tokens.put(name, token)
+                try:
+                    self._tokens.put(name, token)
+                except OSError:
+                    wanted[mirror_id(name)] = token
         for name in situation.kept:
             member = situation.workload.find(name)
             if member is not None and member.online:

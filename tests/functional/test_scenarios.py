@@ -1,0 +1,52 @@
+"""Every story, on the model of Juju with real LXD daemons below, which die by kill -9."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import juju_model, scenarios
+from tests.clouds import local, protocol
+
+if TYPE_CHECKING:
+    from tests.microclusters import lxd
+    from tests.scenarios import telling
+
+STORIES = scenarios.every_story()
+
+#: What real daemons cannot be made to do, and which stories are skipped for it.
+BEYOND = {"healing::a_member_that_is_pending_for_good_hangs_nothing"}
+
+
+@pytest.mark.parametrize("story", STORIES, ids=[story.name for story in STORIES])
+def test_story(story: telling.Story, cluster: lxd.LxdMicrocluster) -> None:
+    """A story comes to its good end."""
+    with juju_model.Juju(behaviour=_behaviour(story)) as juju:
+        cloud = local.LocalCloud(juju, cluster)
+        if obstacle := story.obstacle(cloud):
+            pytest.skip(obstacle)
+
+        story.tell(cloud)
+
+        assert not cloud.unspent(), "these faults never struck"
+
+
+def test_only_known_stories_are_skipped(cluster: lxd.LxdMicrocluster) -> None:
+    """Nobody should believe that a story was told here when it was not."""
+    skipped: set[str] = set()
+    for story in STORIES:
+        with juju_model.Juju(behaviour=_behaviour(story)) as juju:
+            if story.obstacle(local.LocalCloud(juju, cluster)):
+                skipped.add(story.name)
+
+    assert skipped == BEYOND
+
+
+def _behaviour(story: telling.Story) -> juju_model.Behaviour:
+    """Give the behaviour of Juju 4.0, but for what a story needs of a removal by force."""
+    behaviour = juju_model.Behaviour.of("4.0")
+    if protocol.Trait.FORCE_DEPARTS in story.needs:
+        return dataclasses.replace(behaviour, force_departs=True)
+    return behaviour
