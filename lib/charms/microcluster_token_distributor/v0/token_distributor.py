@@ -114,8 +114,13 @@ _MAX_VALUE = 64 * 1024
 _MAX_KEY = 256
 # Linux has no host name of more than 64 characters.
 _HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?", re.ASCII)
+# What Juju calls an application of another model.
+_STRANGER = re.compile(r"remote-[0-9a-f]+", re.ASCII)
 _KEY = re.compile(r"[!-<>-~]+", re.ASCII)
 _TOKEN = re.compile(r"[!-,.-~][!-~]*", re.ASCII)
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+# One value is shown at a time; two, while Juju brings the news of the second.
+_MAX_DIGESTS = 8
 # Long runs of what tokens, secrets and fingerprints are written in.
 _SECRET = re.compile(r"[A-Za-z0-9+/_=-]{40,}")
 
@@ -180,6 +185,11 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(name for name in text.split() if is_hostname(name))
 
 
+def _digests(text: str) -> frozenset[str]:
+    digests = sorted(word for word in _words(text) if _DIGEST.fullmatch(word))
+    return frozenset(digests[:_MAX_DIGESTS])
+
+
 def _text(words: Iterable[str]) -> str:
     return " ".join(sorted(words))
 
@@ -240,9 +250,8 @@ class ConsumerUnit:
             member=member if member in ("true", "false", "unknown") else "",
             mirror=bag.get("mirror", ""),
             offers=_mirrored(bag),
-            failed=_words(bag.get("failed", "")),
-            # Whatever the cluster calls its members, all are waited for.
-            hold=_words(bag.get("hold", "")),
+            failed=_digests(bag.get("failed", "")),
+            hold=_names(bag.get("hold", "")),
             gone=_names(bag.get("gone", "")),
         )
 
@@ -314,7 +323,7 @@ class Mirror:
                 name = key[len(FAILED_PREFIX) :]
                 if key.startswith(FAILED_PREFIX) and is_hostname(name):
                     failed[name] = _text(_words(failed.get(name, "")) | _words(value))
-            hold |= _words(bag.get("hold", ""))
+            hold |= _names(bag.get("hold", ""))
         app: dict[str, str] = {}
         left: frozenset[str] = frozenset()
         for bag in app_bags:
@@ -366,8 +375,8 @@ class Mirror:
 
     @property
     def shows_cluster(self) -> bool:
-        """Whether any value shows that a cluster exists."""
-        return any(value != EMPTY_STRING for value in self.values.values())
+        """Whether any value shows that a cluster exists; a charm's own values do not."""
+        return any(value == JOINED or looks_like_token(value) for value in self.values.values())
 
 
 def _managed_by_distributor(key: str) -> bool:
@@ -408,29 +417,33 @@ def reflect(
         remembered: host names that an earlier leader has shown.
     """
     heard = list(heard)
-    draft = _Draft(held, takes_over=takes_over)
+    draft = _Draft(held, heard, takes_over=takes_over)
     draft.forget(departed)
     if reading is Reading.ALL_THERE_ARE:
-        draft.forget_all_but({unit.hostname for unit in heard}, remembered)
+        draft.forget_all_others(remembered)
     if reading is not Reading.ONE_EVENT:
         draft.hold = frozenset[str]().union(*(unit.hold for unit in heard if unit.up))
-    draft.take_names(heard)
+    draft.take_names()
     draft.take_farewells(heard)
-    draft.take_offers(heard)
+    draft.take_offers(heard, for_all=reading is not Reading.ALL_THERE_ARE)
     return draft.mirror()
 
 
 class _Draft:
     """A mirror that is being worked out; each method is one of `reflect`'s rules."""
 
-    def __init__(self, held: Mirror, *, takes_over: bool):
+    def __init__(self, held: Mirror, heard: Iterable[ConsumerUnit], *, takes_over: bool):
         self.held = held
         self.takes_over = takes_over
         self.values = {} if takes_over else dict(held.values)
         self.failed = {} if takes_over else dict(held.failed)
         self.hold = held.hold
         self.left = set(held.left)
-        self.members: set[str] = set()
+        self.absent: set[str] = set()
+        self.by_name: dict[str, list[ConsumerUnit]] = {}
+        for unit in heard:
+            if unit.hostname:
+                self.by_name.setdefault(unit.hostname, []).append(unit)
 
     def mirror(self) -> Mirror:
         """Return what has been worked out."""
@@ -444,29 +457,30 @@ class _Draft:
 
     def forget(self, departed: Iterable[ConsumerUnit]) -> None:
         """Show nothing for a unit that left, and say that it did."""
-        for unit in departed:
+        for name in {unit.hostname for unit in departed if unit.hostname}:
             # On some versions of Juju a unit can be seen for long after it left: once is enough.
-            if unit.hostname and (self.takes_over or unit.hostname in self.held.values):
-                self._leave(unit.hostname)
+            if name in self.by_name:
+                # Another unit has its name now; what is shown for that one is not touched.
+                if self.values.get(name) == JOINED and not self._has_member(name):
+                    self._leave(name)
+            else:
+                self.absent.add(name)
+                if self.takes_over or name in self.values:
+                    self._leave(name)
 
-    def forget_all_but(self, hostnames: Collection[str], remembered: Iterable[str]) -> None:
+    def forget_all_others(self, remembered: Iterable[str]) -> None:
         """Treat host names that no unit has any more as those of units that left."""
-        for name in {*_hosts(self.values), *remembered} - set(hostnames):
+        for name in {*_hosts(self.values), *remembered} - set(self.by_name):
             self._leave(name)
 
-    def take_names(self, heard: Iterable[ConsumerUnit]) -> None:
+    def take_names(self) -> None:
         """Show each host name: `joined` for a member, else a value or why there has to be one."""
-        by_name: dict[str, list[ConsumerUnit]] = {}
-        for unit in heard:
-            if unit.hostname:
-                by_name.setdefault(unit.hostname, []).append(unit)
-        for name, units in by_name.items():
+        for name, units in self.by_name.items():
             self.values.setdefault(name, EMPTY_STRING)
-            complaints = frozenset[str]().union(*(unit.failed for unit in units))
             self.failed.pop(name, None)
-            if any(unit.is_member for unit in units):
+            complaints = frozenset[str]().union(*(unit.failed for unit in units))
+            if self._has_member(name):
                 self.values[name] = JOINED
-                self.members.add(name)
             elif complaints:
                 self.failed[name] = _text(complaints)
             # A name that came back is in nobody's way, unless its unit says that it is no member:
@@ -481,21 +495,32 @@ class _Draft:
             if unit.up and unit.hostname not in self.hold:
                 self.left -= unit.gone
 
-    def take_offers(self, heard: Iterable[ConsumerUnit]) -> None:
-        """Show the values that members want mirrored, where nothing better is shown already."""
+    def take_offers(self, heard: Iterable[ConsumerUnit], *, for_all: bool) -> None:
+        """Show the values that members want mirrored, where nothing better is shown already.
+
+        Args:
+            heard: the units.
+            for_all: whether a token may be for a unit that has not been heard of yet.
+        """
         offers: dict[str, set[str]] = {}
         for unit in heard:
             for key, value in unit.offers.items() if unit.up else ():
+                nobodys = key in self.absent or key in self.left or not for_all
+                if key not in self.values and nobodys and looks_like_token(value):
+                    continue
                 if value not in (EMPTY_STRING, JOINED):
                     offers.setdefault(key, set()).add(value)
         for key, candidates in offers.items():
-            if key not in self.members and (key in self.values or key not in self.left):
+            if not self._has_member(key):
                 self._choose(key, candidates)
         if self.takes_over:
             # What this unit held when it led before is better than nothing.
             for key, value in self.held.values.items():
                 if self.values.get(key) == EMPTY_STRING and looks_like_token(value):
                     self._choose(key, {value})
+
+    def _has_member(self, name: str) -> bool:
+        return any(unit.is_member for unit in self.by_name.get(name, ()))
 
     def _leave(self, hostname: str) -> None:
         self.values.pop(hostname, None)
@@ -1032,7 +1057,7 @@ def _goal_state() -> dict[str, Any] | None:
     result = _run(["goal-state", "--format=json"], _GOAL_STATE_LIMIT)
     try:
         state: Any = json.loads(result.stdout) if result.ok else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", state) if isinstance(state, dict) else None
 
@@ -1189,10 +1214,10 @@ class TokenDistributorProvides(ops.Object):
             return ops.ActiveStatus("ready to take over from the leader")
         mirror = self._held(relations)
         names = _hosts(mirror.values)
-        waiting = sorted(name for name in names if mirror.values[name] == EMPTY_STRING)
-        failed = sorted(
-            name for name in names if mirror.is_spoilt(name) and mirror.values[name] != JOINED
-        )
+        spoilt = {name for name in names if mirror.is_spoilt(name)}
+        waiting = {name for name in names if mirror.values[name] == EMPTY_STRING}
+        waiting |= {name for name in spoilt if mirror.values[name] == JOINED}
+        failed = sorted(spoilt - waiting)
         applications = len({relation.app.name for relation in relations})
         count = f"{_count(len(names), 'unit')} in {_count(applications, 'application')}"
         newcomers = waiting or [name for name in names if mirror.values[name] != JOINED]
@@ -1224,7 +1249,7 @@ class TokenDistributorProvides(ops.Object):
         for relation, unit in self._units(relations):
             name = unit.hostname
             state = self._state(mirror, name)
-            if goal is not None and unit.name not in goal.named:
+            if goal is not None and goal.lacks(unit.name):
                 state = "left"
             seen.add(name)
             rows.append(
@@ -1290,7 +1315,7 @@ class TokenDistributorProvides(ops.Object):
         if (
             self._takes_over(relations, held)
             or (unit is not None and is_conflict(held, unit))
-            or (departed is not None and (departed.up or departed.name == held.bootstrap_unit))
+            or (departed is not None and self._is_missed(held, departed))
         ):
             self._sweep(departed)
             return
@@ -1302,6 +1327,12 @@ class TokenDistributorProvides(ops.Object):
                 self._sweep(departed)
                 return
         self._show(relations, mirror)
+
+    @staticmethod
+    def _is_missed(held: Mirror, departed: ConsumerUnit) -> bool:
+        """Tell whether a unit's departure can be settled only by reading all the others."""
+        another_is_member = held.values.get(departed.hostname) == JOINED and not departed.is_member
+        return departed.up or departed.name == held.bootstrap_unit or another_is_member
 
     def _sweep(self, departed: ConsumerUnit | None = None) -> None:
         """Mirror what all the units say."""
@@ -1319,7 +1350,7 @@ class TokenDistributorProvides(ops.Object):
                 if departed is not None and unit.name == departed.name:
                     continue
                 # On a real Juju a unit removed by force stays in relation-list with its data.
-                if goal is not None and unit.name not in goal.named:
+                if goal is not None and goal.lacks(unit.name):
                     gone.append(unit)
                 else:
                     units.append(unit)
@@ -1327,7 +1358,8 @@ class TokenDistributorProvides(ops.Object):
             candidate = relation.data[relation.app].get("bootstrap-candidate", "")
             apps.append(ConsumerApp(relation.app.name, candidate, tuple(units)))
         remembered = self._remembered()
-        complete = goal is not None and goal.named <= {unit.name for unit in heard if unit.spoke}
+        spoke = {unit.name for unit in heard if unit.spoke}
+        complete = goal is not None and not goal.strangers and goal.named <= spoke
         mirror = reflect(
             held,
             heard,
@@ -1420,32 +1452,44 @@ class _Goal:
     Attributes:
         named: all of them.
         up: those without the units that are dying, or whose machine is lost.
+        strangers: related applications of other models, whose units it does not name.
     """
 
     named: frozenset[str]
     up: frozenset[str]
+    strangers: frozenset[str] = frozenset()
 
     @classmethod
     def parse(
         cls, state: Mapping[str, Any], relation_name: str, apps: Collection[str]
     ) -> _Goal | None:
-        """Read what `goal-state` printed; None where it has another shape."""
+        """Read what `goal-state` printed.
+
+        Returns:
+            None where it has another shape, or lacks an application of this model.
+        """
+        strangers = frozenset(app for app in apps if _STRANGER.fullmatch(app))
         relations = state.get("relations")
         if not isinstance(relations, dict):
             return None
-        goals = cast("dict[str, Any]", relations).get(relation_name)
+        none: dict[str, Any] = {}
+        goals = cast("dict[str, Any]", relations).get(relation_name, none if strangers else None)
         if not isinstance(goals, dict):
             return None
-        named: set[str] = set()
-        up: set[str] = set()
-        for name, goal in cast("dict[str, Any]", goals).items():
-            if "/" not in name or name.split("/")[0] not in apps:
-                continue
-            named.add(name)
-            status = cast("dict[str, Any]", goal).get("status") if isinstance(goal, dict) else None
-            if status not in ("dying", "unknown"):
-                up.add(name)
-        return cls(frozenset(named), frozenset(up))
+        rows = cast("dict[str, Any]", goals)
+        if not set(apps) - strangers <= set(rows):
+            return None
+        named = {name for name in rows if "/" in name and name.split("/")[0] in apps}
+        up = {name for name in named if cls._status(rows[name]) not in ("dying", "unknown")}
+        return cls(frozenset(named), frozenset(up), strangers)
+
+    @staticmethod
+    def _status(row: Any) -> Any:
+        return cast("dict[str, Any]", row).get("status") if isinstance(row, dict) else None
+
+    def lacks(self, unit: str) -> bool:
+        """Tell whether a unit has left the model."""
+        return unit not in self.named and unit.split("/")[0] not in self.strangers
 
 
 # The consumer's side
