@@ -118,8 +118,24 @@ class Invariants:
                 continue
             self._lived.add(cluster.number)
             for other in self._microcluster.clusters:
-                if other is not cluster and other.lives:
+                if other is not cluster and self._stays(other):
                     raise Violation(f"a second bootstrap: {cluster!r} beside {other!r}")
+
+    def _stays(self, cluster: fake.Cluster) -> bool:
+        """Tell whether any member is left whose unit is not being removed.
+
+        A cluster of dying units alone ends with them; nobody is to wait for that.
+        """
+        dying = {
+            self._cloud.hostname(unit)
+            for app in self._consumers()
+            for unit in self._cloud.units(app)
+            if self._juju.unit(unit).dying
+        }
+        return any(
+            member.machine.member is member and not member.machine.destroyed and name not in dying
+            for name, member in cluster.members.items()
+        )
 
     def _check_replacement(self, hook: Hook, write: Write) -> None:
         """Check a mirrored value's change against the wire's rules."""

@@ -308,7 +308,10 @@ class Schedule:
                 staying = [
                     m
                     for m in voters
-                    if m is not member and m.machine.member is m and m.name not in leaving
+                    if m is not member
+                    and m.machine.member is m
+                    and not m.machine.destroyed
+                    and m.name not in leaving
                 ]
                 return not voters or 2 * len(staying) > len(voters)
         return True

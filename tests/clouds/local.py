@@ -71,7 +71,7 @@ class _Fault:
     Attributes:
         what: what has to happen first, in a word or two.
         unit: the unit, or the application for any of its units.
-        point: where in the hook.
+        point: where in the hook; `None` for anywhere.
         happened: tells whether it is that moment.
         act: what happens then; it may raise.
         times: how often.
@@ -79,19 +79,19 @@ class _Fault:
 
     what: str
     unit: str
-    point: juju_model.Point
+    point: juju_model.Point | None
     happened: Callable[[juju_model.HookContext], bool]
-    act: Callable[[], None]
+    act: Callable[[juju_model.HookContext], None]
     times: int = 1
 
     def __str__(self) -> str:
-        return f"{self.point.value} of {self.unit}: {self.what}"
+        return f"{self.what} on {self.unit}"
 
     def applies(self, context: juju_model.HookContext) -> bool:
         """Tell whether this is the moment."""
         return (
             self.times > 0
-            and context.point is self.point
+            and self.point in (context.point, None)
             and self.unit in (context.unit, context.unit.partition("/")[0])
             and self.happened(context)
         )
@@ -255,31 +255,36 @@ class LocalCloud:
     ) -> None:
         """Let something happen right after a command, or after a key was written."""
         if command:
-            point = juju_model.Point.AFTER_COMMAND
-            self._arm(_Fault(command, unit, point, _runs(command), deed))
+            point, happened = juju_model.Point.AFTER_COMMAND, _runs(command)
         else:
-            point = juju_model.Point.AFTER_FLUSH
-            self._arm(_Fault(wrote, unit, point, _wrote(wrote), deed))
+            point, happened = juju_model.Point.AFTER_FLUSH, _wrote(wrote)
+        what = f"a deed upon {command or wrote}"
+        self._arm(_Fault(what, unit, point, happened, lambda _: deed()))
 
     def hang(self, command: str, *, unit: str, times: int = 1, in_effect: bool = False) -> None:
         """Let a command run into its time limit, before or after it has done its work."""
 
-        def strike() -> None:
+        def strike(_: juju_model.HookContext) -> None:
             self.juju.advance(_HANGS)
             # Without the arguments, among which a token may be.
             raise subprocess.TimeoutExpired([*COMMAND, command], _HANGS)
 
         point = juju_model.Point.AFTER_COMMAND if in_effect else juju_model.Point.BEFORE_COMMAND
-        self._arm(_Fault(command, unit, point, _runs(command), strike, times))
+        self._arm(_Fault(f"{command} hangs", unit, point, _runs(command), strike, times))
 
-    def kill_agent(self, *, unit: str, after: str, times: int = 1) -> None:
-        """Let a unit's agent die right after a command."""
+    def kill_agent(self, *, unit: str, after: str, times: int = 1, at_once: bool = False) -> None:
+        """Let a unit's agent die after a command, at once or at the hook's next step."""
+        what = f"the agent dies after {after}"
 
-        def strike() -> None:
-            raise juju_model.AgentKilled(f"after {after}")
+        def die(context: juju_model.HookContext) -> None:
+            raise juju_model.AgentKilled(f"{context.unit}: {what}")
+
+        def die_next(context: juju_model.HookContext) -> None:
+            hook = context.hook
+            self._arm(_Fault(what, context.unit, None, lambda later: later.hook is hook, die))
 
         point = juju_model.Point.AFTER_COMMAND
-        self._arm(_Fault(after, unit, point, _runs(after), strike, times))
+        self._arm(_Fault(what, unit, point, _runs(after), die if at_once else die_next, times))
 
     def expire_tokens(self) -> None:
         """Let all unused join tokens reach the end of their life."""
@@ -305,10 +310,10 @@ class LocalCloud:
         self.juju.faults = self._strike
 
     def _strike(self, context: juju_model.HookContext) -> None:
-        for fault in self._faults:
+        for fault in tuple(self._faults):
             if fault.applies(context):
                 fault.times -= 1
-                fault.act()
+                fault.act(context)
 
     def _run(self, run: Callable[..., int]) -> None:
         """Run hooks; the failures that were asked for are tried again, any other is one."""

@@ -187,8 +187,8 @@ class Faults(Protocol):
         """
         ...
 
-    def kill_agent(self, *, unit: str, after: str, times: int = 1) -> None:
-        """Let a unit's agent die in mid-hook, right after a command.
+    def kill_agent(self, *, unit: str, after: str, times: int = 1, at_once: bool = False) -> None:
+        """Let a unit's agent die in mid-hook, after a command.
 
         What the hook wrote is lost, and it is tried again.
 
@@ -196,6 +196,8 @@ class Faults(Protocol):
             unit: the unit.
             after: the command.
             times: how often.
+            at_once: before the charm has learnt how the command ended; otherwise before whatever
+                it does next.
         """
         ...
 

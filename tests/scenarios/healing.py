@@ -75,6 +75,15 @@ def a_hook_dies_after_it_issued_a_token(cloud: Cloud) -> None:
 
 
 @telling.story(protocol.Trait.FAULTS)
+def a_hook_dies_before_it_sees_the_token_it_issued(cloud: Cloud) -> None:
+    """The command has printed the token, and nobody but the disk has taken it."""
+    telling.form(cloud, 2)
+    telling.faults(cloud).kill_agent(unit=CONSUMER, after="add", at_once=True)
+    cloud.add_unit(CONSUMER)
+    telling.expect_whole(cloud)
+
+
+@telling.story(protocol.Trait.FAULTS)
 def a_machine_dies_for_good_after_it_issued_a_token(cloud: Cloud) -> None:
     """The token is lost with the machine; the newcomer waits until its life ends, no longer."""
     telling.form(cloud, 3)
