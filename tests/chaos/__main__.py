@@ -16,19 +16,20 @@ def main() -> int:
     parser.add_argument("--tail", type=int, default=run.TAIL, help="hooks to show of a failure")
     options = parser.parse_args()
     seeds = range(options.first, (options.last or options.first) + 1)
-    failed = [message for seed in seeds if (message := _failure(seed, options.tail))]
-    for message in failed:
-        print(message if len(seeds) == 1 else message.splitlines()[0])
-    print(f"{len(seeds)} seeds, {len(failed)} failed")
+    ends = [_run(seed, options.tail) for seed in seeds]
+    failed = [end for end in ends if isinstance(end, run.Failure)]
+    lost = [end for end in ends if isinstance(end, run.Result) and end.lost]
+    for end in failed:
+        print(end if len(seeds) == 1 else str(end).splitlines()[0])
+    print(f"{len(seeds)} seeds: {len(failed)} failed, {len(lost)} lost the quorum")
     return int(bool(failed))
 
 
-def _failure(seed: int, tail: int) -> str:
+def _run(seed: int, tail: int) -> run.Result | run.Failure:
     try:
-        run.run(seed, tail_length=tail)
+        return run.run(seed, tail_length=tail)
     except run.Failure as error:
-        return str(error)
-    return ""
+        return error
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from tests import juju_model
@@ -18,11 +19,24 @@ TAIL = 60
 """Of the hooks before a failure, how many its message shows."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """How a schedule ended in which everything held.
+
+    Attributes:
+        hooks: how many ran.
+        lost: whether the cluster lost its quorum for good, which the schedule then ends with.
+    """
+
+    hooks: int
+    lost: bool
+
+
 class Failure(AssertionError):  # noqa: N818 - named for what it is
     """A seed has failed; the message holds the seed and a trace."""
 
 
-def run(seed: int, *, deeds: int = 25, tail_length: int = TAIL) -> int:
+def run(seed: int, *, deeds: int = 25, tail_length: int = TAIL) -> Result:
     """Run a schedule, and check everything.
 
     Args:
@@ -31,7 +45,7 @@ def run(seed: int, *, deeds: int = 25, tail_length: int = TAIL) -> int:
         tail_length: how many of the last hooks a failure's message shows.
 
     Returns:
-        How many hooks ran.
+        How it ended.
 
     Raises:
         Failure: an invariant does not hold.
@@ -59,6 +73,8 @@ def run(seed: int, *, deeds: int = 25, tail_length: int = TAIL) -> int:
             juju.settle(retry_failed=True)
             rounds = 0
             while (problems := watch.unfinished()) and rounds < _ROUNDS:
+                if watch.beyond_help():
+                    return Result(len(juju.trace), lost=True)
                 juju.update_status_round(retry_failed=True)
                 rounds += 1
             if problems:
@@ -69,4 +85,4 @@ def run(seed: int, *, deeds: int = 25, tail_length: int = TAIL) -> int:
             raise Failure(
                 f"seed {seed} on Juju {version}: {error}\n-- deeds\n{done}\n-- hooks\n{tail}"
             ) from error
-        return len(juju.trace)
+        return Result(len(juju.trace), lost=False)
