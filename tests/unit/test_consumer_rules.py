@@ -241,7 +241,6 @@ def test_the_unit_that_is_granted_it_bootstraps_whoever_leads() -> None:
         mirror({"node-1": EMPTY}, bootstrap_unit="micro/0"),
         mirror({"node-0": EMPTY, "node-1": JOINED}, bootstrap_unit="micro/0"),
         mirror({"node-0": EMPTY, "node-1": TOKEN_1}, bootstrap_unit="micro/0"),
-        mirror({"node-0": EMPTY, "central": "192.0.2.1"}, bootstrap_unit="micro/0"),
         mirror({"node-0": EMPTY}, bootstrap_unit="micro/0", hold=frozenset({"node-1"})),
     ],
     ids=[
@@ -251,13 +250,19 @@ def test_the_unit_that_is_granted_it_bootstraps_whoever_leads() -> None:
         "not heard yet",
         "a member",
         "a token",
-        "a member's value",
         "somebody down",
     ],
 )
 def test_nobody_bootstraps_without_the_grant_or_beside_a_cluster(shown: lib.Mirror) -> None:
     """A second cluster can never be made one with the first."""
     assert steps(situation(OUTSIDE, shown, leads=True)) == []
+
+
+def test_a_charms_own_value_is_no_sign_of_a_cluster() -> None:
+    """It may be what a cluster that is gone has left in the mirror."""
+    shown = mirror({"node-0": EMPTY, "central": "192.0.2.1"}, bootstrap_unit="micro/0")
+
+    assert steps(situation(OUTSIDE, shown)) == [lib.Bootstrap()]
 
 
 @pytest.mark.parametrize("bootstrap_app", ["", "micro"])

@@ -238,7 +238,6 @@ def test_lists_of_names_that_are_none(unit: distributor.Distributor, event: str,
     assert our_app_bag(state)["left"] == left
 
 
-@pytest.mark.xfail(strict=True, reason="whatever a newcomer says has failed goes to all relations")
 @pytest.mark.parametrize("event", EVENTS)
 @pytest.mark.parametrize(
     "failed",
@@ -398,7 +397,6 @@ def test_goal_state_has_a_time_limit(
     assert 0 < limits[0] <= 60
 
 
-@pytest.mark.xfail(strict=True, reason="the parser's RecursionError is not caught")
 def test_goal_state_nested_too_deeply(unit: distributor.Distributor) -> None:
     """It is of no more use than any other rubbish."""
     state = unit.hook("update_status", formed(), goal=runner.Answer(stdout="[" * 100_000))

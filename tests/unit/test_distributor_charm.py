@@ -176,7 +176,6 @@ def test_what_a_leader_says_while_members_are_down(
     assert state.unit_status == status
 
 
-@pytest.mark.xfail(strict=True, reason="a newcomer that is shown joined is counted as a member")
 @pytest.mark.parametrize(
     ("hold", "status"),
     [

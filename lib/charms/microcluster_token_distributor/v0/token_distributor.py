@@ -115,7 +115,7 @@ _MAX_KEY = 256
 # Linux has no host name of more than 64 characters.
 _HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?", re.ASCII)
 # What Juju calls an application of another model.
-_STRANGER = re.compile(r"remote-[0-9a-f]+", re.ASCII)
+_FOREIGN = re.compile(r"remote-[0-9a-f]+", re.ASCII)
 _KEY = re.compile(r"[!-<>-~]+", re.ASCII)
 _TOKEN = re.compile(r"[!-,.-~][!-~]*", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -1139,12 +1139,11 @@ class _TokenStore:
 def _write(
     bag: ops.RelationDataContent, wanted: Mapping[str, str], obsolete: Iterable[str]
 ) -> None:
-    """Make a databag hold what is wanted, without a write that changes nothing."""
-    for key, value in wanted.items():
-        if bag.get(key) != value:
-            bag[key] = value
-    for key in sorted(set(obsolete) - set(wanted)):
-        del bag[key]
+    """Make a databag hold what is wanted, in one call at most, and none that changes nothing."""
+    changes = {key: value for key, value in wanted.items() if bag.get(key) != value}
+    changes.update(dict.fromkeys(sorted(set(obsolete) - set(wanted)), ""))
+    if changes:
+        bag.update(changes)
 
 
 def _active_relations(charm: ops.CharmBase, relation_name: str) -> list[ops.Relation]:
@@ -1370,7 +1369,7 @@ class TokenDistributorProvides(ops.Object):
         )
         # Whom this unit has not heard of yet is not forgotten.
         self._remember(remembered, mirror.hosts if complete else mirror.hosts | remembered)
-        granted = grant(mirror, apps, goal.up if goal is not None else None)
+        granted = grant(mirror, apps, goal.expects(apps) if goal is not None else None)
         if granted.awaited:
             logger.info("the bootstrap waits for the word of %s", _text(granted.awaited))
         if granted.unit and granted.unit != held.bootstrap_unit:
@@ -1411,19 +1410,20 @@ class TokenDistributorProvides(ops.Object):
 
     def _remember(self, before: Collection[str], after: Collection[str]) -> None:
         memory = self._memory()
-        if memory is None:
-            return
-        for name in sorted(filter(is_hostname, set(after) - set(before))):
-            memory[f"{HOST_PREFIX}{name}"] = "known"
-        for name in sorted(filter(is_hostname, set(before) - set(after))):
-            del memory[f"{HOST_PREFIX}{name}"]
+        if memory is not None:
+            new = sorted(filter(is_hostname, set(after) - set(before)))
+            old = sorted(filter(is_hostname, set(before) - set(after)))
+            changes = {f"{HOST_PREFIX}{name}": "known" for name in new}
+            changes.update({f"{HOST_PREFIX}{name}": "" for name in old})
+            if changes:
+                memory.update(changes)
 
     def _goal(self, relations: Sequence[ops.Relation]) -> _Goal | None:
         """Return which consumers' units the model is to have; None where there is no telling."""
         state = _goal_state()
         if state is None:
             return None
-        apps = {relation.app.name for relation in relations}
+        apps = {relation.app.name: bool(relation.units) for relation in relations}
         return _Goal.parse(state, self.relation_name, apps)
 
     @staticmethod
@@ -1452,7 +1452,8 @@ class _Goal:
     Attributes:
         named: all of them.
         up: those without the units that are dying, or whose machine is lost.
-        strangers: related applications of other models, whose units it does not name.
+        strangers: related applications whose units `goal-state` does not name though they are
+            there: those of other models, and subordinate ones.
     """
 
     named: frozenset[str]
@@ -1461,27 +1462,34 @@ class _Goal:
 
     @classmethod
     def parse(
-        cls, state: Mapping[str, Any], relation_name: str, apps: Collection[str]
+        cls, state: Mapping[str, Any], relation_name: str, apps: Mapping[str, bool]
     ) -> _Goal | None:
         """Read what `goal-state` printed.
+
+        Args:
+            state: that.
+            relation_name: the distributor's endpoint.
+            apps: the related applications, and whether any of their units can be seen.
 
         Returns:
             None where it has another shape, or lacks an application of this model.
         """
-        strangers = frozenset(app for app in apps if _STRANGER.fullmatch(app))
+        foreign = {app for app in apps if _FOREIGN.fullmatch(app)}
         relations = state.get("relations")
         if not isinstance(relations, dict):
             return None
         none: dict[str, Any] = {}
-        goals = cast("dict[str, Any]", relations).get(relation_name, none if strangers else None)
+        goals = cast("dict[str, Any]", relations).get(relation_name, none if foreign else None)
         if not isinstance(goals, dict):
             return None
         rows = cast("dict[str, Any]", goals)
-        if not set(apps) - strangers <= set(rows):
+        if not set(apps) - foreign <= set(rows):
             return None
         named = {name for name in rows if "/" in name and name.split("/")[0] in apps}
         up = {name for name in named if cls._status(rows[name]) not in ("dying", "unknown")}
-        return cls(frozenset(named), frozenset(up), strangers)
+        present = {name.split("/")[0] for name in named}
+        strangers = {app for app, seen in apps.items() if seen and app not in present} | foreign
+        return cls(frozenset(named), frozenset(up), frozenset(strangers))
 
     @staticmethod
     def _status(row: Any) -> Any:
@@ -1490,6 +1498,13 @@ class _Goal:
     def lacks(self, unit: str) -> bool:
         """Tell whether a unit has left the model."""
         return unit not in self.named and unit.split("/")[0] not in self.strangers
+
+    def expects(self, apps: Iterable[ConsumerApp]) -> frozenset[str] | None:
+        """Return the units to be heard before the bootstrap is granted; None for no telling."""
+        strangers = [app for app in apps if app.name in self.strangers]
+        if not all(app.units for app in strangers):
+            return None
+        return self.up.union(unit.name for app in strangers for unit in app.units)
 
 
 # The consumer's side
