@@ -36,7 +36,7 @@ class Failure(AssertionError):  # noqa: N818 - named for what it is
     """A seed has failed; the message holds the seed and a trace."""
 
 
-def run(seed: int, *, deeds: int = 25, tail_length: int = TAIL) -> Result:
+def run(seed: int, *, deeds: int = 20, tail_length: int = TAIL) -> Result:
     """Run a schedule, and check everything.
 
     Args:

@@ -1,8 +1,8 @@
 """Peers that speak only the old keys, written from the wire's description.
 
 They stand for charms in the field with the library's patches 1 to 8: no `member`, `failed`,
-`hold`, `left`, nor a grant to one unit. What they do badly they do badly here too: they believe what they
-stored rather than the workload, and never replace a token.
+`hold`, `left`, nor a grant to one unit. What they do badly they do badly here too: they believe
+what they stored rather than the workload, and never replace a token.
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ other methods are what befalls machines from outside.
 
 from __future__ import annotations
 
-from typing import Protocol, TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     import subprocess
+    from collections.abc import Sequence
 
 
 class Machine(Protocol):
