@@ -37,7 +37,7 @@ _HANGS = 30.0
 _ROUNDS = 8
 # Seconds of real time between two rounds: real daemons need it to notice things.
 _REAL_PAUSE = 1.0
-_REAL_ROUNDS = 60
+_REAL_ROUNDS = 30
 
 
 @functools.cache
@@ -129,6 +129,7 @@ class LocalCloud:
         self.microcluster = microcluster
         self._real = not isinstance(microcluster, fake.FakeMicrocluster)
         self._faults: list[_Fault] = []
+        self._paused: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -285,6 +286,25 @@ class LocalCloud:
 
         point = juju_model.Point.AFTER_COMMAND
         self._arm(_Fault(what, unit, point, _runs(after), die if at_once else die_next, times))
+
+    def pause_agent(self, unit: str) -> None:
+        """Let a unit's agent run no further hook."""
+        if not self._paused:
+            self.juju.on_hook.append(self._stay_paused)
+        self._paused.add(unit)
+        self.juju.unit(unit).machine.busy = True
+
+    def resume_agent(self, unit: str) -> None:
+        """Let a paused agent go on."""
+        self._paused.remove(unit)
+        if not self._paused:
+            self.juju.on_hook.remove(self._stay_paused)
+        self.juju.unit(unit).machine.busy = False
+
+    def _stay_paused(self, hook: juju_model.Hook) -> None:
+        # An agent that is paused in mid-hook finishes that hook, which frees its machine.
+        if hook.unit in self._paused and hook.unit in self.units(hook.unit.partition("/")[0]):
+            self.juju.unit(hook.unit).machine.busy = True
 
     def expire_tokens(self) -> None:
         """Let all unused join tokens reach the end of their life."""

@@ -201,6 +201,14 @@ class Faults(Protocol):
         """
         ...
 
+    def pause_agent(self, unit: str) -> None:
+        """Let a unit's agent run no further hook, as if it were slow; its machine works on."""
+        ...
+
+    def resume_agent(self, unit: str) -> None:
+        """Let a paused agent go on, with what it had read before."""
+        ...
+
     def expire_tokens(self) -> None:
         """Let all join tokens that were not used yet reach the end of their life."""
         ...

@@ -19,8 +19,31 @@ STORIES = scenarios.every_story()
 #: What real daemons cannot be made to do, and which stories are skipped for it.
 BEYOND = {"healing::a_member_that_is_pending_for_good_hangs_nothing"}
 
+#: What is known to fail.
+KNOWN_FAILURES = {
+    "applications::the_relation_is_made_again_while_the_members_are_down": (
+        "the bootstrap is granted without the word of units whose machines are down"
+    ),
+    "sickness::a_member_is_removed_while_another_is_down": (
+        "a unit whose cluster refuses to let it go leaves all the same, and takes its vote with it"
+    ),
+    "healing::a_hook_dies_before_it_sees_the_token_it_issued": (
+        "the model gives a command's output to the file it was meant for only after "
+        "`Point.AFTER_COMMAND`, where a real command writes the file itself"
+    ),
+}
 
-@pytest.mark.parametrize("story", STORIES, ids=[story.name for story in STORIES])
+
+def _marks(story: telling.Story) -> list[pytest.MarkDecorator]:
+    reason = KNOWN_FAILURES.get(story.name)
+    if reason is None:
+        return []
+    return [pytest.mark.xfail(reason=reason, raises=AssertionError, strict=True)]
+
+
+@pytest.mark.parametrize(
+    "story", [pytest.param(story, id=story.name, marks=_marks(story)) for story in STORIES]
+)
 def test_story(story: telling.Story, cluster: lxd.LxdMicrocluster) -> None:
     """A story comes to its good end."""
     with juju_model.Juju(behaviour=_behaviour(story)) as juju:

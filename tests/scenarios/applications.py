@@ -78,8 +78,30 @@ def the_relation_is_made_again_with_a_newcomer_that_leads(cloud: Cloud) -> None:
 
 
 @telling.story(protocol.Trait.FAULTS)
-def the_relation_is_made_again_while_the_members_are_asleep(cloud: Cloud) -> None:
-    """Only the newcomer can be heard: nothing is granted until the others are."""
+def the_relation_is_made_again_while_the_members_are_slow(cloud: Cloud) -> None:
+    """Only the newcomer has been heard: nothing is granted until the others are."""
+    telling.form(cloud, 2)
+    members = cloud.units(CONSUMER)
+    cloud.remove_relation(CONSUMER, DISTRIBUTOR)
+    cloud.settle()
+    newcomer = cloud.add_unit(CONSUMER)
+    cloud.settle()
+    powers = telling.faults(cloud)
+    powers.make_leader(newcomer)
+    for unit in members:
+        powers.pause_agent(unit)
+    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    cloud.settle()
+    cloud.wait(2)
+    assert not cloud.members(newcomer), f"{newcomer} has bootstrapped a second cluster"
+    for unit in members:
+        powers.resume_agent(unit)
+    telling.expect_whole(cloud)
+
+
+@telling.story(protocol.Trait.FAULTS)
+def the_relation_is_made_again_while_the_members_are_down(cloud: Cloud) -> None:
+    """Machines that are down may come back, and their cluster with them."""
     telling.form(cloud, 2)
     members = cloud.units(CONSUMER)
     cloud.remove_relation(CONSUMER, DISTRIBUTOR)

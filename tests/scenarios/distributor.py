@@ -111,7 +111,7 @@ def _leader_dies(cloud: Cloud, *, on: str, command: str = "", wrote: str = "") -
         cloud.kill_machine(dead[0])
 
     telling.faults(cloud).upon(die, unit=on, command=command, wrote=wrote)
-    cloud.settle()
+    cloud.eventually("the death of the distributor's leader", lambda: bool(dead))
     telling.expect_whole(cloud, lost=dead)
     cloud.remove_unit(dead[0], force=True)
     telling.expect_whole(cloud)

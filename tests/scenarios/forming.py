@@ -74,6 +74,7 @@ def the_unit_that_may_bootstrap_dies_before_it_does(cloud: Cloud) -> None:
         cloud.kill_machine(chosen[0])
 
     telling.faults(cloud).upon(die, unit=DISTRIBUTOR, wrote="bootstrap-unit")
+    cloud.eventually("the death of the chosen unit", lambda: bool(chosen))
     telling.expect_no_member(cloud)
     cloud.remove_unit(chosen[0], force=True)
     telling.expect_whole(cloud)

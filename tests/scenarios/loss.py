@@ -73,8 +73,7 @@ def the_quorum_is_lost_and_regained(cloud: Cloud) -> None:
     for unit in units[:2]:
         cloud.kill_machine(unit)
     newcomer = cloud.add_unit(CONSUMER)
-    cloud.settle()
-    cloud.wait(2)
+    cloud.wait()
     assert not cloud.members(newcomer), f"{newcomer} is a member of a cluster of its own"
     for unit in units[:2]:
         cloud.start_machine(unit)

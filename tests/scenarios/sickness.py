@@ -60,6 +60,25 @@ def a_token_issued_in_health_is_not_used_in_sickness(cloud: Cloud) -> None:
 
 
 @telling.story(protocol.Trait.FAULTS)
+def a_slow_newcomer_does_not_use_its_token_in_sickness(cloud: Cloud) -> None:
+    """Its agent was not restarted, and remembers what it had read while all was well."""
+    telling.form(cloud, 3)
+    newcomer = cloud.add_unit(CONSUMER)
+    telling.pause_once_named(cloud, newcomer)
+    cloud.eventually("a token", lambda: telling.offers_token(cloud, newcomer))
+    dead = telling.communicator(cloud)
+    cloud.kill_machine(dead)
+    cloud.eventually(
+        f"the distributor holds newcomers back for {dead}",
+        lambda: "hold" in cloud.bag(telling.leader(cloud, DISTRIBUTOR), CONSUMER),
+    )
+    telling.faults(cloud).resume_agent(newcomer)
+    telling.expect_waiting(cloud, newcomer, dead)
+    cloud.start_machine(dead)
+    telling.expect_whole(cloud)
+
+
+@telling.story(protocol.Trait.FAULTS)
 def the_distributor_dies_while_it_holds_newcomers_back(cloud: Cloud) -> None:
     """Its successor holds them back as well, although the token is there to be taken."""
     telling.form(cloud, 3, distributors=2)

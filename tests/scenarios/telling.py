@@ -111,6 +111,12 @@ def fall_asleep_once_named(cloud: protocol.Cloud, newcomer: str) -> None:
     faults(cloud).upon(lambda: cloud.kill_machine(newcomer), unit=newcomer, wrote="hostname")
 
 
+def pause_once_named(cloud: protocol.Cloud, newcomer: str) -> None:
+    """Let a fresh unit's agent run no further hook once it has given its host name."""
+    powers = faults(cloud)
+    powers.upon(lambda: powers.pause_agent(newcomer), unit=newcomer, wrote="hostname")
+
+
 def offers_token(cloud: protocol.Cloud, newcomer: str) -> bool:
     """Tell whether the distributor shows a token for a unit."""
     application = newcomer.partition("/")[0]
