@@ -64,7 +64,7 @@ class Cloud(Protocol):
         """What it can do, and does, that others may not."""
         ...
 
-    def deploy(self, charm: str, application: str = "", *, units: int = 1) -> str:
+    def deploy(self, charm_name: str, application: str = "", *, units: int = 1) -> str:
         """Deploy one of the charms named in this module; returns the application's name."""
         ...
 
@@ -88,7 +88,7 @@ class Cloud(Protocol):
         """Remove an application with all its units."""
         ...
 
-    def refresh(self, application: str, charm: str) -> None:
+    def refresh(self, application: str, charm_name: str) -> None:
         """Put another charm in an application's place."""
         ...
 

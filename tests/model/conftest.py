@@ -35,5 +35,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test of each schedule of faults."""
     if "schedule_seed" in metafunc.fixturenames:
         one = metafunc.config.getoption("--seed")
-        seeds = range(metafunc.config.getoption("--seeds")) if one is None else [one]
+        many = int(metafunc.config.getoption("--seeds") or 0)
+        seeds = range(many) if one is None else [one]
         metafunc.parametrize("schedule_seed", seeds)
