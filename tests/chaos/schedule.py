@@ -250,6 +250,8 @@ class Schedule:
         app = self._rng.choice(self._consumers() or [""])
         if not app or self._dead() or self._rng.random() < 0.7:
             return None
+        if any(cluster.unreachable() for cluster in self._microcluster.clusters):
+            return None  # Nobody could leave, and all would take their votes with them.
         for unit in self._cloud.units(app):
             self._cloud.remove_unit(unit)
         self.hooks(200)

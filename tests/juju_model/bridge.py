@@ -94,8 +94,13 @@ class HookTools(Protocol):
         """Take a line of the log."""
         ...
 
-    def run(self, argv: Sequence[str], timeout: float | None) -> subprocess.CompletedProcess[str]:
-        """Run a command line, be it a hook tool or a program on the unit's machine."""
+    def run(
+        self, argv: Sequence[str], timeout: float | None, into: int | None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command line, be it a hook tool or a program on the unit's machine.
+
+        Its output goes to the file descriptor `into`, if any, whatever becomes of the hook.
+        """
         ...
 
 
@@ -418,19 +423,17 @@ def _run(argv: Sequence[str], *rest: Any, **options: Any) -> subprocess.Complete
         raise TypeError("the model runs lists of arguments, with options by keyword, no shell")
     words = [os.fspath(word) for word in argv]
     timeout = options.get("timeout")
+    stdout = options.get("stdout")
+    into = stdout if isinstance(stdout, int) and stdout >= 0 else None
     tools = _stack[-1][1].tools
     with _patched(_REAL_PARTS):
-        result = tools.run(words, timeout)
+        result = tools.run(words, timeout, into)
     captured = options.get("capture_output", False)
     as_text = any(
         options.get(option) for option in ("text", "encoding", "errors", "universal_newlines")
     )
 
     def stream(name: str, content: str | None) -> Any:
-        target = options.get(name)
-        if isinstance(target, int) and target >= 0:
-            os.write(target, (content or "").encode())
-            return None
         if not captured and options.get(name) != subprocess.PIPE:
             return None
         return (content or "") if as_text else (content or "").encode()

@@ -115,7 +115,9 @@ class Running:
         """Take a line of the log."""
         self.hook.logs.append((level, message))
 
-    def run(self, argv: Sequence[str], timeout: float | None) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, argv: Sequence[str], timeout: float | None, into: int | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command line: `goal-state`, or a program on the unit's machine."""
         words = tuple(argv)
         self.context.argv = words
@@ -125,6 +127,9 @@ class Running:
             result = self._goal_state(words)
         else:
             result = self._run_on_host(words, timeout)
+        if into is not None:
+            # The command itself writes there, before anything can befall the hook.
+            os.write(into, (result.stdout or "").encode())
         self._juju.meanwhile()
         self.strike(hooks.Point.AFTER_COMMAND)
         return result

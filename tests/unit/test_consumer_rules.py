@@ -867,3 +867,11 @@ def test_no_representation_shows_a_token() -> None:
         for text in (repr, str)
     )
     assert charms.leaks([repr({"mirror-node-1": TOKEN_1})]), "the check itself finds nothing"
+
+
+def test_a_token_for_somebody_who_left_is_withdrawn_though_it_is_still_shown() -> None:
+    """What the distributor's unit shows may be read from memory, and be older than who left."""
+    shown = mirror({"node-0": JOINED, "node-1": TOKEN_1}, left=frozenset({"node-1"}))
+    here = situation(cluster("node-0"), shown, kept={"node-1": TOKEN_1})
+
+    assert lib.tokens_to_publish(here) == {}

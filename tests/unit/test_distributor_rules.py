@@ -512,6 +512,15 @@ def test_a_token_for_nobody_is_not_shown_when_all_was_read() -> None:
     assert lib.reflect(shown, heard, reading=ALL_THERE_ARE) == shown
 
 
+def test_an_offer_for_whom_its_own_unit_calls_gone_is_not_shown() -> None:
+    """The communicator may have read the distributor's unit from memory when it said both."""
+    held = mirror({A: JOINED}, left=[C])
+
+    shown = lib.reflect(held, [communicator(0, A, {C: T1}, gone=C)])
+
+    assert shown == mirror({A: JOINED})
+
+
 # What one unit's word cannot settle
 
 
@@ -811,7 +820,9 @@ def test_whom_goal_state_names(state: dict[str, Any], named: set[str], up: set[s
     """Those who are dying, or whose machine is lost, need not be waited for."""
     goal = lib._Goal.parse(state, "endpoint", {"a": False, "b": False})
 
-    assert goal == lib._Goal(frozenset(named), frozenset(up))
+    assert goal is not None
+    assert (goal.named, goal.up) == (named, up)
+    assert goal.lost <= named - up
 
 
 @pytest.mark.parametrize(
@@ -864,10 +875,21 @@ def test_goal_state_does_not_name_the_units_of_a_subordinate() -> None:
 
 def test_no_grant_while_an_application_of_another_model_shows_no_unit() -> None:
     """It may be a whole cluster that has not been seen yet."""
-    goal = lib._Goal(frozenset(), frozenset(), frozenset({"remote-1"}))
+    goal = lib._Goal(frozenset(), frozenset(), strangers=frozenset({"remote-1"}))
 
-    assert goal.expects([lib.ConsumerApp("remote-1")]) is None
-    assert goal.expects([app("remote-1", "", NEW)]) == {"remote-1/0"}
+    assert goal.expects([lib.ConsumerApp("remote-1")], ()) is None
+    assert goal.expects([app("remote-1", "", NEW)], ()) == {"remote-1/0"}
+
+
+def test_a_lost_machine_is_waited_for_only_if_it_may_have_been_shown_before() -> None:
+    """There may be a cluster on its disk; a machine that never came up has none."""
+    goal = lib._Goal.parse(goals(a_0=row("active"), a_1=row("unknown")), "endpoint", {"a": True})
+    apps = [app("a", "", NEW)]
+
+    assert goal is not None
+    assert goal.expects(apps, ()) == {"a/0"}
+    assert goal.expects(apps, {A}) == {"a/0"}
+    assert goal.expects(apps, {A, B}) == {"a/0", "a/1"}
 
 
 @pytest.mark.parametrize(

@@ -505,7 +505,8 @@ class _Draft:
         offers: dict[str, set[str]] = {}
         for unit in heard:
             for key, value in unit.offers.items() if unit.up else ():
-                nobodys = key in self.absent or key in self.left or not for_all
+                gone = self.absent | self.left | unit.gone
+                nobodys = key in gone or not for_all
                 if key not in self.values and nobodys and looks_like_token(value):
                     continue
                 if value not in (EMPTY_STRING, JOINED):
@@ -904,7 +905,8 @@ def tokens_to_publish(situation: Situation) -> dict[str, str]:
                 tokens[name] = published[name]
             continue
         spoilt = digest(token) in _words(shown.failed.get(name, ""))
-        if shown.values.get(name) == token or (shown.wants_token(name) and not spoilt):
+        mirrored = shown.values.get(name) == token and name not in shown.left
+        if mirrored or (shown.wants_token(name) and not spoilt):
             tokens[name] = token
     return tokens
 
@@ -1369,7 +1371,7 @@ class TokenDistributorProvides(ops.Object):
         )
         # Whom this unit has not heard of yet is not forgotten.
         self._remember(remembered, mirror.hosts if complete else mirror.hosts | remembered)
-        granted = grant(mirror, apps, goal.expects(apps) if goal is not None else None)
+        granted = grant(mirror, apps, goal.expects(apps, remembered) if goal else None)
         if granted.awaited:
             logger.info("the bootstrap waits for the word of %s", _text(granted.awaited))
         if granted.unit and granted.unit != held.bootstrap_unit:
@@ -1452,12 +1454,14 @@ class _Goal:
     Attributes:
         named: all of them.
         up: those without the units that are dying, or whose machine is lost.
+        lost: those whose machine is lost.
         strangers: related applications whose units `goal-state` does not name though they are
             there: those of other models, and subordinate ones.
     """
 
     named: frozenset[str]
     up: frozenset[str]
+    lost: frozenset[str] = frozenset()
     strangers: frozenset[str] = frozenset()
 
     @classmethod
@@ -1486,10 +1490,11 @@ class _Goal:
         if not set(apps) - foreign <= set(rows):
             return None
         named = {name for name in rows if "/" in name and name.split("/")[0] in apps}
-        up = {name for name in named if cls._status(rows[name]) not in ("dying", "unknown")}
+        lost = {name for name in named if cls._status(rows[name]) == "unknown"}
+        up = {name for name in named - lost if cls._status(rows[name]) != "dying"}
         present = {name.split("/")[0] for name in named}
         strangers = {app for app, seen in apps.items() if seen and app not in present} | foreign
-        return cls(frozenset(named), frozenset(up), frozenset(strangers))
+        return cls(*map(frozenset[str], (named, up, lost, strangers)))
 
     @staticmethod
     def _status(row: Any) -> Any:
@@ -1499,12 +1504,22 @@ class _Goal:
         """Tell whether a unit has left the model."""
         return unit not in self.named and unit.split("/")[0] not in self.strangers
 
-    def expects(self, apps: Iterable[ConsumerApp]) -> frozenset[str] | None:
-        """Return the units to be heard before the bootstrap is granted; None for no telling."""
+    def expects(
+        self, apps: Collection[ConsumerApp], remembered: Collection[str]
+    ) -> frozenset[str] | None:
+        """Return the units to be heard before the bootstrap is granted; None for no telling.
+
+        Args:
+            apps: the related applications.
+            remembered: host names that an earlier leader has shown. While one of them is nobody's
+                who was heard, it may be that of a lost machine, with a cluster on its disk.
+        """
         strangers = [app for app in apps if app.name in self.strangers]
         if not all(app.units for app in strangers):
             return None
-        return self.up.union(unit.name for app in strangers for unit in app.units)
+        heard = {unit.hostname for app in apps for unit in app.units}
+        lost = self.lost if set(remembered) - heard else frozenset[str]()
+        return self.up.union(lost, *({unit.name for unit in app.units} for app in strangers))
 
 
 # The consumer's side
