@@ -21,15 +21,8 @@ BEYOND = {"healing::a_member_that_is_pending_for_good_hangs_nothing"}
 
 #: What is known to fail.
 KNOWN_FAILURES = {
-    "applications::the_relation_is_made_again_while_the_members_are_down": (
-        "the bootstrap is granted without the word of units whose machines are down"
-    ),
     "sickness::a_member_is_removed_while_another_is_down": (
         "a unit whose cluster refuses to let it go leaves all the same, and takes its vote with it"
-    ),
-    "healing::a_hook_dies_before_it_sees_the_token_it_issued": (
-        "the model gives a command's output to the file it was meant for only after "
-        "`Point.AFTER_COMMAND`, where a real command writes the file itself"
     ),
 }
 

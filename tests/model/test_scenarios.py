@@ -18,31 +18,16 @@ if TYPE_CHECKING:
 
 STORIES = scenarios.every_story()
 
-_STALE_OFFER = (
-    "a communicator that reads the distributor's application first and its unit from memory says "
-    "`gone` while it still offers the token, which is then shown again, round after round"
-)
 _LEAVES_REGARDLESS = (
     "a unit whose cluster refuses to let it go leaves all the same, and takes its vote with it"
 )
 #: What is known to fail, by story, and on which schedules where it is not on all.
 KNOWN_FAILURES: dict[str, tuple[str, set[tuple[int, str]] | None]] = {
-    "applications::the_relation_is_made_again_while_the_members_are_down": (
-        "the bootstrap is granted without the word of units whose machines are down",
-        None,
-    ),
-    "forming::the_unit_that_may_bootstrap_dies_before_it_does": (_STALE_OFFER, {(1, "3.6")}),
-    "scaling::a_newcomer_leaves_before_it_joined": (_STALE_OFFER, {(1, "3.6")}),
     "scaling::the_first_member_leaves_as_soon_as_another_has_joined": (
         _LEAVES_REGARDLESS,
         {(0, "3.6"), (1, "3.6"), (0, "4.0"), (1, "4.0"), (2, "4.0")},
     ),
     "sickness::a_member_is_removed_while_another_is_down": (_LEAVES_REGARDLESS, None),
-    "healing::a_hook_dies_before_it_sees_the_token_it_issued": (
-        "the model gives a command's output to the file it was meant for only after "
-        "`Point.AFTER_COMMAND`, where a real command writes the file itself",
-        None,
-    ),
 }
 
 
