@@ -322,6 +322,19 @@ def test_a_member_that_is_removed_leaves_the_cluster(unit: charms.Unit) -> None:
     assert hook.logged("INFO node-0 has left the cluster")
 
 
+def test_a_member_that_cannot_tell_tries_to_leave(unit: charms.Unit) -> None:
+    """It goes in any case, and its vote with it if it does not leave."""
+    unit.relate()
+    unit.remember(in_cluster=True)
+    unit.lists(charms.prints("{]"))
+    unit.expect("remove", "node-0")
+
+    hook = unit.hook("remove")
+
+    assert hook.calls == [LIST, ("remove", "node-0")]
+    assert not hook.in_cluster
+
+
 @pytest.mark.parametrize("answer", [charms.NOT_A_MEMBER, charms.NO_QUORUM])
 def test_who_is_no_member_or_cannot_tell_leaves_nothing(
     unit: charms.Unit, answer: runner.Answer

@@ -651,7 +651,7 @@ class Workload:
 
     Attributes:
         membership: which of the three answers it is.
-        members: the members of the cluster, where this node is one.
+        members: the members of the cluster, where there is a list of them.
         reason: why it cannot be told, fit for a status.
         doubted: whether it said for the first time that this node, a member until now, is none.
     """
@@ -692,7 +692,8 @@ def parse_members(text: str, hostname: str) -> Workload:
         members.append(Member(*cast("list[str]", texts)))
     workload = Workload(Membership.MEMBER, tuple(sorted(members, key=lambda m: m.name)))
     if workload.find(hostname) is None:
-        return Workload(Membership.UNKNOWN, reason=f"its list of members lacks {hostname}")
+        reason = f"its list of members lacks {hostname}"
+        return Workload(Membership.UNKNOWN, workload.members, reason)
     return workload
 
 
@@ -1641,7 +1642,11 @@ class TokenConsumer(ops.Object):
     def _on_remove(self, _: ops.RemoveEvent) -> None:
         """Leave the cluster, while there is still a daemon that can."""
         hostname = get_hostname()
-        if self._ask(hostname).membership is not Membership.MEMBER:
+        workload = self._ask(hostname)
+        # Where there is no telling, a member that was tries: it is gone after this hook anyway,
+        # and a vote that goes with it is missed by the others.
+        silent = workload.membership is Membership.UNKNOWN and not workload.members
+        if workload.membership is not Membership.MEMBER and not (silent and self._in_cluster):
             return
         result = self._command("remove", hostname, limit=_REMOVE_LIMIT)
         if result.ok:
