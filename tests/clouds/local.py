@@ -146,7 +146,7 @@ class LocalCloud:
         else:
             traits.add(protocol.Trait.FORCE_IS_SILENT)
         if not self._real:
-            traits.add(protocol.Trait.STAYS_PENDING)
+            traits |= {protocol.Trait.PENDING_AT_FIRST, protocol.Trait.STAYS_PENDING}
         return frozenset(traits)
 
     def deploy(self, charm_name: str, application: str = "", *, units: int = 1) -> str:

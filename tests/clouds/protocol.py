@@ -33,6 +33,9 @@ class Trait(enum.Enum):
     FAULTS = "makes single commands and hooks go wrong: it has the powers of `Faults`"
     FORCE_DEPARTS = "tells the other side of a unit that was removed by force"
     FORCE_IS_SILENT = "tells nobody of a unit that was removed by force"
+    PENDING_AT_FIRST = (
+        "leaves members without a role for a while, and lets none of them go till then"
+    )
     STAYS_PENDING = "can keep a member from ever getting a role"
 
 

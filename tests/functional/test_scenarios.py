@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 STORIES = scenarios.every_story()
 
 #: What real daemons cannot be made to do, and which stories are skipped for it.
-BEYOND = {"healing::a_member_that_is_pending_for_good_hangs_nothing"}
+BEYOND = {
+    "healing::a_member_that_is_pending_for_good_hangs_nothing",
+    "scaling::the_first_member_leaves_as_soon_as_another_has_joined",
+}
 
 #: What is known to fail.
 KNOWN_FAILURES = {

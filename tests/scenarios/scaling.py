@@ -66,7 +66,7 @@ def the_leader_of_the_consumer_leaves(cloud: Cloud) -> None:
     _expect_units(cloud, 3)
 
 
-@telling.story()
+@telling.story(protocol.Trait.PENDING_AT_FIRST)
 def the_first_member_leaves_as_soon_as_another_has_joined(cloud: Cloud) -> None:
     """A cluster whose members have no roles yet refuses to let any go; it must not be lost."""
     telling.form(cloud, 2)
