@@ -13,6 +13,7 @@ ONCE_FAILED = [
     (20, "the same, on Juju 3.6"),
     (31, "a leader that came back from the dead forgot who had been shown meanwhile"),
     (35, "a machine came back under its old name while nobody led"),
+    (153, "the only unit of an application was removed by force, and taken for a subordinate"),
     (83, "a machine that stopped right after it had joined was taken for a ghost"),
 ]
 

@@ -105,6 +105,8 @@ FAILED_PREFIX = "failed-"
 """What the distributor's key for a newcomer's failed values starts with."""
 HOST_PREFIX = "host-"
 """What the key for a host name starts with that the distributor's units keep for each other."""
+NAMED_PREFIX = "named-"
+"""What the key for an application starts with, likewise, whose units `goal-state` has named."""
 EMPTY_STRING = "empty"
 """What a mirror shows for a host name while there is no token for it."""
 JOINED = "joined"
@@ -1360,6 +1362,8 @@ class TokenDistributorProvides(ops.Object):
             candidate = relation.data[relation.app].get("bootstrap-candidate", "")
             apps.append(ConsumerApp(relation.app.name, candidate, tuple(units)))
         remembered = self._remembered()
+        if goal is not None:
+            self._remember_named(goal)
         spoke = {unit.name for unit in heard if unit.spoke}
         complete = goal is not None and not goal.strangers and goal.named <= spoke
         mirror = reflect(
@@ -1421,12 +1425,26 @@ class TokenDistributorProvides(ops.Object):
             if changes:
                 memory.update(changes)
 
+    def _remember_named(self, goal: _Goal) -> None:
+        """Note whose units `goal-state` names: once it does not, they have left."""
+        memory = self._memory()
+        if memory is not None:
+            names = sorted({f"{NAMED_PREFIX}{name.split('/')[0]}" for name in goal.named})
+            changes = dict.fromkeys((name for name in names if name not in memory), "true")
+            if changes:
+                memory.update(changes)
+
     def _goal(self, relations: Sequence[ops.Relation]) -> _Goal | None:
         """Return which consumers' units the model is to have; None where there is no telling."""
         state = _goal_state()
         if state is None:
             return None
-        apps = {relation.app.name: bool(relation.units) for relation in relations}
+        known = set(self._memory() or ())
+        apps = {
+            relation.app.name: bool(relation.units)
+            and f"{NAMED_PREFIX}{relation.app.name}" not in known
+            for relation in relations
+        }
         return _Goal.parse(state, self.relation_name, apps)
 
     @staticmethod
@@ -1474,7 +1492,8 @@ class _Goal:
         Args:
             state: that.
             relation_name: the distributor's endpoint.
-            apps: the related applications, and whether any of their units can be seen.
+            apps: the related applications, and whether they have units that can be seen and that
+                `goal-state` may not name, as it never has.
 
         Returns:
             None where it has another shape, or lacks an application of this model.
