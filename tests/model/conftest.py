@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-_SEEDS_IN_CI = 500
+_SEEDS_IN_CI = 300
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
