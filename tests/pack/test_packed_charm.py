@@ -38,8 +38,12 @@ match call:
         print("[]")
     case ["relation-ids", "cluster", "--format=json"]:
         print('["cluster:0"]')
-    case ["relation-list", "-r", "cluster:0" | "0", "--format=json"]:
+    case ["relation-list", "--format=json", "-r", "cluster:0"]:
         print("[]")
+    case ["relation-get", "--format=json", "-r", "cluster:0", "--app", "-", owner] if (
+        owner == "microcluster-token-distributor"
+    ):
+        print("{{}}")
     case ["goal-state", "--format=json"]:
         print('{{"units": {{"microcluster-token-distributor/0": {{"status": "allocating"}}}}, '
               '"relations": {{}}}}')
@@ -61,6 +65,7 @@ TOOLS = (
     "goal-state",
     "is-leader",
     "juju-log",
+    "relation-get",
     "relation-ids",
     "relation-list",
     "status-set",
