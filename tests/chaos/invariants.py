@@ -9,7 +9,7 @@ from tests.clouds import local, protocol
 from tests.juju_model import Outcome, Point
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from tests.juju_model import Hook, HookContext
     from tests.juju_model.hooks import Write
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 # Seconds. Juju itself sets none; an operator's patience does. A communicator may run into several
 # limits of its commands in one hook.
 _LONGEST_HOOK = 1200.0
+# Why a hook may fail: fate, another leader's lease, and a cluster that does not let a unit go yet.
+_REASONS = ("HookFault", "FlushRefused", "LeaveRefusedError")
 
 
-class Violation(AssertionError):  # noqa: N818 - named for what it is
-    """An invariant does not hold."""
+class Violation(BaseException):
+    """An invariant does not hold. Raised within a hook, it does not pass for its failure."""
 
 
 class Invariants:
@@ -38,6 +40,7 @@ class Invariants:
         self._microcluster = microcluster
         self._held_before: dict[str, bool] = {}
         self._seen_down: dict[str, frozenset[str]] = {}
+        self._seen: dict[str, frozenset[str]] = {}
         self._lived: set[int] = set()
         # Whether each unit of the distributor was mirroring when its hook began.
         self._up_before: dict[str, bool] = {}
@@ -53,6 +56,7 @@ class Invariants:
         if context.point is Point.BEFORE_HOOK:
             self._held_before[context.unit] = self._sees_hold(context.unit)
             self._seen_down.pop(context.unit, None)
+            self._seen.pop(context.unit, None)
             self._up_before[context.unit] = self._cloud.bag(context.unit).get("mirror") == "up"
         words = self._words(context)
         if not words:
@@ -67,15 +71,21 @@ class Invariants:
         if verb == "list" and cluster is not None:
             down = frozenset(cluster.members) - frozenset(cluster.online)
             self._seen_down[unit] = down
-        if verb == "join" and self._held_before.get(unit):
+            self._seen[unit] = frozenset(cluster.members)
+        # In between, other units' hooks may have run, and the charm reads when it wants to.
+        if verb == "join" and self._held_before.get(unit) and self._sees_hold(unit):
             raise Violation(f"{unit} joins though it is told to hold")
         if verb == "add" and self._seen_down.get(unit):
             down = ", ".join(sorted(self._seen_down[unit]))
             raise Violation(f"{unit} issues a token while {down} is down")
+        if verb == "add" and words[1] in {host} | self._seen.get(unit, frozenset()):
+            raise Violation(f"{unit} issues a token for {words[1]}, which is a member")
         if verb == "remove" and words[1] != host and cluster is not None:
             member = cluster.members.get(words[1])
             if member is not None and member.online:
                 raise Violation(f"{unit} removes {words[1]}, which is online")
+            if member is not None and not member.ghost and self._has_unit(member):
+                raise Violation(f"{unit} removes {words[1]}, whose unit is in the model")
 
     # After each hook
 
@@ -86,6 +96,7 @@ class Invariants:
             Violation: something of it must not be.
         """
         self._check_secrets(hook)
+        self._check_failure(hook)
         self._check_bootstraps()
         # Where hooks interleave, one's duration has others' in it.
         if hook.duration > _LONGEST_HOOK and not self._juju.interleave:
@@ -93,25 +104,33 @@ class Invariants:
         if hook.outcome is Outcome.OK and hook.unit.startswith(protocol.DISTRIBUTOR):
             for write in hook.writes:
                 self._check_replacement(hook, write)
+            self._check_hold(hook)
 
     def _check_secrets(self, hook: Hook) -> None:
-        shows = self._microcluster.shows_token
-        for _, message in hook.logs:
-            if shows(message):
-                raise Violation(f"{hook}: a log line shows a token")
-        if hook.error and shows(hook.error):
-            raise Violation(f"{hook}: an exception shows a token")
-        if hook.unit not in self._juju.units(hook.unit.split("/")[0]):
-            return
-        unit = self._juju.unit(hook.unit)
-        if shows(unit.status.message):
-            raise Violation(f"{hook}: a status shows a token")
-        for state in unit.stored_states:
-            if shows(repr(state.content)):
-                raise Violation(f"{hook}: StoredState holds a token")
-        for event in unit.deferred:
-            if shows(repr(event)):
-                raise Violation(f"{hook}: a deferred event holds a token")
+        for what, text in self._texts(hook):
+            if self._microcluster.shows_token(text):
+                raise Violation(f"{hook}: {what} shows a token")
+
+    def _texts(self, hook: Hook) -> Iterator[tuple[str, str]]:
+        """Name and give all that a hook leaves behind for people to read, or on a disk."""
+        yield from (("a log line", message) for _, message in hook.logs)
+        yield "an exception", hook.error
+        yield from (
+            (write.key, write.new or "")
+            for write in hook.writes
+            if not write.key.startswith("mirror-")
+        )
+        if hook.unit in self._juju.units(hook.unit.split("/")[0]):
+            unit = self._juju.unit(hook.unit)
+            yield "a status", unit.status.message
+            yield from (("StoredState", repr(state.content)) for state in unit.stored_states)
+            yield from (("a deferred event", repr(event)) for event in unit.deferred)
+
+    def _check_failure(self, hook: Hook) -> None:
+        """Check that a hook fails for no other reasons than those that fate has."""
+        fated = any(reason in hook.error for reason in _REASONS)
+        if hook.outcome is Outcome.FAILED and not fated:
+            raise Violation(f"{hook}: fails of itself")
 
     def _check_bootstraps(self) -> None:
         for cluster in self._microcluster.clusters:
@@ -161,6 +180,25 @@ class Invariants:
         if not any(lib.digest(old) in bag.get("failed", "").split() for bag in bags.values()):
             raise Violation(f"{hook}: a value for {name} is replaced that has not failed")
 
+    def _check_hold(self, hook: Hook) -> None:
+        """Check that who is named by the unit that the hook was about is shown to all."""
+        unit = hook.remote_unit
+        if (
+            self._juju.interleave
+            or unit is None
+            or hook.kind not in ("relation-joined", "relation-changed")
+            or self._cloud.leader(protocol.DISTRIBUTOR) != hook.unit
+            or hook.unit not in self._cloud.units(protocol.DISTRIBUTOR)
+            or not unit.startswith(tuple(f"{app}/" for app in self._consumers()))
+        ):
+            return
+        said, shown = self._cloud.bag(unit), self._cloud.bag(hook.unit)
+        if said.get("mirror") != "up" or said.get("member") != "true":
+            return
+        kept_back = set(said.get("hold", "").split()) - set(shown.get("hold", "").split())
+        if shown.get("mirror") == "up" and kept_back:
+            raise Violation(f"{hook}: does not show that {', '.join(sorted(kept_back))} is down")
+
     def _bags_of(self, hostname: str) -> dict[str, Mapping[str, str]]:
         """Return the bags of all units of a host name, those that left included."""
         return {
@@ -175,7 +213,12 @@ class Invariants:
         """Say what is not yet as it has to be in the end."""
         if not (self._cloud.units(protocol.DISTRIBUTOR) and self._related()):
             return []
-        return [*self._cluster_problems(), *self._status_problems(), *self._token_problems()]
+        return [
+            *self._cluster_problems(),
+            *self._status_problems(),
+            *self._token_problems(),
+            *self._pending_problems(),
+        ]
 
     def _cluster_problems(self) -> list[str]:
         names = self._names()
@@ -211,6 +254,31 @@ class Invariants:
             and any(lib.digest(value) in usable for value in view.data.values())
         ]
 
+    def _pending_problems(self) -> list[str]:
+        names = set(self._names().values())
+        problems: list[str] = []
+        for view in self._juju.bags():
+            said = view.data.get("mirror")
+            if not self._is_there(view.owner) or (
+                # What one shows that does not lead counts for nobody.
+                view.owner.startswith(f"{protocol.DISTRIBUTOR}/") and said != "up"
+            ):
+                continue
+            for key, value in view.data.items():
+                name = key.removeprefix("mirror-")
+                if key in ("hold", "failed", "gone", "left") or key.startswith("failed-"):
+                    problems.append(f"the bag of {view.owner} still says {key}")
+                elif self._microcluster.is_token(value):
+                    problems.append(f"the bag of {view.owner} still has a token for {name}")
+                elif (
+                    name != key
+                    and said == "up"
+                    and view.owner.startswith(protocol.DISTRIBUTOR)
+                    and (name not in names or value != "joined")
+                ):
+                    problems.append(f"the bag of {view.owner} does not show {name} as it is")
+        return problems
+
     def _is_there(self, owner: str) -> bool:
         return "/" not in owner or owner in self._juju.units(owner.split("/")[0])
 
@@ -232,6 +300,13 @@ class Invariants:
             cluster.ghosts and not cluster.quorum and cluster.unreachable() is not None
             for cluster in self._microcluster.clusters
             if cluster.lives
+        )
+
+    def _has_unit(self, member: fake.Member) -> bool:
+        return any(
+            self._juju.host(unit) is member.machine
+            for app in self._consumers()
+            for unit in self._cloud.units(app)
         )
 
     def _related(self) -> bool:
@@ -270,6 +345,7 @@ class Invariants:
             == self._juju.unit(other).relations[relation].relation.bags[other].version
             for relation in relations
             if relation in self._juju.unit(unit).relations
+            and relation in self._juju.unit(other).relations
         )
 
     @staticmethod

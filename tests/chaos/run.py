@@ -79,7 +79,7 @@ def run(seed: int, *, deeds: int = 20, tail_length: int = TAIL) -> Result:
                 rounds += 1
             if problems:
                 raise invariants.Violation("; ".join(problems))
-        except (AssertionError, juju_model.NotSettled) as error:
+        except (AssertionError, invariants.Violation, juju_model.NotSettled) as error:
             tail = "\n".join(map(str, list(juju.trace)[-tail_length:]))
             done = "\n".join(fate.deeds)
             raise Failure(

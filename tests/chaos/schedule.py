@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import random
+import subprocess
 from typing import TYPE_CHECKING
 
 from tests.clouds import local, protocol
@@ -19,6 +23,10 @@ DISTRIBUTOR = protocol.DISTRIBUTOR
 SECOND = "second-cluster"
 
 _MOST_UNITS = 8
+# How likely the rarer mishaps are where they are to be had at all.
+_NO_GOAL_STATE = 0.1
+_INDISCREET = 0.1
+_DROWSY = 0.5
 
 
 class Schedule:
@@ -45,6 +53,11 @@ class Schedule:
         self.raging = True
         self._hook_faults = self._rng.choice((0.0, 0.0, 0.01, 0.05))
         self._command_faults = self._rng.choice((0.0, 0.0, 0.02, 0.1))
+        # Rarer mishaps, in a quarter of the schedules; they make choices of their own, so that the
+        # other three stay what they were.
+        self._rare = random.Random(f"rare {seed}") if seed % 4 == 2 else None  # noqa: S311 - as above
+        self._drowsy: set[str] = set()
+        self._offered = ""
         microcluster.faults = self._command_fault
 
     # The deeds
@@ -83,6 +96,12 @@ class Schedule:
             (1, self._scale_to_zero),
             (3, self._time_passes),
         ]
+        if self._rare is not None:
+            deeds += [
+                (2, self._remove_distributor),
+                (1, self._expel),
+                (1, self._relate_again),
+            ]
         weights = [weight for weight, _ in deeds]
         _, chosen = self._rng.choices(deeds, weights)[0]
         said = chosen()
@@ -93,6 +112,7 @@ class Schedule:
     def calm(self) -> None:
         """Stop all faults, and put right what only an operator can."""
         self.raging = False
+        self._drowsy.clear()
         for app in list(self._juju.apps):
             for unit in self._cloud.units(app):
                 if not self._juju.unit(unit).machine.up:
@@ -113,7 +133,14 @@ class Schedule:
     # What fails
 
     def hook_fault(self, context: HookContext) -> None:
-        """Let a hook fail, or its agent die, now and then."""
+        """Let a hook fail, or its agent die, now and then.
+
+        Raises:
+            HookFault: it fails.
+            AgentKilled: it dies.
+            OSError: a tool of its own cannot be run.
+        """
+        self._rare_fault(context)
         if not self.raging or self._rng.random() >= self._hook_faults / 4:
             return
         if context.point is Point.BEFORE_FLUSH and self._rng.random() < 0.5:
@@ -125,9 +152,34 @@ class Schedule:
             raise HookFault("injected")
         raise AgentKilled("injected")
 
-    def _command_fault(
-        self, _machine: fake.FakeMachine, _moment: str, words: Sequence[str]
+    def _rare_fault(self, context: HookContext) -> None:
+        if self._rare is None or not self.raging or context.point is not Point.BEFORE_COMMAND:
+            return
+        words = list(context.argv)
+        if words[:1] == ["goal-state"] and self._rare.random() < _NO_GOAL_STATE:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), words[0])
+        if "join" in words[:-1]:
+            self._offered = words[words.index("join") + 1]
+
+    def _rare_command_fault(
+        self, machine: fake.FakeMachine, moment: str, words: Sequence[str]
     ) -> fake.Fault | None:
+        if self._rare is None or not self.raging or moment != "before":
+            return None
+        if words[0] == "list" and machine.name in self._drowsy:
+            # A daemon that has just been started may not have opened its database yet.
+            self._drowsy.remove(machine.name)
+            return fake.fails(fake.NOT_INITIALIZED)
+        if words[0] == "join" and self._rare.random() < _INDISCREET:
+            return fake.fails(f"Error: cannot use {self._offered}")
+        return None
+
+    def _command_fault(
+        self, machine: fake.FakeMachine, moment: str, words: Sequence[str]
+    ) -> fake.Fault | None:
+        rare = self._rare_command_fault(machine, moment, words)
+        if rare is not None:
+            return rare
         if not self.raging or self._rng.random() >= self._command_faults / 2:
             return None
         faults = [fake.fails(), fake.dies(), fake.hangs()]
@@ -163,6 +215,8 @@ class Schedule:
         if unit is None:
             return None
         self._cloud.start_machine(unit)
+        if self._rare is not None and self._rare.random() < _DROWSY:
+            self._drowsy.add(self._cloud.hostname(unit))
         return f"the machine of {unit} is back"
 
     def _remove_dead(self) -> str | None:
@@ -194,6 +248,31 @@ class Schedule:
         for _ in range(self._rng.randint(1, 2)):
             self._cloud.add_unit(DISTRIBUTOR)
         return "replaced all units of the distributor"
+
+    def _remove_distributor(self) -> str | None:
+        units = self._cloud.units(DISTRIBUTOR)
+        if len(units) < 2 or not all(self._juju.unit(unit).machine.up for unit in units):
+            return None
+        unit = self._cloud.leader(DISTRIBUTOR) or units[0]
+        self._cloud.remove_unit(unit)
+        return f"removing {unit}"
+
+    def _expel(self) -> str | None:
+        living = self._living()
+        # As long as its permission to bootstrap stands, it might make use of it once more.
+        granted = self._cloud.bag(DISTRIBUTOR).get("bootstrap-unit")
+        unit = self._pick([u for u in living if self._survivable(u) and u != granted])
+        names = {self._cloud.hostname(unit) for unit in living}
+        clusters = [cluster for cluster in self._microcluster.clusters if cluster.lives]
+        if unit is None or len(clusters) != 1 or set(clusters[0].members) != names:
+            return None  # An operator would not do that now.
+        name = self._cloud.hostname(unit)
+        other = self._pick([other for other in living if other != unit])
+        if other is None:
+            return None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._juju.host(other).run([*local.COMMAND, "remove", name], timeout=60)
+        return f"an operator takes {name} out of the cluster"
 
     def _expire(self) -> str | None:
         if self._rng.random() < 0.5:
@@ -236,8 +315,17 @@ class Schedule:
             if not self._juju.relation_ids(app, "microcluster-cluster"):
                 break
             self._juju.advance(60.0)
+        newcomer = self._newcomer_leads(app)
         self._cloud.integrate(app, DISTRIBUTOR)
-        return f"removed the relation of {app} and made it again"
+        return f"removed the relation of {app} and made it again{newcomer}"
+
+    def _newcomer_leads(self, app: str) -> str:
+        if self._rare is None or self._count() >= _MOST_UNITS or self._rare.random() < 0.5:
+            return ""
+        newcomer = self._cloud.add_unit(app)
+        self.hooks(50)
+        self._juju.set_leader(newcomer)
+        return f", and {newcomer} leads"
 
     def _second_application(self) -> str | None:
         if SECOND in self._juju.apps or self._count() >= _MOST_UNITS - 1:

@@ -15,11 +15,11 @@ import yaml
 
 from tests import juju_model
 from tests.charms import earlier
-from tests.clouds import protocol
+from tests.clouds import bundle, protocol, redaction
 from tests.microclusters import fake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tests.microclusters import protocol as microclusters
 
@@ -38,6 +38,11 @@ _ROUNDS = 8
 # Seconds of real time between two rounds: real daemons need it to notice things.
 _REAL_PAUSE = 1.0
 _REAL_ROUNDS = 30
+# Seconds of the model's time; a hook that has failed five times is tried again later than that.
+_PATIENCE = 240.0
+# Why a hook may fail without the charm's being at fault: another leader's databag, and a cluster
+# that does not let a unit go yet.
+_GOOD_REASONS = ("FlushRefused", "LeaveRefusedError")
 
 
 @functools.cache
@@ -140,7 +145,11 @@ class LocalCloud:
     @property
     def traits(self) -> frozenset[protocol.Trait]:
         """What it can do, and does, that others may not."""
-        traits = {protocol.Trait.FAULTS, protocol.Trait.CHOOSES_HOST_NAMES}
+        traits = {
+            protocol.Trait.FAULTS,
+            protocol.Trait.CHOOSES_HOST_NAMES,
+            protocol.Trait.SAYS_WHAT_FOR,
+        }
         if self.juju.behaviour.force_departs:
             traits.add(protocol.Trait.FORCE_DEPARTS)
         else:
@@ -156,6 +165,18 @@ class LocalCloud:
         return self.juju.deploy(
             deployed, application or charm_name, units=units, host_factory=factory
         )
+
+    def deploy_bundle(self, template: pathlib.Path) -> None:
+        """Deploy a bundle's applications, with the charms that its words stand for here."""
+        charms = {"consumer": protocol.CONSUMER, "distributor": protocol.DISTRIBUTOR}
+        words = dict.fromkeys(
+            ("base", *(f"{of}_{what}" for of in charms for what in ("channel", "constraints"))), ""
+        )
+        wanted = cast("dict[str, Any]", yaml.safe_load(bundle.render(template, words | charms)))
+        for name, application in wanted["applications"].items():
+            self.deploy(application["charm"], name, units=application["num_units"])
+        for one, two in wanted["relations"]:
+            self.integrate(one, two)
 
     def integrate(self, one: str, two: str) -> None:
         """Integrate two applications."""
@@ -249,6 +270,23 @@ class LocalCloud:
             last = "\n".join(str(hook) for hook in list(self.juju.trace)[-30:])
             raise AssertionError(f"not seen: {what}; the last hooks were\n{last}")
 
+    def evidence(self) -> Iterator[tuple[str, str]]:
+        """Gather what a person needs who has to find out what went wrong.
+
+        Yields:
+            A file's name and its text, without tokens.
+        """
+        yield "hooks.txt", redaction.redact("".join(f"{hook}\n" for hook in self.juju.trace))
+        bags = {
+            f"{owner} to {relation.other(app.name).app}": dict(
+                self.juju.bag(owner, relation_id=relation.id)
+            )
+            for app in self.juju.apps.values()
+            for relation in app.related(ENDPOINT)
+            for owner in (app.name, *self.units(app.name))
+        }
+        yield "databags.json", redaction.redact(json.dumps(bags, indent=2))
+
     # Faults.
 
     def upon(
@@ -336,9 +374,11 @@ class LocalCloud:
                 fault.act(context)
 
     def _run(self, run: Callable[..., int]) -> None:
-        """Run hooks; the failures that were asked for are tried again, any other is one."""
+        """Run hooks; failures that are no fault of the charm are tried again."""
         before = len(self.juju.errors)
-        run(retry_failed=bool(self._faults))
+        run(retry_failed=True, patience=_PATIENCE)
         for hook in self.juju.errors[before:]:
-            if hook.outcome is juju_model.Outcome.FAILED and "FlushRefused" not in hook.error:
+            if hook.outcome is juju_model.Outcome.FAILED and not any(
+                reason in hook.error for reason in _GOOD_REASONS
+            ):
                 raise juju_model.HookFailed(hook)

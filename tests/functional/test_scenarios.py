@@ -22,24 +22,8 @@ BEYOND = {
     "scaling::the_first_member_leaves_as_soon_as_another_has_joined",
 }
 
-#: What is known to fail.
-KNOWN_FAILURES = {
-    "sickness::a_member_is_removed_while_another_is_down": (
-        "a unit whose cluster refuses to let it go leaves all the same, and takes its vote with it"
-    ),
-}
 
-
-def _marks(story: telling.Story) -> list[pytest.MarkDecorator]:
-    reason = KNOWN_FAILURES.get(story.name)
-    if reason is None:
-        return []
-    return [pytest.mark.xfail(reason=reason, raises=AssertionError, strict=True)]
-
-
-@pytest.mark.parametrize(
-    "story", [pytest.param(story, id=story.name, marks=_marks(story)) for story in STORIES]
-)
+@pytest.mark.parametrize("story", [pytest.param(story, id=story.name) for story in STORIES])
 def test_story(story: telling.Story, cluster: lxd.LxdMicrocluster) -> None:
     """A story comes to its good end."""
     with juju_model.Juju(behaviour=_behaviour(story)) as juju:

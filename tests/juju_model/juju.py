@@ -14,6 +14,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import math
 import pathlib
 import tempfile
 import traceback
@@ -246,7 +247,12 @@ class Juju(world.World):
         return self._run(*drawn)[0]
 
     def settle(
-        self, max_hooks: int | None = None, *, retry_failed: bool = False, wait: bool = True
+        self,
+        max_hooks: int | None = None,
+        *,
+        retry_failed: bool = False,
+        wait: bool = True,
+        patience: float = math.inf,
     ) -> int:
         """Run hooks until there is nothing left to do.
 
@@ -254,6 +260,7 @@ class Juju(world.World):
             max_hooks: as many at most; by default so many that a model of its size must be done.
             retry_failed: go on after a hook has failed, and try it again when its time comes.
             wait: when nothing may run at this moment, advance time to the next retry or election.
+            patience: seconds after which what is to be retried later than that is left alone.
 
         Returns:
             How many hooks ran.
@@ -263,11 +270,12 @@ class Juju(world.World):
             NotSettled: there is still something to do.
         """
         limit = max_hooks or 2000 + 50 * len(self._units) ** 2
+        until = self.now + patience
         ran = 0
         while ran < limit:
             errors = len(self.errors)
             if self.step() is None:
-                if not wait or not self._timers:
+                if not wait or not self._timers or self._timers[0][0] > until:
                     return ran
                 self.advance(max(0.0, self._timers[0][0] - self.now))
                 continue
@@ -278,7 +286,11 @@ class Juju(world.World):
         raise hooks.NotSettled(f"not settled after {ran} hooks; the last were:\n{tail}")
 
     def update_status_round(
-        self, max_hooks: int | None = None, *, retry_failed: bool = False
+        self,
+        max_hooks: int | None = None,
+        *,
+        retry_failed: bool = False,
+        patience: float = math.inf,
     ) -> int:
         """Let five minutes pass, update-status fall due on all units, and settle.
 
@@ -287,7 +299,7 @@ class Juju(world.World):
         """
         self.advance(_UPDATE_STATUS_INTERVAL)
         self.mark_update_status()
-        return self.settle(max_hooks, retry_failed=retry_failed)
+        return self.settle(max_hooks, retry_failed=retry_failed, patience=patience)
 
     def mark_update_status(self) -> None:
         """Let update-status fall due on all units that have started."""

@@ -18,18 +18,6 @@ if TYPE_CHECKING:
 
 STORIES = scenarios.every_story()
 
-_LEAVES_REGARDLESS = (
-    "a unit whose cluster refuses to let it go leaves all the same, and takes its vote with it"
-)
-#: What is known to fail, by story, and on which schedules where it is not on all.
-KNOWN_FAILURES: dict[str, tuple[str, set[tuple[int, str]] | None]] = {
-    "scaling::the_first_member_leaves_as_soon_as_another_has_joined": (
-        _LEAVES_REGARDLESS,
-        {(0, "3.6"), (1, "3.6"), (0, "4.0"), (1, "4.0"), (2, "4.0")},
-    ),
-    "sickness::a_member_is_removed_while_another_is_down": (_LEAVES_REGARDLESS, None),
-}
-
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Tell each story on each schedule: a version of Juju, a seed, and what the seed says."""
@@ -44,20 +32,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 seed,
                 version,
                 id=f"{story.name}-seed{seed}-juju{version}",
-                marks=_marks(story, seed, version),
             )
             for story in STORIES
             for seed in range(seeds)
             for version in ("3.6", "4.0")
         ],
     )
-
-
-def _marks(story: telling.Story, seed: int, version: str) -> list[pytest.MarkDecorator]:
-    reason, schedules = KNOWN_FAILURES.get(story.name, ("", set[tuple[int, str]]()))
-    if schedules is None or (seed, version) in schedules:
-        return [pytest.mark.xfail(reason=reason, raises=AssertionError, strict=True)]
-    return []
 
 
 def test_story(story: telling.Story, seed: int, version: str) -> None:

@@ -69,7 +69,7 @@ def the_leader_of_the_consumer_leaves(cloud: Cloud) -> None:
 @telling.story(protocol.Trait.PENDING_AT_FIRST)
 def the_first_member_leaves_as_soon_as_another_has_joined(cloud: Cloud) -> None:
     """A cluster whose members have no roles yet refuses to let any go; it must not be lost."""
-    telling.form(cloud, 2)
+    telling.form(cloud, 2, settled=False)
     cloud.remove_unit(telling.leader(cloud, CONSUMER))
     telling.expect_whole(cloud)
     cloud.add_unit(CONSUMER)

@@ -73,12 +73,28 @@ def faults(cloud: protocol.Cloud) -> protocol.Faults:
 # Steps that many stories begin with.
 
 
-def form(cloud: protocol.Cloud, units: int = 3, *, distributors: int = 1) -> None:
-    """Deploy a consumer and a distributor, integrate them, and see one cluster."""
+def form(
+    cloud: protocol.Cloud, units: int = 3, *, distributors: int = 1, settled: bool = True
+) -> None:
+    """Deploy a consumer and a distributor, integrate them, and see one cluster.
+
+    Args:
+        cloud: the cloud.
+        units: of the consumer.
+        distributors: units of the distributor.
+        settled: whether to wait until every member has its role: until then, the cluster does not
+            survive the loss of the one that has bootstrapped it.
+    """
     cloud.deploy(CONSUMER, units=units)
     cloud.deploy(DISTRIBUTOR, units=distributors)
     cloud.integrate(CONSUMER, DISTRIBUTOR)
     expect_whole(cloud)
+    if settled:
+        first = cloud.units(CONSUMER)[0]
+        cloud.eventually(
+            "a role for each member",
+            lambda: all(member.role != "PENDING" for member in cloud.members(first)),
+        )
 
 
 def communicator(cloud: protocol.Cloud, application: str = CONSUMER) -> str:

@@ -20,6 +20,7 @@ unit = charms.unit
 
 LIST = charms.LIST
 BOOTSTRAP = ("bootstrap", "--first")
+REFUSED = runner.Answer(1, stderr="Error: context deadline exceeded")
 TOKEN_0 = charms.token("node-0")
 TOKEN_1 = charms.token("node-1")
 TOKEN_1_AGAIN = charms.token("node-1", 2)
@@ -346,24 +347,78 @@ def test_who_is_no_member_or_cannot_tell_leaves_nothing(
     assert unit.hook("remove").calls == [LIST]
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        runner.Answer(1, stderr="Error: context deadline exceeded"),
-        runner.Answer(error=FileNotFoundError(2, "No such file or directory")),
-    ],
-)
-def test_a_member_that_cannot_leave_says_why(unit: charms.Unit, answer: runner.Answer) -> None:
-    """The hook succeeds all the same, or the unit would never go."""
+def test_a_member_that_the_cluster_does_not_let_go_stays(unit: charms.Unit) -> None:
+    """The hook fails, so that Juju tries it again: with the unit would go its vote."""
     unit.relate()
     unit.remember(in_cluster=True)
     unit.lists(charms.members("node-0", ("node-1", "voter", "UNREACHABLE")))
-    unit.expect("remove", "node-0", answers=[answer])
+    unit.expect("remove", "node-0", answers=[REFUSED])
+    unit.commands.expect_goal_state(charms.ENDPOINT, {}, {"lxd/0": "dying", "lxd/1": "active"})
+
+    with pytest.raises(testing.errors.UncaughtCharmError) as caught:
+        unit.hook("remove")
+
+    cause = caught.value.__cause__
+    assert isinstance(cause, lib.LeaveRefusedError)
+    assert str(cause) == "node-0 cannot leave the cluster yet: not online: node-1"
+
+
+def test_a_member_that_may_not_go_before_it_has_a_role_stays(unit: charms.Unit) -> None:
+    """All are online, and the cluster says why itself."""
+    unit.relate()
+    unit.remember(in_cluster=True)
+    unit.lists(charms.members(("node-0", "PENDING", "ONLINE"), "node-1"))
+    unit.expect("remove", "node-0", answers=[REFUSED])
+    unit.commands.expect("goal-state", "--format=json", answers=[runner.Answer(1)])
+
+    with pytest.raises(testing.errors.UncaughtCharmError) as caught:
+        unit.hook("remove")
+
+    assert "cannot leave the cluster yet: Error: context deadline" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    "second", [charms.NOT_A_MEMBER, charms.NO_QUORUM], ids=["has left", "no quorum"]
+)
+def test_a_member_goes_where_its_staying_would_not_help(
+    unit: charms.Unit, second: runner.Answer
+) -> None:
+    """A leave that failed after having taken effect, or a cluster that nobody can keep whole."""
+    unit.relate()
+    unit.remember(in_cluster=True)
+    unit.lists(charms.members("node-0", ("node-1", "voter", "UNREACHABLE")), second)
+    unit.expect("remove", "node-0", answers=[REFUSED])
 
     hook = unit.hook("remove")
 
-    assert hook.in_cluster
-    assert hook.logged("ERROR node-0 cannot leave the cluster: .*(deadline|No such file)")
+    assert hook.calls == [LIST, ("remove", "node-0"), LIST]
+    assert hook.logged("ERROR node-0 cannot leave the cluster: .*deadline")
+
+
+def test_the_members_of_an_application_that_goes_as_a_whole_go(unit: charms.Unit) -> None:
+    """With nobody left to keep a quorum for, the operator is not made to wait."""
+    unit.relate()
+    unit.remember(in_cluster=True)
+    unit.lists(charms.members("node-0", ("node-1", "voter", "UNREACHABLE")))
+    unit.expect("remove", "node-0", answers=[REFUSED])
+    unit.commands.expect_goal_state(charms.ENDPOINT, {}, {"lxd/0": "dying", "lxd/1": "unknown"})
+
+    hook = unit.hook("remove")
+
+    assert hook.logged("ERROR node-0 cannot leave the cluster: .*deadline")
+
+
+def test_a_member_whose_program_is_gone_goes_as_well(unit: charms.Unit) -> None:
+    """There is nothing that could be asked any more."""
+    unit.relate()
+    unit.remember(in_cluster=True)
+    missing = runner.Answer(error=FileNotFoundError(2, "No such file or directory"))
+    unit.lists(missing)
+    unit.expect("remove", "node-0", answers=[missing])
+
+    hook = unit.hook("remove")
+
+    assert hook.logged("ERROR node-0 cannot leave the cluster: .*No such file")
 
 
 # The proposal of who is to bootstrap

@@ -875,3 +875,26 @@ def test_a_token_for_somebody_who_left_is_withdrawn_though_it_is_still_shown() -
     here = situation(cluster("node-0"), shown, kept={"node-1": TOKEN_1})
 
     assert lib.tokens_to_publish(here) == {}
+
+
+# Who insists on leaving
+
+
+@pytest.mark.parametrize(
+    ("goal_state", "stays"),
+    [
+        (None, True),
+        ({}, True),
+        ({"units": None}, True),
+        ({"units": {"a/0": {"status": "dying"}, "a/1": {"status": "active"}}}, True),
+        # The third member is another application's.
+        ({"units": {"a/0": {"status": "dying"}, "a/1": {"status": "dying"}}}, True),
+        ({"units": {f"a/{number}": {"status": "dying"} for number in range(3)}}, False),
+        ({"units": {"a/0": None, "a/1": {"status": "dying"}, "a/2": {"status": "dying"}}}, True),
+    ],
+)
+def test_somebody_stays_unless_all_are_known_to_go(
+    goal_state: dict[str, Any] | None, stays: bool
+) -> None:
+    """Where there is no telling, there is a cluster to be kept whole."""
+    assert lib.somebody_stays(cluster("node-0", "node-1", "node-2"), goal_state) is stays

@@ -224,10 +224,12 @@ def test_the_libraries_status_reads_no_consumers_databag(unit: distributor.Distr
         app_bag={"leader": distributor.UNIT},
     )
 
+    unit.memory = {"named-microovn": "true"}
+
     state = unit.hook("relation_changed", relation)
 
     assert state.unit_status == active("20 units in 1 application")
-    assert set(unit.reads) == {distributor.APP, distributor.UNIT}
+    assert set(unit.reads) == {distributor.APP, distributor.UNIT, distributor.MEMORY}
 
 
 # The action

@@ -132,8 +132,9 @@ def test_changed_by_one_that_is_not_the_last(unit: distributor.Distributor) -> N
 
     state = unit.hook("relation_changed", relation, unit=1, goal=goal)
 
-    assert our_bag(state) == shown({A: EMPTY, B: EMPTY})
+    assert our_bag(state) == shown({A: EMPTY})
     assert our_app_bag(state) == LEADER
+    assert unit.memory[f"host-{B}"] == "waiting"
 
 
 def test_changed_by_the_application_that_proposes(unit: distributor.Distributor) -> None:
@@ -164,7 +165,7 @@ def test_changed_by_the_application_after_the_grant(unit: distributor.Distributo
     state = unit.hook("relation_changed", relation)
 
     assert our_app_bag(state)["bootstrap-unit"] == "microovn/0"
-    assert unit.writes == []
+    assert {owner for owner, _ in unit.writes} == {distributor.MEMORY}
 
 
 def test_departed_the_unit_that_was_granted_the_bootstrap(unit: distributor.Distributor) -> None:
@@ -256,8 +257,7 @@ def test_changed_by_a_newcomer(unit: distributor.Distributor) -> None:
 
     assert our_bag(state) == shown({A: JOINED, B: JOINED, C: EMPTY})
     assert our_app_bag(state) == {**LEADER, "bootstrap-app": "microovn"}
-    assert set(unit.writes) == {
-        (distributor.MEMORY, f"host-{C}"),
+    assert {write for write in unit.writes if write[0] != distributor.MEMORY} == {
         (distributor.UNIT, f"mirror-{C}"),
     }
 
@@ -871,20 +871,28 @@ def fifty(**ours: Any) -> ops.testing.Relation:
 def test_an_ordinary_event_reads_one_databag_of_fifty(
     unit: distributor.Distributor, event: str, number: int, bag: dict[str, str]
 ) -> None:
-    """That of the unit that it is about, and the distributor's own two."""
+    """That of the unit that it is about, and the distributor's own three."""
+    unit.memory = {"named-microovn": "true", "expected": "50"}
     relation = fifty()
     cast("dict[int, dict[str, str]]", relation.remote_units_data)[number] = bag
 
     unit.hook(event, relation, unit=number)
 
-    assert sorted(unit.reads) == [distributor.APP, distributor.UNIT, f"microovn/{number}"]
+    assert sorted(unit.reads) == [
+        distributor.APP,
+        distributor.UNIT,
+        distributor.MEMORY,
+        f"microovn/{number}",
+    ]
 
 
 def test_an_applications_change_reads_no_units_databag(unit: distributor.Distributor) -> None:
     """Once there is a cluster, nobody's proposal is of interest."""
+    unit.memory = {"named-microovn": "true"}
+
     unit.hook("relation_changed", fifty())
 
-    assert sorted(unit.reads) == [distributor.APP, distributor.UNIT]
+    assert sorted(unit.reads) == [distributor.APP, distributor.UNIT, distributor.MEMORY]
 
 
 @pytest.mark.parametrize(

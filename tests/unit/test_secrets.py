@@ -108,7 +108,7 @@ def test_an_add_that_fails_shows_no_token(unit: charms.Unit, kind: str) -> None:
 
 
 @every_failure
-@pytest.mark.parametrize("command", ["bootstrap", "remove --force", "remove"])
+@pytest.mark.parametrize("command", ["bootstrap", "remove --force"])
 def test_no_other_command_that_fails_shows_a_token(
     unit: charms.Unit, kind: str, command: str
 ) -> None:
@@ -124,11 +124,25 @@ def test_no_other_command_that_fails_shows_a_token(
         unit.show({"node-0": "joined"}, left="node-1")
         unit.lists(charms.members("node-0", down))
         unit.expect("remove", "node-1", "--force", answers=[answer])
-        unit.expect("remove", "node-0", answers=[answer])
 
-    hook = unit.hook("remove" if command == "remove" else "update_status")
+    hook = unit.hook("update_status")
 
     assert any(re.match("WARNING removing|ERROR", line) for line in hook.log)
+
+
+@every_failure
+def test_a_leave_that_is_refused_shows_no_token(unit: charms.Unit, kind: str) -> None:
+    """Neither in the log nor in the exception, which `Unit.hook` looks through."""
+    unit.use(charms.FieldCharm)
+    unit.remember(in_cluster=True)
+    unit.lists(charms.members("node-0", "node-1"))
+    unit.expect("remove", "node-0", answers=[failures(TOKEN_1)[kind]])
+    unit.commands.expect("goal-state", "--format=json", answers=[runner.Answer(1)])
+
+    with pytest.raises(testing.errors.UncaughtCharmError) as caught:
+        unit.hook("remove")
+
+    assert isinstance(caught.value.__cause__, lib.LeaveRefusedError)
 
 
 def test_what_add_prints_besides_is_not_shown(unit: charms.Unit) -> None:

@@ -104,13 +104,18 @@ MIRROR_PREFIX = "mirror-"
 FAILED_PREFIX = "failed-"
 """What the distributor's key for a newcomer's failed values starts with."""
 HOST_PREFIX = "host-"
-"""What the key for a host name starts with that the distributor's units keep for each other."""
+"""What the key for a host name starts with that the distributor's units keep for each other: its
+value is `joined`, `waiting` for a newcomer that is not shown yet, or `known`."""
 NAMED_PREFIX = "named-"
-"""What the key for an application starts with, likewise, whose units `goal-state` has named."""
+"""What the key for an application starts with, likewise: `true` once `goal-state` named a unit."""
 EMPTY_STRING = "empty"
 """What a mirror shows for a host name while there is no token for it."""
 JOINED = "joined"
 """What a mirror shows for a host name once its unit is a member."""
+WAITING = "waiting"
+"""What the distributor's units remember of a newcomer that is not shown yet."""
+KNOWN = "known"
+"""What they remember of any other host name that is no member's."""
 
 _MAX_VALUE = 64 * 1024
 _MAX_KEY = 256
@@ -125,6 +130,10 @@ _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _MAX_DIGESTS = 8
 # Long runs of what tokens, secrets and fingerprints are written in.
 _SECRET = re.compile(r"[A-Za-z0-9+/_=-]{40,}")
+
+# So few newcomers are shown as they come; of more, so large a part of those shown before.
+_HANDFUL = 5
+_SHARE = 0.5
 
 # Seconds. A `list` or an `add` takes 10.5 s on a cluster that has lost its quorum, a `remove`
 # 30 s; a join has been measured at 4 s and does real work on the workload's side.
@@ -546,6 +555,93 @@ def _hosts(values: Mapping[str, str]) -> set[str]:
         for key, value in values.items()
         if value in (EMPTY_STRING, JOINED) or looks_like_token(value)
     }
+
+
+def recall(shown: Mirror, remembered: Mapping[str, str]) -> Mirror:
+    """Return what the mirror would show if everything were shown that has been heard.
+
+    Args:
+        shown: what it shows.
+        remembered: by host name, `joined`, `waiting` or `known`.
+    """
+    values = dict(shown.values)
+    for name, state in remembered.items():
+        if state == JOINED:
+            values[name] = JOINED
+        elif state == WAITING:
+            values.setdefault(name, EMPTY_STRING)
+    return dataclasses.replace(shown, values=values)
+
+
+def to_remember(shown: Mirror, heard: Mirror) -> dict[str, str]:
+    """Return what `recall` and the next leader need: a state for each host name.
+
+    Args:
+        shown: what the mirror shows.
+        heard: what it would show if everything were shown that has been heard.
+    """
+    states: dict[str, str] = {}
+    for name in filter(is_hostname, heard.hosts):
+        if heard.values.get(name) == JOINED:
+            states[name] = JOINED
+        elif name in heard.values and name not in shown.values:
+            states[name] = WAITING
+        else:
+            states[name] = KNOWN
+    return states
+
+
+@dataclasses.dataclass(frozen=True)
+class News:
+    """What has been heard and is not shown yet.
+
+    Attributes:
+        newcomers: how many host names are to be shown for the first time.
+        pressing: whether somebody waits for any of the rest; only for a token that has been used
+            nobody does.
+    """
+
+    newcomers: int
+    pressing: bool
+
+    @classmethod
+    def between(cls, shown: Mirror, heard: Mirror) -> News:
+        """Compare what is shown with what would be."""
+        newcomers = 0
+        pressing = dataclasses.replace(shown, values={}) != dataclasses.replace(heard, values={})
+        for key in {*shown.values, *heard.values}:
+            before, after = shown.values.get(key), heard.values.get(key)
+            if before is None and after in (EMPTY_STRING, JOINED):
+                newcomers += 1
+            elif before != after and after != JOINED:
+                pressing = True
+        return cls(newcomers, pressing)
+
+
+def is_due(shown: Mirror, heard: Mirror, expected: int | None) -> bool:
+    """Tell whether to show now what has been heard. Each time wakes every unit of every consumer.
+
+    Newcomers that come in a burst are shown together: when all are there that are expected, or
+    enough of them. A used token is taken out of sight with the next write, or with the last one.
+    What is not due is shown by the next update-status at the latest.
+
+    Args:
+        shown: what the mirror shows.
+        heard: what it would show.
+        expected: how many units there are to be; None where there is no telling.
+    """
+    news = News.between(shown, heard)
+    if news.pressing:
+        return True
+    if not news.newcomers:
+        return all(heard.values[name] == JOINED for name in _hosts(heard.values))
+    if not heard.bootstrap_unit and not heard.shows_cluster:
+        # Nobody can do anything for them before one may bootstrap.
+        return False
+    before = len(_hosts(shown.values))
+    more = 0 if expected is None else expected - before - news.newcomers
+    few = news.newcomers + more <= _HANDFUL
+    return more <= 0 or few or news.newcomers >= _SHARE * before
 
 
 def is_conflict(held: Mirror, unit: ConsumerUnit) -> bool:
@@ -994,7 +1090,27 @@ def bootstrap_candidate(situation: Situation) -> str | None:
     return situation.unit if situation.leads and able and willing else None
 
 
+def somebody_stays(workload: Workload, goal_state: Mapping[str, Any] | None) -> bool:
+    """Tell whether a cluster is left to be kept whole when this unit goes.
+
+    Args:
+        workload: the answer of this unit, a member.
+        goal_state: what `goal-state` says; None where there is no telling.
+    """
+    units = (goal_state or {}).get("units")
+    if not isinstance(units, dict):
+        return True
+    rows = cast("dict[str, Any]", units)
+    going = [name for name in rows if _status_in(rows[name]) in ("dying", "unknown")]
+    # The members beyond this application's units are those of another.
+    return len(going) < len(rows) or len(workload.members) > len(rows)
+
+
 # Commands
+
+
+class LeaveRefusedError(Exception):
+    """The cluster does not let this unit go yet; the message says why, and holds no token."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -1065,6 +1181,11 @@ def _goal_state() -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", state) if isinstance(state, dict) else None
+
+
+def _status_in(row: Any) -> Any:
+    """Return the status in a row of what `goal-state` says."""
+    return cast("dict[str, Any]", row).get("status") if isinstance(row, dict) else None
 
 
 class _TokenStore:
@@ -1197,14 +1318,15 @@ class TokenDistributorProvides(ops.Object):
     def _on_relation_event(self, event: ops.RelationEvent) -> None:
         if self._leads():
             unit = event.unit
-            self._hear(self._read(event.relation, unit) if unit else None)
+            self._hear(event.relation, self._read(event.relation, unit) if unit else None)
 
     def _on_relation_departed(self, event: ops.RelationDepartedEvent) -> None:
         if event.departing_unit == self.charm.unit:
             # It is this unit that leaves: the others stay where they are.
             return
         if self._leads() and event.unit:
-            self._hear(None, departed=self._read(event.relation, event.unit))
+            departed = self._read(event.relation, event.unit)
+            self._hear(event.relation, None, departed=departed)
 
     # Offers to the charm
 
@@ -1216,7 +1338,7 @@ class TokenDistributorProvides(ops.Object):
             return ops.BlockedStatus("integrate with a charm that forms a microcluster")
         if not self.charm.unit.is_leader():
             return ops.ActiveStatus("ready to take over from the leader")
-        mirror = self._held(relations)
+        mirror = self._held(self._shown(relations))
         names = _hosts(mirror.values)
         spoilt = {name for name in names if mirror.is_spoilt(name)}
         waiting = {name for name in names if mirror.values[name] == EMPTY_STRING}
@@ -1246,7 +1368,7 @@ class TokenDistributorProvides(ops.Object):
         token is in it. Only a leader can tell.
         """
         relations = self._relations()
-        mirror = self._held(relations)
+        mirror = self._held(self._shown(relations))
         goal = self._goal(relations)
         rows: list[dict[str, str]] = []
         seen: set[str] = set()
@@ -1285,11 +1407,15 @@ class TokenDistributorProvides(ops.Object):
                 bag["mirror"] = "down"
         return False
 
-    def _held(self, relations: Sequence[ops.Relation]) -> Mirror:
+    def _shown(self, relations: Sequence[ops.Relation]) -> Mirror:
         return Mirror.from_bags(
             [relation.data[self.charm.unit] for relation in relations],
             [relation.data[self.charm.app] for relation in relations],
         )
+
+    def _held(self, shown: Mirror) -> Mirror:
+        """Return what is shown, and what has been heard since."""
+        return recall(shown, self._remembered())
 
     def _takes_over(self, relations: Sequence[ops.Relation], held: Mirror) -> bool:
         """Tell whether this unit did not lead until now, so that its own databags are old."""
@@ -1312,25 +1438,36 @@ class TokenDistributorProvides(ops.Object):
             for unit in sorted(relation.units, key=lambda unit: unit.name)
         ]
 
-    def _hear(self, unit: ConsumerUnit | None, departed: ConsumerUnit | None = None) -> None:
+    def _hear(
+        self,
+        relation: ops.Relation,
+        unit: ConsumerUnit | None,
+        departed: ConsumerUnit | None = None,
+    ) -> None:
         """Mirror what one unit says, or read them all where that is not enough."""
         relations = self._relations()
-        held = self._held(relations)
+        shown = self._shown(relations)
+        held = self._held(shown)
         if (
-            self._takes_over(relations, held)
+            self._takes_over(relations, shown)
+            or self._is_news_to_goal_state(relation)
             or (unit is not None and is_conflict(held, unit))
             or (departed is not None and self._is_missed(held, departed))
         ):
-            self._sweep(departed)
+            self._sweep(departed, patient=True)
             return
-        mirror = reflect(held, [unit] if unit else [], [departed] if departed else [])
-        self._remember(held.hosts, mirror.hosts)
-        if not mirror.bootstrap_unit and not mirror.shows_cluster:
-            goal = self._goal(relations)
-            if goal is None or len(goal.up) <= len(mirror.values):
-                self._sweep(departed)
-                return
-        self._show(relations, mirror)
+        heard = reflect(held, [unit] if unit else [], [departed] if departed else [])
+        known = len(heard.values)
+        expected: int | None = None
+        undecided = not heard.bootstrap_unit and not heard.shows_cluster
+        if undecided or News.between(shown, heard).newcomers:
+            expected = self._expected(relations, known)
+        if undecided and (expected is None or expected <= known):
+            # All may have spoken.
+            self._sweep(departed, patient=True)
+            return
+        forgotten = held.hosts - heard.hosts
+        self._show(relations, shown, heard, forgotten, at_once=is_due(shown, heard, expected))
 
     @staticmethod
     def _is_missed(held: Mirror, departed: ConsumerUnit) -> bool:
@@ -1338,12 +1475,17 @@ class TokenDistributorProvides(ops.Object):
         another_is_member = held.values.get(departed.hostname) == JOINED and not departed.is_member
         return departed.up or departed.name == held.bootstrap_unit or another_is_member
 
-    def _sweep(self, departed: ConsumerUnit | None = None) -> None:
-        """Mirror what all the units say."""
+    def _sweep(self, departed: ConsumerUnit | None = None, *, patient: bool = False) -> None:
+        """Mirror what all the units say.
+
+        Args:
+            departed: the unit whose departure it is about.
+            patient: whether to show it only where that is due.
+        """
         relations = self._relations()
         if not relations:
             return
-        held = self._held(relations)
+        held = self._shown(relations)
         goal = self._goal(relations)
         heard: list[ConsumerUnit] = []
         gone = [departed] if departed else []
@@ -1363,19 +1505,18 @@ class TokenDistributorProvides(ops.Object):
             apps.append(ConsumerApp(relation.app.name, candidate, tuple(units)))
         remembered = self._remembered()
         if goal is not None:
-            self._remember_named(goal)
+            self._remember_goal(goal, relations)
         spoke = {unit.name for unit in heard if unit.spoke}
+        takes_over = self._takes_over(relations, held)
         complete = goal is not None and not goal.strangers and goal.named <= spoke
         mirror = reflect(
             held,
             heard,
             gone,
             reading=Reading.ALL_THERE_ARE if complete else Reading.ALL_SEEN,
-            takes_over=self._takes_over(relations, held),
+            takes_over=takes_over,
             remembered=remembered,
         )
-        # Whom this unit has not heard of yet is not forgotten.
-        self._remember(remembered, mirror.hosts if complete else mirror.hosts | remembered)
         granted = grant(mirror, apps, goal.expects(apps, remembered) if goal else None)
         if granted.awaited:
             logger.info("the bootstrap waits for the word of %s", _text(granted.awaited))
@@ -1384,10 +1525,44 @@ class TokenDistributorProvides(ops.Object):
         mirror = dataclasses.replace(
             mirror, bootstrap_app=granted.app, bootstrap_unit=granted.unit
         )
-        self._show(relations, mirror)
+        expected = len(goal.up) if goal else None
+        at_once = not patient or takes_over or is_due(held, mirror, expected)
+        # Whom this unit has not heard of yet is not forgotten.
+        forgotten = remembered.keys() - mirror.hosts if complete else set[str]()
+        self._show(relations, held, mirror, forgotten, at_once=at_once)
 
-    def _show(self, relations: Sequence[ops.Relation], mirror: Mirror) -> None:
-        mirror = dataclasses.replace(mirror, leader=self.charm.unit.name)
+    def _show(
+        self,
+        relations: Sequence[ops.Relation],
+        shown: Mirror,
+        heard: Mirror,
+        forgotten: Collection[str],
+        *,
+        at_once: bool,
+    ) -> None:
+        """Show what has been heard, or remember it for later.
+
+        Args:
+            relations: the distributor's.
+            shown: what it shows so far.
+            heard: what it is to show.
+            forgotten: host names that are nobody's any more.
+            at_once: whether to show it now; where nothing can be remembered, it is now or never.
+        """
+        memory = self._memory()
+        bags = [relation.data[self.charm.unit] for relation in relations]
+        # An application that has just been related sees nothing yet.
+        at_once = at_once or memory is None or any(bag.get("mirror") != "up" for bag in bags)
+        if memory is not None:
+            after = to_remember(heard if at_once else shown, heard)
+            before = self._remembered()
+            changes = {name: state for name, state in after.items() if before.get(name) != state}
+            changes.update(dict.fromkeys(before.keys() & forgotten, ""))
+            if changes:
+                memory.update({f"{HOST_PREFIX}{name}": changes[name] for name in sorted(changes)})
+        if not at_once:
+            return
+        mirror = dataclasses.replace(heard, leader=self.charm.unit.name)
         for relation in relations:
             unit_bag = relation.data[self.charm.unit]
             _write(unit_bag, mirror.unit_bag(), filter(_managed_by_distributor, list(unit_bag)))
@@ -1410,39 +1585,71 @@ class TokenDistributorProvides(ops.Object):
                 return relation.data[self.charm.app]
         return None
 
-    def _remembered(self) -> set[str]:
-        keys = self._memory() or ()
-        names = {key[len(HOST_PREFIX) :] for key in keys if key.startswith(HOST_PREFIX)}
-        return {name for name in names if is_hostname(name)}
-
-    def _remember(self, before: Collection[str], after: Collection[str]) -> None:
+    def _remembered(self) -> dict[str, str]:
+        """Return a state for each host name, see `HOST_PREFIX`."""
         memory = self._memory()
-        if memory is not None:
-            new = sorted(filter(is_hostname, set(after) - set(before)))
-            old = sorted(filter(is_hostname, set(before) - set(after)))
-            changes = {f"{HOST_PREFIX}{name}": "known" for name in new}
-            changes.update({f"{HOST_PREFIX}{name}": "" for name in old})
-            if changes:
-                memory.update(changes)
+        bag: dict[str, str] = {} if memory is None else dict(memory)
+        states = {
+            key[len(HOST_PREFIX) :]: state
+            for key, state in bag.items()
+            if key.startswith(HOST_PREFIX)
+        }
+        return {name: state for name, state in states.items() if is_hostname(name)}
 
-    def _remember_named(self, goal: _Goal) -> None:
-        """Note whose units `goal-state` names: once it does not, they have left."""
+    def _remember_goal(self, goal: _Goal, relations: Sequence[ops.Relation]) -> None:
+        """Note how many units there are to be, and whose units `goal-state` names.
+
+        Once it does not name them any more, they have left.
+        """
         memory = self._memory()
-        if memory is not None:
-            names = sorted({f"{NAMED_PREFIX}{name.split('/')[0]}" for name in goal.named})
-            changes = dict.fromkeys((name for name in names if name not in memory), "true")
-            if changes:
-                memory.update(changes)
+        if memory is None:
+            return
+        named = {name.split("/")[0] for name in goal.named}
+        wanted = {f"{NAMED_PREFIX}{app}": "true" for app in named}
+        wanted["expected"] = str(len(goal.up))
+        for relation in relations:
+            if relation.units and relation.app.name not in named:
+                wanted.setdefault(f"{NAMED_PREFIX}{relation.app.name}", "false")
+        changes = {
+            key: value
+            for key, value in sorted(wanted.items())
+            if memory.get(key) != value and (value != "false" or key not in memory)
+        }
+        if changes:
+            memory.update(changes)
+
+    def _is_news_to_goal_state(self, relation: ops.Relation) -> bool:
+        """Tell whether an application has units of which `goal-state` was not asked yet."""
+        memory = self._memory()
+        app = relation.app.name
+        return memory is not None and bool(relation.units) and f"{NAMED_PREFIX}{app}" not in memory
+
+    def _expected(self, relations: Sequence[ops.Relation], known: int) -> int | None:
+        """Return how many units there are to be; None where there is no telling.
+
+        Asking takes the longer, the more there are. While many are yet to come it is not asked
+        again how many.
+        """
+        memory = self._memory()
+        text = memory.get("expected", "") if memory is not None else ""
+        if text.isdecimal() and int(text) > known + _HANDFUL:
+            return int(text)
+        goal = self._goal(relations)
+        if goal is None:
+            return None
+        self._remember_goal(goal, relations)
+        return len(goal.up)
 
     def _goal(self, relations: Sequence[ops.Relation]) -> _Goal | None:
         """Return which consumers' units the model is to have; None where there is no telling."""
         state = _goal_state()
         if state is None:
             return None
-        known = set(self._memory() or ())
+        memory = self._memory()
+        named = {key for key in memory or () if memory and memory.get(key) == "true"}
         apps = {
             relation.app.name: bool(relation.units)
-            and f"{NAMED_PREFIX}{relation.app.name}" not in known
+            and f"{NAMED_PREFIX}{relation.app.name}" not in named
             for relation in relations
         }
         return _Goal.parse(state, self.relation_name, apps)
@@ -1510,15 +1717,11 @@ class _Goal:
         if not set(apps) - foreign <= set(rows):
             return None
         named = {name for name in rows if "/" in name and name.split("/")[0] in apps}
-        lost = {name for name in named if cls._status(rows[name]) == "unknown"}
-        up = {name for name in named - lost if cls._status(rows[name]) != "dying"}
+        lost = {name for name in named if _status_in(rows[name]) == "unknown"}
+        up = {name for name in named - lost if _status_in(rows[name]) != "dying"}
         present = {name.split("/")[0] for name in named}
         strangers = {app for app, seen in apps.items() if seen and app not in present} | foreign
         return cls(*map(frozenset[str], (named, up, lost, strangers)))
-
-    @staticmethod
-    def _status(row: Any) -> Any:
-        return cast("dict[str, Any]", row).get("status") if isinstance(row, dict) else None
 
     def lacks(self, unit: str) -> bool:
         """Tell whether a unit has left the model."""
@@ -1659,7 +1862,12 @@ class TokenConsumer(ops.Object):
         self._reconcile()
 
     def _on_remove(self, _: ops.RemoveEvent) -> None:
-        """Leave the cluster, while there is still a daemon that can."""
+        """Leave the cluster, while there is still a daemon that can.
+
+        Raises:
+            LeaveRefusedError: the cluster refuses, for now. Juju tries the hook again; a unit that
+                went all the same would take its vote with it, and maybe the others' quorum.
+        """
         hostname = get_hostname()
         workload = self._ask(hostname)
         # Where there is no telling, a member that was tries: it is gone after this hook anyway,
@@ -1671,8 +1879,13 @@ class TokenConsumer(ops.Object):
         if result.ok:
             self._in_cluster = False
             logger.info("%s has left the cluster", hostname)
-        else:
-            logger.error("%s cannot leave the cluster: %s", hostname, result.reason)
+            return
+        logger.error("%s cannot leave the cluster: %s", hostname, result.reason)
+        workload = self._ask(hostname)
+        if workload.membership is Membership.MEMBER and somebody_stays(workload, _goal_state()):
+            down = ", ".join(member.name for member in workload.members if not member.online)
+            reason = f"not online: {down}" if down else _summary(result.reason)
+            raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {reason}")
 
     # Offers to the charm
 
