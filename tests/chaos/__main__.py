@@ -16,12 +16,15 @@ def main() -> int:
     parser.add_argument("--tail", type=int, default=run.TAIL, help="hooks to show of a failure")
     options = parser.parse_args()
     seeds = range(options.first, (options.last or options.first) + 1)
-    ends = [_run(seed, options.tail) for seed in seeds]
-    failed = [end for end in ends if isinstance(end, run.Failure)]
-    lost = [end for end in ends if isinstance(end, run.Result) and end.lost]
-    for end in failed:
-        print(end if len(seeds) == 1 else str(end).splitlines()[0])
-    print(f"{len(seeds)} seeds: {len(failed)} failed, {len(lost)} lost the quorum")
+    failed = lost = 0
+    for seed in seeds:
+        end = _run(seed, options.tail)
+        if isinstance(end, run.Failure):
+            failed += 1
+            print(end if len(seeds) == 1 else str(end).splitlines()[0], flush=True)
+        elif end.lost:
+            lost += 1
+    print(f"{len(seeds)} seeds: {failed} failed, {lost} lost the quorum")
     return int(bool(failed))
 
 

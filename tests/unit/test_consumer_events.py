@@ -304,6 +304,45 @@ def test_another_units_departure_is_an_event_as_any(
     assert hook.bag["hostname"] == "node-7"
 
 
+# A unit that has nothing to do
+
+
+RELATION_EVENTS = [event for event in EVENTS if event.startswith("relation_")]
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_only_news_of_others_are_no_reason_to_ask_the_workload(
+    unit: charms.Unit, event: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A member of a whole cluster runs no command and writes nothing at them."""
+    settle(unit)
+    forbid_writes(monkeypatch)
+
+    hook = run(unit, event)
+
+    assert hook.calls == ([] if event in RELATION_EVENTS else [LIST])
+    assert hook.in_cluster
+
+
+def test_a_unit_that_learns_of_a_newcomer_asks_the_workload(unit: charms.Unit) -> None:
+    """It may have to speak for the cluster."""
+    settle(unit)
+    unit.show({"node-0": "joined", "node-1": "joined", "node-2": "empty"})
+    unit.expect("add", "node-2", answers=[charms.prints(TOKEN_2)])
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.calls == [LIST, ("add", "node-2")]
+
+
+def settle(unit: charms.Unit) -> None:
+    """Make a unit one of two members that have nothing to do."""
+    unit.remember(in_cluster=True)
+    unit.show({"node-0": "joined", "node-1": "joined"})
+    unit.lists(charms.members("node-0", "node-1"))
+    unit.hook("update_status")
+
+
 # The end of a unit
 
 

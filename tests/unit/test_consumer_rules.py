@@ -898,3 +898,110 @@ def test_somebody_stays_unless_all_are_known_to_go(
 ) -> None:
     """Where there is no telling, there is a cluster to be kept whole."""
     assert lib.somebody_stays(cluster("node-0", "node-1", "node-2"), goal_state) is stays
+
+
+# When the workload need not be asked
+
+
+LEADER = "distributor/0"
+FALSE = {"hostname": "node-0", "member": "false"}
+TRUE = {"hostname": "node-0", "member": "true"}
+SETTLED = {"node-0": JOINED, "node-1": JOINED}
+
+
+@pytest.mark.parametrize(
+    ("bag", "shown", "membership"),
+    [
+        (TRUE, lib.Mirror(SETTLED, leader=LEADER), lib.Membership.MEMBER),
+        ({**TRUE, "mirror": "up"}, lib.Mirror(SETTLED, leader=LEADER), lib.Membership.MEMBER),
+        ({**TRUE, "mirror-port": "80"}, lib.Mirror(SETTLED, leader=LEADER), lib.Membership.MEMBER),
+        (
+            {**TRUE, "private-address": "x"},
+            lib.Mirror(SETTLED, leader=LEADER),
+            lib.Membership.MEMBER,
+        ),
+        (FALSE, lib.Mirror({"node-1": JOINED}, leader=LEADER), lib.Membership.NOT_A_MEMBER),
+        (FALSE, lib.Mirror({"node-0": EMPTY}, leader=LEADER), lib.Membership.NOT_A_MEMBER),
+        (
+            FALSE,
+            lib.Mirror({"node-0": EMPTY}, bootstrap_unit="lxd/1", leader=LEADER),
+            lib.Membership.NOT_A_MEMBER,
+        ),
+    ],
+)
+def test_a_unit_that_has_nothing_to_do_need_not_ask(
+    bag: dict[str, str], shown: lib.Mirror, membership: lib.Membership
+) -> None:
+    """It takes itself for what it said that it is."""
+    assert lib.presume(bag, shown, "lxd/0") == lib.Workload(membership)
+
+
+@pytest.mark.parametrize(
+    ("bag", "shown"),
+    [
+        pytest.param(TRUE, None, id="nothing is shown"),
+        pytest.param({}, lib.Mirror(SETTLED, leader=LEADER), id="it has said nothing"),
+        pytest.param(
+            {**TRUE, "member": "unknown"},
+            lib.Mirror(SETTLED, leader=LEADER),
+            id="it could not tell",
+        ),
+        pytest.param(TRUE, lib.Mirror({"node-1": JOINED}, leader=LEADER), id="it is not shown"),
+        pytest.param(
+            TRUE,
+            lib.Mirror({**SETTLED, "node-2": EMPTY}, leader=LEADER),
+            id="one waits for a token",
+        ),
+        pytest.param(
+            TRUE,
+            lib.Mirror({**SETTLED, "node-2": charms.token("node-2")}, leader=LEADER),
+            id="one has a token",
+        ),
+        pytest.param(
+            TRUE,
+            lib.Mirror(SETTLED, failed={"node-1": lib.digest(JOINED)}, leader=LEADER),
+            id="one is shown joined and is not",
+        ),
+        pytest.param(
+            TRUE, lib.Mirror(SETTLED, left=frozenset({"node-2"}), leader=LEADER), id="one has left"
+        ),
+        pytest.param(
+            TRUE, lib.Mirror(SETTLED, hold=frozenset({"node-1"}), leader=LEADER), id="all are held"
+        ),
+        pytest.param(
+            {**TRUE, "hold": "node-1"}, lib.Mirror(SETTLED, leader=LEADER), id="it holds all"
+        ),
+        pytest.param(
+            {**TRUE, "gone": "node-2"}, lib.Mirror(SETTLED, leader=LEADER), id="it saw one go"
+        ),
+        pytest.param(
+            {**TRUE, "mirror-node-2": charms.token("node-2")},
+            lib.Mirror(SETTLED, leader=LEADER),
+            id="it offers a token",
+        ),
+        pytest.param(
+            FALSE,
+            lib.Mirror({"node-0": charms.token("node-0")}, leader=LEADER),
+            id="it has a token",
+        ),
+        pytest.param(
+            FALSE, lib.Mirror({"node-0": JOINED}, leader=LEADER), id="it is shown joined"
+        ),
+        pytest.param(
+            {**FALSE, "failed": "x"},
+            lib.Mirror({"node-0": EMPTY}, leader=LEADER),
+            id="its join failed",
+        ),
+        pytest.param(
+            FALSE,
+            lib.Mirror({"node-0": EMPTY}, bootstrap_unit="lxd/0", leader=LEADER),
+            id="it may bootstrap",
+        ),
+        pytest.param(FALSE, lib.Mirror({"node-0": EMPTY}), id="an earlier distributor"),
+    ],
+)
+def test_a_unit_that_may_have_to_do_something_asks(
+    bag: dict[str, str], shown: lib.Mirror | None
+) -> None:
+    """Whoever waits for it is not made to wait for an update-status."""
+    assert lib.presume(bag, shown, "lxd/0") is None
