@@ -126,6 +126,17 @@ def a_newcomer_leaves_before_it_joined(cloud: Cloud) -> None:
     _expect_units(cloud, 3)
 
 
+@telling.story()
+def an_application_goes_though_one_of_its_machines_is_lost(cloud: Cloud) -> None:
+    """The cluster lets nobody go, but with nobody left to be kept whole they go all the same."""
+    telling.form(cloud, 3)
+    dead = telling.another(cloud, telling.communicator(cloud))
+    cloud.kill_machine(dead)
+    cloud.settle()
+    cloud.remove_application(CONSUMER)
+    cloud.eventually(f"only {dead} is left", lambda: cloud.units(CONSUMER) in ([], [dead]))
+
+
 def _expect_units(cloud: Cloud, number: int) -> None:
     units = cloud.units(CONSUMER)
     assert len(units) == number, f"there should be {number} units, and these are left: {units}"
