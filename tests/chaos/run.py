@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # Of update-status, five minutes of the model's time each: tokens that nobody holds any more block
 # their host name for three hours.
 _ROUNDS = 42
+# Seconds of the model's time: a hook that has failed long ago is tried again every five minutes.
+_PATIENCE = 300.0
 TAIL = 60
 """Of the hooks before a failure, how many its message shows."""
 
@@ -70,12 +72,12 @@ def run(seed: int, *, deeds: int = 20, tail_length: int = TAIL) -> Result:
             for _ in range(deeds):
                 fate.deed()
             fate.calm()
-            juju.settle(retry_failed=True)
+            juju.settle(retry_failed=True, patience=_PATIENCE)
             rounds = 0
             while (problems := watch.unfinished()) and rounds < _ROUNDS:
                 if watch.beyond_help():
                     return Result(len(juju.trace), lost=True)
-                juju.update_status_round(retry_failed=True)
+                juju.update_status_round(retry_failed=True, patience=_PATIENCE)
                 rounds += 1
             if problems:
                 raise invariants.Violation("; ".join(problems))

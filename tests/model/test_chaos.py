@@ -14,6 +14,8 @@ ONCE_FAILED = [
     (31, "a leader that came back from the dead forgot who had been shown meanwhile"),
     (35, "a machine came back under its old name while nobody led"),
     (153, "the only unit of an application was removed by force, and taken for a subordinate"),
+    (74, "a unit that its cluster did not let go kept the distributor from seeing who had left"),
+    (111, "the same, on Juju 4.0"),
     (83, "a machine that stopped right after it had joined was taken for a ghost"),
 ]
 

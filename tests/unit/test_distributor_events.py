@@ -958,6 +958,32 @@ def test_of_two_units_of_one_name_the_one_that_is_no_member_departs(
     assert "left" not in our_app_bag(state)
 
 
+def test_a_unit_that_is_kept_from_leaving_hides_nobody_who_left(
+    unit: distributor.Distributor,
+) -> None:
+    """It has departed, and its cluster waits for one that nobody remembers but the memory."""
+    relation = formed()
+    unit.memory = {f"host-{C}": "known"}
+    goal = {**distributor.names_of([relation]), "microovn/7": "dying"}
+
+    state = unit.hook("update_status", relation, goal=goal)
+
+    assert our_app_bag(state)["left"] == C
+
+
+def test_a_lost_unit_that_has_not_been_heard_hides_who_left(
+    unit: distributor.Distributor,
+) -> None:
+    """The name that is remembered may be its own."""
+    relation = formed()
+    unit.memory = {f"host-{C}": "known"}
+    goal = {**distributor.names_of([relation]), "microovn/7": "unknown"}
+
+    state = unit.hook("update_status", relation, goal=goal)
+
+    assert "left" not in our_app_bag(state)
+
+
 def test_a_ghosts_successor_keeps_its_token(unit: distributor.Distributor) -> None:
     """The communicator that issued it is lost, and the cluster issues no other for hours."""
     relation = formed(says(C, "true"), says(C, "false"), values={C: T1})

@@ -1536,7 +1536,8 @@ class TokenDistributorProvides(ops.Object):
             self._remember_goal(goal, relations)
         spoke = {unit.name for unit in heard if unit.spoke}
         takes_over = self._takes_over(relations, held)
-        complete = goal is not None and not goal.strangers and goal.named <= spoke
+        # A unit that is dying may have departed, and yet be kept from leaving its cluster.
+        complete = goal is not None and not goal.strangers and goal.up | goal.lost <= spoke
         mirror = reflect(
             held,
             heard,
