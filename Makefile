@@ -2,11 +2,11 @@
 SHELL = /bin/sh
 TOX = .venv/tox/bin/python -m tox
 
-.PHONY: help demo test lint fmt lock clean
+.PHONY: help demo test lint fmt integration list-integration pack release promote lock clean
 .DEFAULT_GOAL = help
 
 help: ## Show this
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
 
 demo: ## Form a cluster of LXD daemons and break it; ARGS="--help" for the options
 	@scripts/prepare demo
@@ -16,13 +16,30 @@ test: ## Lint, check types and run all tests; ARGS="-e unit" for one environment
 	@scripts/prepare test
 	@$(TOX) run $(ARGS)
 
-lint: ## Check style, spelling and types
+lint: ## Check style, spelling, types, shell scripts and workflows
 	@scripts/prepare tox
 	@$(TOX) run -e lint,static
 
 fmt: ## Format the code and put right what can be put right without asking
 	@scripts/prepare tox
 	@$(TOX) run -e fmt
+
+integration: ## Tell the stories on a Juju; ARGS="--cloud local" for one in memory, on LXD daemons
+	@scripts/prepare test
+	@$(TOX) run -e integration -- $(ARGS)
+
+list-integration: ## List the modules of the integration tests, as JSON for a workflow's output
+	@/usr/bin/python3 scripts/modules.py
+
+pack: ## Pack the charm for this machine's own base, into dist/, and try it
+	@scripts/prepare test
+	@$(TOX) run -e pack
+
+release: ## Upload the charms in dist/ to Charmhub and release them to CHANNEL=latest/edge
+	@scripts/release upload "$(CHANNEL)"
+
+promote: ## Release to channel TO= what channel FROM= holds
+	@scripts/release promote "$(FROM)" "$(TO)"
 
 lock: ## Lock the dependencies anew; ARGS="--upgrade" for the newest versions
 	@scripts/prepare tox
