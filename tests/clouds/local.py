@@ -35,9 +35,10 @@ ENDPOINT = "microcluster-cluster"
 _HANGS = 30.0
 # Rounds of update-status, five minutes of the model's time each.
 _ROUNDS = 8
-# Seconds of real time between two rounds: real daemons need it to notice things.
-_REAL_PAUSE = 1.0
-_REAL_ROUNDS = 30
+# Seconds of real time before a round: real daemons need it to notice things, some of them little.
+_REAL_PAUSE = 0.1
+_LONGEST_REAL_PAUSE = 1.0
+_REAL_ROUNDS = 35
 # Seconds of the model's time; a hook that has failed five times is tried again later than that.
 _PATIENCE = 240.0
 # Why a hook may fail without the charm's being at fault: another leader's databag, and a cluster
@@ -148,6 +149,7 @@ class LocalCloud:
         traits = {
             protocol.Trait.FAULTS,
             protocol.Trait.CHOOSES_HOST_NAMES,
+            protocol.Trait.EARLIER_CHARMS,
             protocol.Trait.SAYS_WHAT_FOR,
         }
         if self.juju.behaviour.force_departs:
@@ -255,17 +257,23 @@ class LocalCloud:
     def wait(self, rounds: int = 1) -> None:
         """Go through rounds of update-status."""
         for _ in range(rounds):
-            if self._real:
-                time.sleep(_REAL_PAUSE)
-            self._run(self.juju.update_status_round)
+            self._wait(_REAL_PAUSE)
+
+    def _wait(self, pause: float) -> None:
+        """Go through a round of update-status, after as many seconds if there are real daemons."""
+        if self._real:
+            time.sleep(pause)
+        self._run(self.juju.update_status_round)
 
     def eventually(self, what: str, seen: Callable[[], bool]) -> None:
         """Go through rounds of update-status until something is seen."""
         self.settle()
+        pause = _REAL_PAUSE
         for _ in range(_REAL_ROUNDS if self._real else _ROUNDS):
             if seen():
                 return
-            self.wait()
+            self._wait(pause)
+            pause = min(2 * pause, _LONGEST_REAL_PAUSE)
         if not seen():
             last = "\n".join(str(hook) for hook in list(self.juju.trace)[-30:])
             raise AssertionError(f"not seen: {what}; the last hooks were\n{last}")

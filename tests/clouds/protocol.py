@@ -1,7 +1,8 @@
 """What a story asks of a cloud: the deeds of operators and fate, and what can be seen after them.
 
 A story is told once, against this protocol, and runs wherever it can be expressed: on the
-in-memory model of Juju with a fake microcluster, on the same model with real LXD daemons.
+in-memory model of Juju with a fake microcluster, on the same model with real LXD daemons, on a
+real Juju with a real microcluster.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import enum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    import pathlib
     from collections.abc import Callable, Mapping
 
 DISTRIBUTOR = "microcluster-token-distributor"
@@ -30,12 +32,14 @@ class Trait(enum.Enum):
     """
 
     CHOOSES_HOST_NAMES = "gives a new machine the host name that is asked for"
+    EARLIER_CHARMS = "has the charms that speak only the old keys"
     FAULTS = "makes single commands and hooks go wrong: it has the powers of `Faults`"
     FORCE_DEPARTS = "tells the other side of a unit that was removed by force"
     FORCE_IS_SILENT = "tells nobody of a unit that was removed by force"
     PENDING_AT_FIRST = (
         "leaves members without a role for a while, and lets none of them go till then"
     )
+    SAYS_WHAT_FOR = "shows in a waiting consumer's status what the library says it waits for"
     STAYS_PENDING = "can keep a member from ever getting a role"
 
 
@@ -69,6 +73,15 @@ class Cloud(Protocol):
 
     def deploy(self, charm_name: str, application: str = "", *, units: int = 1) -> str:
         """Deploy one of the charms named in this module; returns the application's name."""
+        ...
+
+    def deploy_bundle(self, template: pathlib.Path) -> None:
+        """Deploy a bundle.
+
+        Args:
+            template: as `tests.clouds.bundle` renders it. Its words are `consumer`, `distributor`,
+                the `channel` and `constraints` of each (`consumer_channel`), and `base`.
+        """
         ...
 
     def integrate(self, one: str, two: str) -> None:

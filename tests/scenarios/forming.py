@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import TYPE_CHECKING
 
 from tests.clouds import protocol
@@ -12,12 +13,22 @@ if TYPE_CHECKING:
 
 CONSUMER = protocol.CONSUMER
 DISTRIBUTOR = protocol.DISTRIBUTOR
+BUNDLE = pathlib.Path(__file__).parents[1] / "integration" / "microovn_bundle.yaml"
 
 
 @telling.story()
 def one_unit_is_a_cluster(cloud: Cloud) -> None:
     """A single unit bootstraps."""
     telling.form(cloud, 1)
+
+
+@telling.story()
+def from_the_bundle(cloud: Cloud) -> None:
+    """Three units form one cluster; each token was mirrored, for nothing else lets a unit join."""
+    cloud.deploy_bundle(BUNDLE)
+    telling.expect_whole(cloud, "microovn")
+    units = cloud.units("microovn")
+    assert len(units) == 3, f"the bundle should give 3 units, not these: {units}"
 
 
 @telling.story()

@@ -16,7 +16,7 @@ EARLIER_CONSUMER = protocol.EARLIER_CONSUMER
 EARLIER_DISTRIBUTOR = protocol.EARLIER_DISTRIBUTOR
 
 
-@telling.story()
+@telling.story(protocol.Trait.EARLIER_CHARMS)
 def earlier_charms_are_refreshed_distributor_first(cloud: Cloud) -> None:
     """The cluster stays whole at each step, and grows at the end."""
     _form_earlier(cloud)
@@ -28,7 +28,17 @@ def earlier_charms_are_refreshed_distributor_first(cloud: Cloud) -> None:
     telling.expect_whole(cloud)
 
 
-@telling.story()
+@telling.story(protocol.Trait.EARLIER_CHARMS)
+def an_earlier_distributor_is_refreshed_alone(cloud: Cloud) -> None:
+    """The units keep the earlier library, the cluster stays whole, and a newcomer joins it."""
+    _form_earlier(cloud)
+    cloud.refresh(DISTRIBUTOR, DISTRIBUTOR)
+    telling.expect_whole(cloud, earlier=[CONSUMER])
+    cloud.add_unit(CONSUMER)
+    telling.expect_whole(cloud, earlier=[CONSUMER])
+
+
+@telling.story(protocol.Trait.EARLIER_CHARMS)
 def earlier_charms_are_refreshed_consumer_first(cloud: Cloud) -> None:
     """The cluster stays whole at each step, and grows in between and at the end."""
     _form_earlier(cloud)
@@ -42,7 +52,7 @@ def earlier_charms_are_refreshed_consumer_first(cloud: Cloud) -> None:
     telling.expect_whole(cloud)
 
 
-@telling.story()
+@telling.story(protocol.Trait.EARLIER_CHARMS)
 def earlier_charms_are_refreshed_at_once(cloud: Cloud) -> None:
     """Both sides follow in whatever order, with a newcomer among them."""
     _form_earlier(cloud)
@@ -52,7 +62,7 @@ def earlier_charms_are_refreshed_at_once(cloud: Cloud) -> None:
     telling.expect_whole(cloud)
 
 
-@telling.story(protocol.Trait.FAULTS)
+@telling.story(protocol.Trait.EARLIER_CHARMS, protocol.Trait.FAULTS)
 def earlier_charms_are_refreshed_as_the_cluster_forms(cloud: Cloud) -> None:
     """The first unit has just bootstrapped."""
     cloud.deploy(EARLIER_CONSUMER, CONSUMER, units=3)
@@ -67,7 +77,7 @@ def earlier_charms_are_refreshed_as_the_cluster_forms(cloud: Cloud) -> None:
     telling.expect_whole(cloud)
 
 
-@telling.story()
+@telling.story(protocol.Trait.EARLIER_CHARMS)
 def an_earlier_distributor_serves_todays_consumers(cloud: Cloud) -> None:
     """They form a cluster, which grows and shrinks."""
     cloud.deploy(CONSUMER, units=3)
@@ -83,7 +93,7 @@ def an_earlier_distributor_serves_todays_consumers(cloud: Cloud) -> None:
     telling.expect_whole(cloud, earlier=earlier)
 
 
-@telling.story()
+@telling.story(protocol.Trait.EARLIER_CHARMS)
 def todays_distributor_serves_earlier_consumers(cloud: Cloud) -> None:
     """They form a cluster, which grows and shrinks."""
     cloud.deploy(EARLIER_CONSUMER, CONSUMER, units=3)
@@ -96,25 +106,25 @@ def todays_distributor_serves_earlier_consumers(cloud: Cloud) -> None:
     telling.expect_whole(cloud, earlier=[CONSUMER])
 
 
-@telling.story()
+@telling.story(protocol.Trait.EARLIER_CHARMS)
 def earlier_and_todays_consumers_share_todays_distributor(cloud: Cloud) -> None:
     """One application of each kind; today's is related second."""
     _mix(cloud, DISTRIBUTOR, EARLIER_CONSUMER, CONSUMER)
 
 
-@telling.story()
+@telling.story(protocol.Trait.EARLIER_CHARMS)
 def todays_and_earlier_consumers_share_todays_distributor(cloud: Cloud) -> None:
     """One application of each kind; today's is related first."""
     _mix(cloud, DISTRIBUTOR, CONSUMER, EARLIER_CONSUMER)
 
 
-@telling.story()
+@telling.story(protocol.Trait.EARLIER_CHARMS)
 def earlier_and_todays_consumers_share_an_earlier_distributor(cloud: Cloud) -> None:
     """One application of each kind; today's is related second."""
     _mix(cloud, EARLIER_DISTRIBUTOR, EARLIER_CONSUMER, CONSUMER)
 
 
-@telling.story()
+@telling.story(protocol.Trait.EARLIER_CHARMS)
 def todays_and_earlier_consumers_share_an_earlier_distributor(cloud: Cloud) -> None:
     """One application of each kind; today's is related first."""
     _mix(cloud, EARLIER_DISTRIBUTOR, CONSUMER, EARLIER_CONSUMER)

@@ -170,6 +170,8 @@ def expect_whole(
 def expect_waiting(cloud: protocol.Cloud, newcomer: str, *down: str) -> None:
     """Expect that a unit waits to join, that it says for whom, and that the cluster is unharmed.
 
+    Where its charm does not show what the library says, it has to wait all the same.
+
     Args:
         cloud: the cloud.
         newcomer: the unit.
@@ -179,6 +181,10 @@ def expect_waiting(cloud: protocol.Cloud, newcomer: str, *down: str) -> None:
     def problems() -> Iterator[str]:
         for unit in (newcomer, leader(cloud, DISTRIBUTOR)):
             status, message = cloud.status(unit)
+            if unit == newcomer and protocol.Trait.SAYS_WHAT_FOR not in cloud.traits:
+                if status == "active":
+                    yield f"{unit} does not wait: it is {status}, {message!r}"
+                continue
             for name in map(cloud.hostname, down):
                 if status != "waiting" or name not in message:
                     yield f"{unit} does not wait for {name}: it is {status}, {message!r}"
@@ -250,17 +256,18 @@ class _View:
     def problems(self) -> Iterator[str]:
         """Say what is not as it has to be, unit by unit."""
         names = {unit: self.cloud.hostname(unit) for unit in self._consumers()}
+        # What is wrong there is often the cause of what is wrong elsewhere, so it comes first.
+        if self.distributor not in self.earlier:
+            for application in self.applications:
+                yield from self._distributor_bags(application, set(names.values()))
+            if any(unit.partition("/")[0] not in self.earlier for unit in names):
+                # Only a member can tell that who left is no longer in the cluster.
+                yield from self._left()
         for unit, name in names.items():
             yield from self._membership(unit, name, set(names.values()))
         for unit in names:
             if unit.partition("/")[0] not in self.earlier:
                 yield from self._consumer_bag(unit)
-        if self.distributor not in self.earlier:
-            if any(unit.partition("/")[0] not in self.earlier for unit in names):
-                # Only a member can tell that who left is no longer in the cluster.
-                yield from self._left()
-            for application in self.applications:
-                yield from self._distributor_bags(application, set(names.values()))
         for unit in [*names, *self._living(self.distributor)]:
             status, message = self.cloud.status(unit)
             if status != "active":
@@ -279,7 +286,7 @@ class _View:
             return
         listed = {member.name for member in members}
         for other in sorted(listed - expected):
-            yield f"{unit} lists {other}, which no unit is"
+            yield f"{unit} lists {other}, which no unit is: a ghost that nobody has removed"
         for other in sorted(expected - listed):
             yield f"{unit} does not list {other}, which is in no cluster or in another"
         for member in members:
@@ -289,7 +296,7 @@ class _View:
     def _consumer_bag(self, unit: str) -> Iterator[str]:
         bag = self.cloud.bag(unit, self.distributor)
         if bag.get("member") != "true":
-            yield f"{unit} says that it is {bag.get('member', 'nothing')} of a member"
+            yield f"{unit} does not say that it is a member"
         yield from self._leftovers(unit, bag, ("hold", "gone", "failed"))
 
     def _distributor_bags(self, application: str, expected: set[str]) -> Iterator[str]:
@@ -298,16 +305,26 @@ class _View:
             yield f"no unit of {self.distributor} leads"
             return
         shown = self.cloud.bag(leads, application)
+        if shown.get("mirror") != "up":
+            yield f"{leads} leads, and does not mirror to {application}: it has not taken over"
         for name in sorted(expected):
             value = shown.get(f"mirror-{name}", "nothing")
             if value != "joined" and not self._is_earlier(name):
                 what = "a token" if is_token(value) else value
-                yield f"{leads} shows {what} for {name} to {application}, not joined"
+                issued = "" if what == "a token" else self._issued(name)
+                yield f"{leads} shows {what} for {name} to {application}, not joined{issued}"
         for key in shown:
             if key.startswith("mirror-") and key.removeprefix("mirror-") not in expected:
                 yield f"{leads} shows {key} to {application}, whose unit is gone"
         for unit in self._living(self.distributor):
             yield from self._leftovers(unit, self.cloud.bag(unit, application), ("hold",))
+
+    def _issued(self, name: str) -> str:
+        """Say who has issued a token that is not shown."""
+        for unit in self._consumers():
+            if is_token(self.cloud.bag(unit, self.distributor).get(f"mirror-{name}", "")):
+                return f", and does not mirror the token that {unit} has issued"
+        return ""
 
     def _left(self) -> Iterator[str]:
         for application in self.applications:

@@ -44,7 +44,7 @@ class LxdClusterCharm(ops.CharmBase):
         framework.observe(self.on.collect_unit_status, self._on_collect_status)
 
     def _on_install(self, _: ops.InstallEvent) -> None:
-        if shutil.which("lxd") and shutil.which("lxc"):
+        if is_program("lxd") and is_program("lxc"):
             return
         try:
             install_lxd()
@@ -66,6 +66,18 @@ class LxdClusterCharm(ops.CharmBase):
         binding = self.model.get_binding(relation or RELATION)
         address = binding.network.bind_address if binding else None
         return ["--address", str(address)] if address else []
+
+
+def is_program(name: str) -> bool:
+    """Tell whether a program is installed, rather than a script of Ubuntu's that would do that."""
+    path = shutil.which(name)
+    if path is None:
+        return False
+    try:
+        with pathlib.Path(path).open("rb") as file:
+            return file.read(2) != b"#!"
+    except OSError:
+        return True
 
 
 def install_lxd() -> None:

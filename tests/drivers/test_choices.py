@@ -1,0 +1,188 @@
+"""What can be chosen for a run, and the charms that come of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.clouds import protocol
+from tests.integration import choices, packing
+
+if TYPE_CHECKING:
+    import pathlib
+
+CHARMS = choices.Charms(
+    distributor=lambda base: f"/dist/distributor_{base}.charm",
+    lxd_cluster=lambda base: f"/dist/lxd-cluster_{base}.charm",
+    with_library=lambda name, channel, base: f"/dist/{name}_{channel}_{base}.charm",
+    architecture="amd64",
+)
+
+
+def _chosen(**values: str) -> dict[choices.Choice, str]:
+    return {choice: values.get(choice.dest, choice.default) for choice in choices.ALL}
+
+
+def test_an_option_goes_before_the_environment_and_that_before_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Jobs of a matrix set variables; a person at a terminal gives options."""
+    monkeypatch.delenv("BASE", raising=False)
+    by_default = choices.BASE.value(None)
+    monkeypatch.setenv("BASE", "ubuntu@22.04")
+
+    assert by_default == "ubuntu@24.04"
+    assert choices.BASE.value(None) == "ubuntu@22.04"
+    assert choices.BASE.value("ubuntu@26.04") == "ubuntu@26.04"
+
+
+def test_microovn_is_given_this_library_and_the_earlier_one_is_as_published() -> None:
+    """The stories are about this library; only the refresh is about the published one."""
+    found = choices.sources(_chosen(consumer_channel="24.03/stable"), CHARMS)
+
+    consumer = found[protocol.CONSUMER]
+    assert consumer.charm == "/dist/microovn_24.03/stable_ubuntu@24.04.charm"
+    assert not consumer.channel
+    earlier = found[protocol.EARLIER_CONSUMER]
+    assert (earlier.charm, earlier.channel) == ("microovn", "24.03/stable")
+    for source in (consumer, earlier):
+        assert source.constraints["virt-type"] == "virtual-machine"
+        assert source.command == "microovn cluster"
+
+
+def test_microovn_can_keep_its_own_library() -> None:
+    """Once it has been published with this one."""
+    found = choices.sources(_chosen(consumer_library="published"), CHARMS)
+
+    assert found[protocol.CONSUMER] == found[protocol.EARLIER_CONSUMER]
+
+
+def test_lxd_clusters_take_microovns_place() -> None:
+    """By choice for all modules, or in the one that is about them."""
+    chosen = choices.sources(_chosen(consumer="lxd-cluster"), CHARMS)
+    asked = choices.sources(_chosen(), CHARMS, consumer="lxd-cluster")
+
+    assert chosen == asked
+    source = chosen[protocol.CONSUMER]
+    assert source.charm == "/dist/lxd-cluster_ubuntu@24.04.charm"
+    assert source.says_what_for
+    assert not source.constraints
+
+
+def test_the_published_distributor_comes_from_its_channel() -> None:
+    """This one from this machine; both on the base that was chosen."""
+    found = choices.sources(_chosen(earlier_channel="latest/beta"), CHARMS)
+
+    earlier = found[protocol.EARLIER_DISTRIBUTOR]
+    assert (earlier.charm, earlier.channel) == (protocol.DISTRIBUTOR, "latest/beta")
+    assert found[protocol.DISTRIBUTOR].charm == "/dist/distributor_ubuntu@24.04.charm"
+    assert {source.base for source in found.values()} == {"ubuntu@24.04"}
+
+
+@pytest.mark.parametrize(
+    ("base", "architecture", "consumer"),
+    [
+        ("ubuntu@26.04", "amd64", "microovn"),
+        ("ubuntu@24.04", "arm64", "microovn"),
+        ("ubuntu@24.04", "amd64", "lxd-cluster"),
+    ],
+)
+def test_where_nothing_was_published_there_are_no_earlier_charms(
+    base: str, architecture: str, consumer: str
+) -> None:
+    """The story of the refresh is skipped there, and says why."""
+    charms = dataclasses.replace(CHARMS, architecture=architecture)
+
+    found = choices.sources(_chosen(base=base, consumer=consumer), charms)
+
+    assert set(found) == {protocol.DISTRIBUTOR, protocol.CONSUMER}
+    assert {source.base for source in found.values()} == {base}
+
+
+def test_no_other_consumer_is_known() -> None:
+    """What its cluster's command is could only be guessed."""
+    with pytest.raises(ValueError, match="not 'microceph'"):
+        choices.sources(_chosen(consumer="microceph"), CHARMS)
+
+
+def test_a_charm_is_given_by_its_path_or_its_directory(tmp_path: pathlib.Path) -> None:
+    """Of several in a directory it is the one for the base and this machine's architecture."""
+    for base in ("ubuntu@22.04", "ubuntu@24.04"):
+        (tmp_path / f"x_{base}-{packing.architecture()}.charm").touch()
+    wanted = str(tmp_path / f"x_ubuntu@24.04-{packing.architecture()}.charm")
+
+    assert packing.given(str(tmp_path), "x", "ubuntu@24.04") == wanted
+    assert packing.given(wanted, "x", "ubuntu@24.04") == wanted
+    for path in (tmp_path, tmp_path / "y.charm"):
+        with pytest.raises(packing.PackingError, match=r"x for ubuntu@26\.04"):
+            packing.given(str(path), "x", "ubuntu@26.04")
+
+
+def test_a_charm_is_packed_once(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By charmcraft, for one base, with this project's library where it is wanted."""
+    monkeypatch.setattr(packing, "DIST", tmp_path / "dist")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "charmcraft.yaml").write_text("name: x\n")
+    calls: list[tuple[str, ...]] = []
+
+    def run(*command: str, cwd: pathlib.Path) -> None:
+        calls.append(command)
+        assert (cwd / packing.LIBRARY).read_bytes() == _library()
+        (tmp_path / "dist" / f"x_ubuntu@24.04-{packing.architecture()}.charm").touch()
+
+    monkeypatch.setattr(packing, "_run", run)
+
+    paths = {packing.pack(project, "ubuntu@24.04", with_library=True) for _ in range(2)}
+
+    platform = f"ubuntu@24.04:{packing.architecture()}"
+    output = str(tmp_path / "dist")
+    assert calls == [("charmcraft", "pack", "--platform", platform, "--output", output)]
+    assert paths == {f"{output}/x_ubuntu@24.04-{packing.architecture()}.charm"}
+
+
+def _library() -> bytes:
+    return (packing.ROOT / packing.LIBRARY).read_bytes()
+
+
+def test_this_library_takes_the_place_of_another_in_a_packed_charm(tmp_path: pathlib.Path) -> None:
+    """All else stays as it was, and what can be executed remains so."""
+    published, changed = tmp_path / "a.charm", tmp_path / "b.charm"
+    with zipfile.ZipFile(published, "w") as charm:
+        dispatch = zipfile.ZipInfo("dispatch")
+        dispatch.external_attr = 0o100755 << 16
+        charm.writestr(dispatch, "#!/bin/sh\n")
+        charm.writestr(packing.LIBRARY, "LIBPATCH = 3\n")
+
+    packing.graft(published, changed)
+
+    with zipfile.ZipFile(changed) as charm:
+        assert charm.namelist() == ["dispatch", packing.LIBRARY]
+        assert charm.read("dispatch") == b"#!/bin/sh\n"
+        assert charm.getinfo("dispatch").external_attr >> 16 == 0o100755
+        assert charm.read(packing.LIBRARY) == _library()
+
+
+def test_a_charm_without_the_library_is_no_consumer(tmp_path: pathlib.Path) -> None:
+    """A story told with it would show nothing."""
+    published = tmp_path / "a.charm"
+    with zipfile.ZipFile(published, "w") as charm:
+        charm.writestr("dispatch", "")
+
+    with pytest.raises(packing.PackingError, match=r"a\.charm has no lib/charms"):
+        packing.graft(published, tmp_path / "b.charm")
+
+
+def test_a_missing_program_is_named(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a person can install it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(packing, "DIST", tmp_path)
+
+    with pytest.raises(packing.PackingError, match="no `juju` here"):
+        packing.download("microovn", "latest/edge", "ubuntu@24.04")

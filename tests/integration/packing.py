@@ -1,0 +1,142 @@
+"""Charms as files on this machine: packed from their sources, or from Charmhub and changed."""
+
+from __future__ import annotations
+
+import pathlib
+import platform
+import shutil
+import subprocess
+import tempfile
+import zipfile
+
+import yaml
+
+ROOT = pathlib.Path(__file__).parents[2]
+DIST = ROOT / "dist"
+LIBRARY = "lib/charms/microcluster_token_distributor/v0/token_distributor.py"
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+class PackingError(Exception):
+    """There is no such charm, and it could not be made."""
+
+
+def architecture() -> str:
+    """Name this machine's architecture as Juju does."""
+    machine = platform.machine()
+    return _ARCHITECTURES.get(machine, machine)
+
+
+def choose(directory: pathlib.Path, name: str, base: str) -> pathlib.Path | None:
+    """Find the charm for a base among those that charmcraft packed into a directory."""
+    path = directory / f"{name}_{base}-{architecture()}.charm"
+    return path if path.is_file() else None
+
+
+def given(path: str, name: str, base: str) -> str:
+    """Take the packed charm that a person or an earlier job has named.
+
+    Args:
+        path: the charm, or a directory with one for each base.
+        name: of the charm.
+        base: like `ubuntu@24.04`.
+
+    Returns:
+        Its absolute path, which Juju takes for nothing but a path.
+
+    Raises:
+        PackingError: it is not there.
+    """
+    found: pathlib.Path | None = pathlib.Path(path).resolve()
+    if found and found.is_dir():
+        found = choose(found, name, base)
+    if found is None or not found.is_file():
+        raise PackingError(f"{path} is, or holds, no {name} for {base} on {architecture()}")
+    return str(found)
+
+
+def pack(project: pathlib.Path, base: str, *, with_library: bool = False) -> str:
+    """Pack a charm into dist/, if it is not there yet.
+
+    Args:
+        project: the directory with its charmcraft.yaml.
+        base: like `ubuntu@24.04`.
+        with_library: put this project's library into it first.
+
+    Returns:
+        The charm's absolute path.
+
+    Raises:
+        PackingError: charmcraft cannot do it.
+    """
+    name = str(yaml.safe_load((project / "charmcraft.yaml").read_text())["name"])
+    if found := choose(DIST, name, base):
+        return str(found)
+    DIST.mkdir(exist_ok=True)
+    # charmcraft's snap sees neither /tmp nor hidden directories.
+    with tempfile.TemporaryDirectory(dir=pathlib.Path.home(), prefix="pack-") as directory:
+        if with_library:
+            project = stage(project, pathlib.Path(directory) / "charm")
+        platform_name = f"{base}:{architecture()}"
+        _run("charmcraft", "pack", "--platform", platform_name, "--output", str(DIST), cwd=project)
+    found = choose(DIST, name, base)
+    if found is None:
+        raise PackingError(f"charmcraft has packed no {name} for {base} into {DIST}")
+    return str(found)
+
+
+def stage(project: pathlib.Path, copy: pathlib.Path) -> pathlib.Path:
+    """Copy a charm's sources, with this project's library, to a directory yet to be made."""
+    shutil.copytree(project, copy, ignore=shutil.ignore_patterns("__pycache__", "*.charm"))
+    library = copy / LIBRARY
+    library.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(ROOT / LIBRARY, library)
+    return copy
+
+
+def download(name: str, channel: str, base: str) -> str:
+    """Fetch a charm from Charmhub, and put this project's library into it.
+
+    Returns:
+        The charm's absolute path, in dist/.
+
+    Raises:
+        PackingError: Charmhub has no such charm, or that charm no such library.
+    """
+    DIST.mkdir(exist_ok=True)
+    published = DIST / f"{name}_{base}-{architecture()}.published.charm"
+    _run(
+        *("juju", "download", name, "--channel", channel, "--base", base),
+        *("--arch", architecture(), "--filepath", str(published), "--no-progress"),
+    )
+    changed = DIST / f"{name}_{base}-{architecture()}.charm"
+    graft(published, changed)
+    published.unlink()
+    return str(changed)
+
+
+def graft(charm: pathlib.Path, changed: pathlib.Path) -> None:
+    """Copy a packed charm, with this project's library in the place of its own.
+
+    Raises:
+        PackingError: it has none.
+    """
+    with zipfile.ZipFile(charm) as old, zipfile.ZipFile(changed, "w") as new:
+        if LIBRARY not in old.namelist():
+            raise PackingError(f"{charm.name} has no {LIBRARY}")
+        for entry in old.infolist():
+            # The entry keeps its mode, so what is executable or a link stays so.
+            data = old.read(entry)
+            if entry.filename == LIBRARY:
+                data = (ROOT / LIBRARY).read_bytes()
+            new.writestr(entry, data)
+
+
+def _run(*command: str, cwd: pathlib.Path = ROOT) -> None:
+    try:
+        done = subprocess.run(command, check=False, cwd=cwd, stderr=subprocess.PIPE, text=True)  # noqa: S603, words of our own
+    except FileNotFoundError as error:
+        raise PackingError(f"there is no `{error.filename}` here") from None
+    if done.returncode:
+        raise PackingError(f"`{' '.join(command)}` failed: {done.stderr.strip()[-2000:]}")
