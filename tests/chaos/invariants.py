@@ -42,7 +42,7 @@ class Invariants:
         self._seen_down: dict[str, frozenset[str]] = {}
         self._seen: dict[str, frozenset[str]] = {}
         self._lived: set[int] = set()
-        # Whether each unit of the distributor was mirroring when its hook began.
+        # Whether what each unit of the distributor mirrored counted when its hook began.
         self._up_before: dict[str, bool] = {}
 
     # Around each command
@@ -57,7 +57,10 @@ class Invariants:
             self._held_before[context.unit] = self._sees_hold(context.unit)
             self._seen_down.pop(context.unit, None)
             self._seen.pop(context.unit, None)
-            self._up_before[context.unit] = self._cloud.bag(context.unit).get("mirror") == "up"
+            if context.unit.startswith(f"{protocol.DISTRIBUTOR}/"):
+                leader = self._cloud.bag(protocol.DISTRIBUTOR).get("leader")
+                up = self._cloud.bag(context.unit).get("mirror") == "up"
+                self._up_before[context.unit] = up and leader == context.unit
         words = self._words(context)
         if not words:
             return
