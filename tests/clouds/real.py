@@ -165,6 +165,15 @@ class View:
             },
         )
 
+    @property
+    def major(self) -> int:
+        """The first number of the version."""
+        return int(self.version.partition(".")[0])
+
+    def units_of(self, application: str) -> list[Unit]:
+        """Return the units of an application, in order."""
+        return [unit for unit in self.units if unit.name.partition("/")[0] == application]
+
     def unit(self, name: str) -> Unit:
         """Find a unit.
 
@@ -201,31 +210,51 @@ def _by_number(unit: Unit) -> tuple[str, int]:
     return application, int(number)
 
 
-def databag(shown: str, owner: str, other: str) -> dict[str, str]:
-    """Read a databag out of the JSON of `juju show-unit`.
+def unit_bag(shown: str, owner: str) -> dict[str, str] | None:
+    """Read the databag of a unit out of the JSON of `juju show-unit` of one at the other side.
+
+    Juju 4 shows a unit's own databag to nobody: in the other side's words there is one in each.
+
+    Returns:
+        The bag; None where that unit is not related to it, or is not seen by it.
+    """
+    for relation in _relations_of(shown):
+        seen = _mapping(relation.get("related-units"))
+        if owner in seen:
+            return _texts(_mapping(seen[owner]).get("data"))
+    return None
+
+
+def application_bag(shown: str, far: str) -> dict[str, str]:
+    """Read the databag of an application out of the JSON of `juju show-unit`.
+
+    Whose it is, Juju's version says: up to 3.6 that of the other side, from 4.0 on the unit's own.
 
     Args:
-        shown: the JSON, of the owner if that is a unit, of any unit of `other` if the owner is an
-            application: a unit is shown the application's bag of the other side alone.
-        owner: the unit or application whose databag it is.
-        other: the application on the other side; empty for the only one there is.
+        shown: the JSON.
+        far: the application on the other side.
 
     Returns:
         The bag; an empty one where there is no such relation.
     """
-    (info,) = _mapping(json.loads(shown)).values()
-    far = other if "/" in owner else owner
-    for relation in cast("list[dict[str, Any]]", info.get("relation-info") or []):
-        if ENDPOINT not in (relation["endpoint"], relation["related-endpoint"]):
-            continue
-        units = {unit.partition("/")[0] for unit in _mapping(relation.get("related-units"))}
-        if far and units and far not in units:
-            continue
-        data = relation.get("application-data")
-        if "/" in owner:
-            data = _mapping(relation.get("local-unit")).get("data")
-        return {key: str(value) for key, value in _mapping(data).items()}
+    for relation in _relations_of(shown):
+        seen = {unit.partition("/")[0] for unit in _mapping(relation.get("related-units"))}
+        if not seen or far in seen:
+            return _texts(relation.get("application-data"))
     return {}
+
+
+def _relations_of(shown: str) -> list[dict[str, Any]]:
+    (info,) = _mapping(json.loads(shown)).values()
+    return [
+        relation
+        for relation in cast("list[dict[str, Any]]", info.get("relation-info") or [])
+        if ENDPOINT in (relation["endpoint"], relation["related-endpoint"])
+    ]
+
+
+def _texts(data: Any) -> dict[str, str]:
+    return {key: str(value) for key, value in _mapping(data).items()}
 
 
 def lxc(*arguments: str) -> None:
@@ -323,8 +352,8 @@ class RealCloud(abc.ABC):
     @property
     def traits(self) -> frozenset[protocol.Trait]:
         """What it can do, and does, that others may not."""
-        major = int(self.view().version.partition(".")[0])
-        traits = {protocol.Trait.FORCE_DEPARTS if major < 4 else protocol.Trait.FORCE_IS_SILENT}
+        first = self.view().major
+        traits = {protocol.Trait.FORCE_DEPARTS if first < 4 else protocol.Trait.FORCE_IS_SILENT}
         if self._charms[protocol.CONSUMER].says_what_for:
             traits.add(protocol.Trait.SAYS_WHAT_FOR)
         if {protocol.EARLIER_CONSUMER, protocol.EARLIER_DISTRIBUTOR} <= set(self._charms):
@@ -440,14 +469,17 @@ class RealCloud(abc.ABC):
 
     def bag(self, owner: str, other: str = "") -> Mapping[str, str]:
         """Return a databag on the endpoint that the distributor and its consumers share."""
-        if "/" in owner:
-            return databag(self.juju("show-unit", "--format", "json", owner), owner, other)
         view = self.view()
-        for application in [other] if other else view.related.get(owner, ()):
-            for unit in view.units:
-                if unit.name.partition("/")[0] == application:
-                    shown = self.juju("show-unit", "--format", "json", unit.name)
-                    return databag(shown, owner, application)
+        application = owner.partition("/")[0]
+        for far in [other] if other else view.related.get(application, ()):
+            # Up to Juju 3.6 a unit is shown the application databag of the other side.
+            ours = "/" not in owner and view.major >= 4
+            for unit in view.units_of(application if ours else far):
+                shown = self.juju("show-unit", "--format", "json", unit.name)
+                if "/" not in owner:
+                    return application_bag(shown, far if ours else application)
+                if (found := unit_bag(shown, owner)) is not None:
+                    return found
         return {}
 
     def status(self, unit: str) -> tuple[str, str]:

@@ -20,7 +20,11 @@ RELATED = {DISTRIBUTOR: CONSUMER, CONSUMER: DISTRIBUTOR}
 
 
 def _three(
-    agent: str = "idle", workload: str = "active", message: str = "", life: str = ""
+    agent: str = "idle",
+    workload: str = "active",
+    message: str = "",
+    life: str = "",
+    version: str = "3.6.9",
 ) -> str:
     """The status of three consumers and a distributor, with something about the second."""
     second = shapes.unit("2", agent=agent, workload=workload, message=message, life=life)
@@ -35,6 +39,7 @@ def _three(
             DISTRIBUTOR: {f"{DISTRIBUTOR}/0": shapes.unit("0", leader=True)},
         },
         RELATED,
+        version,
     )
 
 
@@ -102,46 +107,73 @@ def test_the_release_decides_what_a_removal_by_force_does(
     assert version in driven.cloud.name
 
 
-def test_the_bag_of_a_unit_is_the_one_for_the_other_side(driven: Driven) -> None:
+@pytest.mark.parametrize("version", ["3.6.9", "4.0.15"])
+def test_the_bag_of_a_unit_is_what_the_other_side_sees(driven: Driven, version: str) -> None:
     """The distributor has a bag in each of its relations, and one among its peers."""
     name = f"{DISTRIBUTOR}/0"
     shown = shapes.shown_unit(
-        name,
-        shapes.relation(0, ("cluster", "cluster"), {"names": "x"}, {}),
-        shapes.relation(
-            1, ("microcluster-cluster", "cluster"), {"mirror-a": "joined"}, {"first/0": {}}
-        ),
-        shapes.relation(
-            2, ("microcluster-cluster", "cluster"), {"mirror-b": "empty"}, {"second/3": {}}
-        ),
-    )
-    _answer(driven, "show-unit", shown)
-
-    assert driven.cloud.bag(name, "first") == {"mirror-a": "joined"}
-    assert driven.cloud.bag(name, "second") == {"mirror-b": "empty"}
-    assert driven.cloud.bag(name, "third") == {}
-
-
-def test_the_bag_of_an_application_is_what_a_unit_of_the_other_is_shown(driven: Driven) -> None:
-    """Juju shows nobody the bag of their own application."""
-    shown = shapes.shown_unit(
         f"{CONSUMER}/1",
+        shapes.relation(0, ("peers", "peers"), {}, {name: {"names": "x"}}),
         shapes.relation(
             1,
             ("cluster", "microcluster-cluster"),
-            {"hostname": "juju-abc-1"},
-            {f"{DISTRIBUTOR}/0": {}},
+            {"hostname": "a"},
+            {name: {"mirror-a": "joined"}},
+        ),
+    )
+    _answer(driven, "status", _three(version=version))
+    _answer(driven, "show-unit", shown)
+
+    assert driven.cloud.bag(name, CONSUMER) == driven.cloud.bag(name) == {"mirror-a": "joined"}
+    assert driven.cloud.bag(name, "third") == {}
+    assert {call[-1] for call in driven.juju.calls("show-unit")} == {f"{CONSUMER}/1"}
+
+
+def test_the_bag_of_a_unit_that_nobody_sees_is_empty(driven: Driven) -> None:
+    """All units at the other side are asked before that is said."""
+    _answer(driven, "status", _three())
+    _answer(
+        driven,
+        "show-unit",
+        shapes.shown_unit(
+            f"{CONSUMER}/1", shapes.relation(1, ("cluster", "microcluster-cluster"), {}, {})
+        ),
+    )
+
+    assert driven.cloud.bag(f"{DISTRIBUTOR}/0") == {}
+    assert len(driven.juju.calls("show-unit")) == len(("1", "2", "10"))
+
+
+@pytest.mark.parametrize(
+    ("version", "asked"),
+    [
+        pytest.param("3.6.9", f"{CONSUMER}/1", id="a unit of the other side is shown it"),
+        pytest.param("4.0.15", f"{DISTRIBUTOR}/0", id="a unit of its own is shown it"),
+    ],
+)
+def test_whom_juju_shows_the_bag_of_an_application(
+    driven: Driven, version: str, asked: str
+) -> None:
+    """It depends on the version."""
+    other = f"{CONSUMER}/1" if asked.startswith(DISTRIBUTOR) else f"{DISTRIBUTOR}/0"
+    shown = shapes.shown_unit(
+        asked,
+        shapes.relation(
+            1,
+            ("cluster", "microcluster-cluster"),
+            {},
+            {other: {}},
             {"bootstrap-unit": f"{CONSUMER}/1", "number": 7},
         ),
     )
-    _answer(driven, "status", _three())
+    _answer(driven, "status", _three(version=version))
     _answer(driven, "show-unit", shown)
 
     bag = driven.cloud.bag(DISTRIBUTOR)
 
     assert bag == {"bootstrap-unit": f"{CONSUMER}/1", "number": "7"}
     assert driven.cloud.bag(DISTRIBUTOR, CONSUMER) == bag
-    assert driven.juju.calls("show-unit")[0][-1] == f"{CONSUMER}/1"
+    assert {call[-1] for call in driven.juju.calls("show-unit")} == {asked}
 
 
 def test_an_unrelated_application_has_an_empty_bag(driven: Driven) -> None:

@@ -16,6 +16,7 @@ ONCE_FAILED = [
     (153, "the only unit of an application was removed by force, and taken for a subordinate"),
     (74, "a unit that its cluster did not let go kept the distributor from seeing who had left"),
     (111, "the same, on Juju 4.0"),
+    (488, "one of two units that went together left its vote behind, and the other could not go"),
     (83, "a machine that stopped right after it had joined was taken for a ghost"),
 ]
 

@@ -408,7 +408,7 @@ def test_a_member_that_may_not_go_before_it_has_a_role_stays(unit: charms.Unit) 
     unit.remember(in_cluster=True)
     unit.lists(charms.members(("node-0", "PENDING", "ONLINE"), "node-1"))
     unit.expect("remove", "node-0", answers=[REFUSED])
-    unit.commands.expect("goal-state", "--format=json", answers=[runner.Answer(1)])
+    unit.commands.expect_goal_state(charms.ENDPOINT, {}, {"lxd/0": "dying", "lxd/1": "dying"})
 
     with pytest.raises(testing.errors.UncaughtCharmError) as caught:
         unit.hook("remove")

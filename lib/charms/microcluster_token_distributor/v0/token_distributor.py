@@ -1912,8 +1912,11 @@ class TokenConsumer(ops.Object):
             return
         logger.error("%s cannot leave the cluster: %s", hostname, result.reason)
         workload = self._ask(hostname)
-        if workload.membership is Membership.MEMBER and somebody_stays(workload, _goal_state()):
-            down = ", ".join(member.name for member in workload.members if not member.online)
+        if workload.membership is not Membership.MEMBER:
+            return
+        down = ", ".join(member.name for member in workload.members if not member.online)
+        # With all members online there is nothing to wait for but another try.
+        if not down or somebody_stays(workload, _goal_state()):
             reason = f"not online: {down}" if down else _summary(result.reason)
             raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {reason}")
 
