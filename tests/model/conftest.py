@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-_SEEDS_IN_CI = 300
+_SEEDS_IN_CI = 500
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,6 +28,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption(
         "--seed", type=int, default=None, metavar="N", help="run this schedule of faults alone"
+    )
+    parser.addoption(
+        "--units",
+        type=int,
+        default=30,
+        metavar="N",
+        help="form one cluster of this many units, without faults (default: 30)",
     )
 
 

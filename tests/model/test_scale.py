@@ -1,0 +1,53 @@
+"""The hooks of a formation grow with the units, and not with their square.
+
+With `-k scale --units 1000` a thousand form one cluster, which takes some minutes.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from tests import juju_model
+from tests.clouds import local, protocol
+
+# Of its hooks a consumer's unit has five at its start, four from entering the relation, and one
+# for each of the distributor's writes; it causes three at the distributor.
+_HOOKS_A_UNIT = 16
+
+
+@pytest.mark.parametrize("version", ["3.6", "4.0"])
+def test_scale_of_a_formation(version: str, request: pytest.FixtureRequest) -> None:
+    """All units are deployed at once, and form one cluster without a round of update-status."""
+    units = cast("int", request.config.getoption("--units"))
+    behaviour = juju_model.Behaviour.of(version)
+    with juju_model.Juju(behaviour=behaviour) as juju:
+        cloud = local.LocalCloud(juju, local.fake_microcluster(juju))
+        cloud.deploy(protocol.CONSUMER, units=units)
+        cloud.deploy(protocol.DISTRIBUTOR)
+        cloud.integrate(protocol.CONSUMER, protocol.DISTRIBUTOR)
+
+        hooks = juju.settle(max_hooks=10 * _HOOKS_A_UNIT * units)
+
+        assert len(cloud.members(f"{protocol.CONSUMER}/0")) == units
+        statuses = {cloud.status(unit) for unit in cloud.units(protocol.CONSUMER)}
+        assert statuses == {("active", "")}
+        assert hooks <= _HOOKS_A_UNIT * units
+
+
+def test_scale_of_a_newcomer() -> None:
+    """It joins without a round of update-status, and wakes each unit a few times."""
+    with juju_model.Juju() as juju:
+        cloud = local.LocalCloud(juju, local.fake_microcluster(juju))
+        cloud.deploy(protocol.CONSUMER, units=30)
+        cloud.deploy(protocol.DISTRIBUTOR)
+        cloud.integrate(protocol.CONSUMER, protocol.DISTRIBUTOR)
+        juju.settle()
+
+        cloud.add_unit(protocol.CONSUMER)
+        hooks = juju.settle()
+
+        assert len(cloud.members(f"{protocol.CONSUMER}/0")) == len(range(31))
+        # Its name, its token and its membership are shown in a write each.
+        assert hooks <= 3 * 31 + _HOOKS_A_UNIT
