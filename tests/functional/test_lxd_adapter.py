@@ -252,6 +252,29 @@ def test_a_bad_token_is_refused_and_not_shown(
     suite.refused(machine, *LISTING, because="not yet initialized")
 
 
+def test_as_a_program_of_its_own_it_does_the_same(cluster: lxd.LxdMicrocluster) -> None:
+    """What the other tests run by fork, a charm runs as its own command line."""
+    first, second = cluster.add_machine("node-1"), cluster.add_machine("node-2")
+
+    def program(machine: lxd.LxdMachine, *words: str) -> tuple[int, str, str]:
+        # By way of `env`, it is not seen to be the adapter.
+        done = machine.run(["env", *machine.command, *words], timeout=suite.PATIENCE)
+        return done.returncode, done.stdout, done.stderr
+
+    assert program(second, *LISTING) == (1, "", "Error: Database is not yet initialized\n")
+    assert program(first, "bootstrap") == (0, "", "")
+    code, token, _ = program(first, "add", "node-2")
+    assert code == 0
+    assert program(second, "join", token.strip()) == (0, "", "")
+    code, listed, _ = program(second, *LISTING)
+    assert (code, {row["name"] for row in json.loads(listed)}) == (0, {"node-1", "node-2"})
+    assert program(first, "remove", "node-2") == (0, "", "")
+    assert suite.online(first) == {"node-1"}
+    code, _, stderr = program(first, "jion", token.strip())
+    assert code == 2
+    assert token.strip() not in stderr
+
+
 def test_a_newcomer_trusts_only_the_certificate_that_the_token_names(
     cluster: lxd.LxdMicrocluster,
 ) -> None:

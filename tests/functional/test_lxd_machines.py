@@ -98,6 +98,54 @@ def test_a_killed_machine_keeps_its_name_its_address_and_its_data() -> None:
         cluster.close()
 
 
+def test_a_machine_that_was_killed_before_it_was_ready_becomes_ready() -> None:
+    """A machine's daemon is not waited for until somebody needs it, or not at all."""
+    cluster = lxd.LxdMicrocluster()
+    try:
+        machine = cluster.add_machine("node-1")
+        machine.kill()
+
+        machine.start()
+
+        assert machine.running
+        suite.succeed(machine, "bootstrap")
+        assert suite.online(machine) == {"node-1"}
+    finally:
+        cluster.close()
+
+
+def test_an_address_is_not_used_again_in_the_same_microcluster() -> None:
+    """A database may know it for a while after the machine is gone."""
+    cluster = lxd.LxdMicrocluster()
+    try:
+        gone = cluster.add_machine("node-1")
+        gone.destroy()
+
+        machine = cluster.add_machine("node-1")
+
+        assert machine.address != gone.address
+    finally:
+        cluster.close()
+
+
+def test_data_goes_to_memory_unless_there_is_no_room_or_somebody_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    """It is found there, and nowhere else."""
+    monkeypatch.delenv("TMPDIR", raising=False)
+    monkeypatch.setattr(tempfile, "gettempdir", _always("/tmp"))  # noqa: S108, only named
+    monkeypatch.setattr(lxd, "_MEMORY", tmp_path)
+    places: list[pathlib.Path] = []
+    for room, told in ((0, None), (1 << 60, None), (0, "/var/tmp")):  # noqa: S108, only named
+        monkeypatch.setattr(lxd, "_ROOM", room)
+        if told:
+            monkeypatch.setenv("TMPDIR", told)
+
+        places.append(lxd._place())  # pyright: ignore[reportPrivateUsage]
+
+    assert places == [tmp_path, pathlib.Path("/tmp"), pathlib.Path("/tmp")]  # noqa: S108, as above
+
+
 def test_what_a_killed_run_left_is_swept_away_by_the_next() -> None:
     """Not so what belongs to a run that goes on beside it."""
     beside = lxd.LxdMicrocluster()
@@ -135,7 +183,7 @@ def test_what_a_killed_run_left_is_swept_away_by_the_next() -> None:
         (os, "geteuid", _always(1000), "root"),
         (shutil, "which", _always(None), "no `lxd` on PATH"),
         (shutil, "which", _always("/snap/bin/lxd"), "the snap's"),
-        (tempfile, "gettempdir", _always("/" + "deep/" * 20), "too long a path"),
+        (lxd, "_place", _always(pathlib.Path("/" + "deep/" * 20)), "too long a path"),
         (lxd, "_is_program", _always(False), "the snap's"),
         (lxd, "_isolated", _always(["false"]), "nothing can be mounted"),
         (lxd, "_isolated", _always(["no-such-program"]), "no namespaces"),
