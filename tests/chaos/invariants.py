@@ -271,6 +271,8 @@ class Invariants:
             ):
                 continue
             for key, value in view.data.items():
+                if key == "left" and not names:
+                    continue  # Nobody is there who could say that they are gone.
                 name = key.removeprefix("mirror-")
                 if key in ("hold", "failed", "gone", "left") or key.startswith("failed-"):
                     problems.append(f"the bag of {view.owner} still says {key}")

@@ -74,6 +74,23 @@ def test_a_newcomer_says_what_it_waits_for(
 
 
 @every_event
+def test_a_unit_that_may_bootstrap_waits_until_it_is_shown(
+    shown: charms.Unit, event: str, about: dict[str, Any]
+) -> None:
+    """Juju brings the application's databag and the unit's one after the other."""
+    shown.show({}, bootstrap_unit="micro/0")
+    shown.relate(dataclasses.replace(shown.relation(), remote_units_data={0: {"mirror": "up"}}))
+
+    hook = shown.hook(event, **about)
+
+    assert hook.status == (
+        "waiting",
+        "waiting for the token distributor to show its host name",
+    )
+    assert hook.calls == [charms.LIST]
+
+
+@every_event
 def test_a_unit_waits_for_the_distributor(
     shown: charms.Unit, event: str, about: dict[str, Any]
 ) -> None:

@@ -2211,6 +2211,8 @@ class TokenConsumer(ops.Object):
         if any(isinstance(step, Join) for step in situation.tried):
             return "join failed and will be tried again, see the log"
         if not shown.shows_cluster:
+            if shown.bootstrap_unit == situation.unit:
+                return "waiting for the token distributor to show its host name"
             if shown.bootstrap_unit:
                 return f"waiting for {shown.bootstrap_unit} to bootstrap"
             return "waiting for a unit to be allowed to bootstrap"
