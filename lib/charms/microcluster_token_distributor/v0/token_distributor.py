@@ -48,6 +48,12 @@ so that a token that was used, expired, revoked or lost is replaced without anyb
 texts. A unit that is shown `joined` and is no member (its machine was replaced) says that
 `joined` failed, and is treated alike.
 
+When it is shown. Each write of the distributor wakes every unit of every consumer, so a write for
+each newcomer would cost n^2 hooks. Newcomers that come in a burst are shown together: once all
+are there that `goal-state` names, or half as many as are shown already; a handful at once. Used
+tokens go with the next write, or with the last newcomer that joins. What is put off is remembered
+on the peer relation, and shown by the next update-status at the latest.
+
 Who bootstraps. The distributor grants it, to one unit, proposed by the leader of its application,
 and only when it has heard from every unit that `goal-state` names and none is, or might be, a
 member. The grant can be given anew only once that unit has left and nothing shows a cluster.
@@ -60,6 +66,10 @@ cluster its quorum for good. So the communicator issues tokens only while every 
 otherwise it names those who are not in `hold`, the distributor shows that to all, and no newcomer
 joins. Members whose units left the model, and which the cluster itself reports as not online, are
 removed; nobody else ever is.
+
+Who leaves. A unit that is removed leaves the cluster in its `remove` hook. Where the cluster
+refuses, because a member is down, the hook fails and is tried again: with the unit would go its
+vote.
 
 Three answers. The workload says that this node is a member, or that it is not, or nothing of use
 (its quorum is lost, it hangs, it prints rubbish). On the third, a unit changes nothing. A member
