@@ -402,9 +402,7 @@ class RealCloud(abc.ABC):
         before = {unit.name for unit in self.view().units}
         self._add_unit(application)
         added = [
-            unit.name
-            for unit in self.view().units
-            if unit.name not in before and unit.name.partition("/")[0] == application
+            unit.name for unit in self.view().units_of(application) if unit.name not in before
         ]
         assert len(added) == 1, f"{application} got {added} instead of one more unit"
         return added[0]
@@ -421,9 +419,7 @@ class RealCloud(abc.ABC):
 
     def remove_application(self, application: str) -> None:
         """Remove an application with all its units."""
-        self._leaving |= {
-            unit.name for unit in self.view().units if unit.name.partition("/")[0] == application
-        }
+        self._leaving |= {unit.name for unit in self.view().units_of(application)}
         self._remove_application(application)
 
     def refresh(self, application: str, charm_name: str) -> None:
@@ -456,10 +452,8 @@ class RealCloud(abc.ABC):
 
     def leader(self, application: str) -> str | None:
         """Name the unit that leads."""
-        for unit in self.view().units:
-            if unit.leads and unit.name.partition("/")[0] == application:
-                return unit.name
-        return None
+        leaders = (unit.name for unit in self.view().units_of(application) if unit.leads)
+        return next(leaders, None)
 
     def hostname(self, unit: str) -> str:
         """Return the host name of a unit's machine; empty before that has started."""

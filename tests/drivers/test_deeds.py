@@ -136,13 +136,7 @@ def test_jubilant_does_the_rest(by_jubilant: Driven) -> None:
     _statuses(by_jubilant, shapes.status({CONSUMER: TWO}))
     cloud = by_jubilant.cloud
 
-    cloud.integrate(CONSUMER, DISTRIBUTOR)
-    cloud.remove_relation(CONSUMER, DISTRIBUTOR)
-    cloud.remove_unit(f"{CONSUMER}/0")
-    cloud.remove_unit(f"{CONSUMER}/1", force=True)
-    cloud.remove_application(CONSUMER)
-    cloud.refresh(DISTRIBUTOR, DISTRIBUTOR)
-    cloud.refresh(CONSUMER, CONSUMER)
+    _do_the_rest(cloud)
 
     assert _deeds(by_jubilant) == [
         ["integrate", CONSUMER, DISTRIBUTOR],
@@ -155,11 +149,7 @@ def test_jubilant_does_the_rest(by_jubilant: Driven) -> None:
     ]
 
 
-def test_python_libjuju_does_the_rest(by_libjuju: Driven) -> None:
-    """Each method and argument is one that its classes have."""
-    _statuses(by_libjuju, shapes.status({CONSUMER: TWO}))
-    cloud, model, application = by_libjuju.cloud, by_libjuju.model, by_libjuju.application
-
+def _do_the_rest(cloud: real.RealCloud) -> None:
     cloud.integrate(CONSUMER, DISTRIBUTOR)
     cloud.remove_relation(CONSUMER, DISTRIBUTOR)
     cloud.remove_unit(f"{CONSUMER}/0")
@@ -167,6 +157,14 @@ def test_python_libjuju_does_the_rest(by_libjuju: Driven) -> None:
     cloud.remove_application(CONSUMER)
     cloud.refresh(DISTRIBUTOR, DISTRIBUTOR)
     cloud.refresh(CONSUMER, CONSUMER)
+
+
+def test_python_libjuju_does_the_rest(by_libjuju: Driven) -> None:
+    """Each method and argument is one that its classes have."""
+    _statuses(by_libjuju, shapes.status({CONSUMER: TWO}))
+    cloud, model, application = by_libjuju.cloud, by_libjuju.model, by_libjuju.application
+
+    _do_the_rest(cloud)
 
     model.integrate.assert_awaited_once_with(CONSUMER, DISTRIBUTOR)
     assert _deeds(by_libjuju) == [["remove-relation", CONSUMER, DISTRIBUTOR]]

@@ -119,12 +119,7 @@ def a_newcomer_that_cannot_join_leads_under_an_earlier_distributor(cloud: Cloud)
 @telling.story()
 def one_of_two_applications_goes_its_own_way(cloud: Cloud) -> None:
     """Its units are still members, and the first ones by name, but nobody hears them."""
-    cloud.deploy(CONSUMER, "first", units=2)
-    cloud.deploy(CONSUMER, "second", units=3)
-    cloud.deploy(DISTRIBUTOR, units=1)
-    cloud.integrate("first", DISTRIBUTOR)
-    cloud.integrate("second", DISTRIBUTOR)
-    telling.expect_whole(cloud, "first", "second")
+    telling.form_two(cloud, 2, 3)
     cloud.remove_relation("first", DISTRIBUTOR)
     cloud.settle()
     newcomer = cloud.add_unit("second")
@@ -167,12 +162,7 @@ def the_leader_changes_before_who_left_is_removed(cloud: Cloud) -> None:
 @telling.story()
 def one_of_two_applications_comes_back(cloud: Cloud) -> None:
     """Its units left the distributor's sight, and are there again: nobody has left."""
-    cloud.deploy(CONSUMER, "first", units=2)
-    cloud.deploy(CONSUMER, "second", units=2)
-    cloud.deploy(DISTRIBUTOR, units=1)
-    cloud.integrate("first", DISTRIBUTOR)
-    cloud.integrate("second", DISTRIBUTOR)
-    telling.expect_whole(cloud, "first", "second")
+    telling.form_two(cloud, 2, 2)
     cloud.remove_relation("first", DISTRIBUTOR)
     cloud.settle()
     cloud.integrate("first", DISTRIBUTOR)
@@ -508,12 +498,7 @@ def the_leader_of_the_distributor_leaves_while_a_member_is_down(cloud: Cloud) ->
 @telling.story()
 def the_last_unit_of_an_application_is_removed_by_force(cloud: Cloud) -> None:
     """An application without units is still of this model, and its last unit has left."""
-    cloud.deploy(CONSUMER, "first", units=3)
-    cloud.deploy(CONSUMER, "second", units=1)
-    cloud.deploy(DISTRIBUTOR, units=1)
-    cloud.integrate("first", DISTRIBUTOR)
-    cloud.integrate("second", DISTRIBUTOR)
-    telling.expect_whole(cloud, "first", "second")
+    telling.form_two(cloud, 3, 1)
     cloud.wait(2)
     unit = cloud.units("second")[0]
     cloud.kill_machine(unit)

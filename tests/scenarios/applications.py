@@ -42,12 +42,7 @@ def the_second_joins_later(cloud: Cloud) -> None:
 @telling.story()
 def the_first_has_no_units(cloud: Cloud) -> None:
     """The application that was related first never bootstraps; the second does."""
-    cloud.deploy(CONSUMER, "first", units=0)
-    cloud.deploy(CONSUMER, "second", units=2)
-    cloud.deploy(DISTRIBUTOR, units=1)
-    cloud.integrate("first", DISTRIBUTOR)
-    cloud.integrate("second", DISTRIBUTOR)
-    telling.expect_whole(cloud, "first", "second")
+    telling.form_two(cloud, 0, 2)
     cloud.add_unit("first")
     telling.expect_whole(cloud, "first", "second")
 
@@ -134,9 +129,4 @@ def a_new_application_is_related_before_the_cluster_is_again(cloud: Cloud) -> No
 
 
 def _form_two(cloud: Cloud) -> None:
-    cloud.deploy(CONSUMER, "first", units=2)
-    cloud.deploy(CONSUMER, "second", units=2)
-    cloud.deploy(DISTRIBUTOR, units=1)
-    cloud.integrate("first", DISTRIBUTOR)
-    cloud.integrate("second", DISTRIBUTOR)
-    telling.expect_whole(cloud, "first", "second")
+    telling.form_two(cloud, 2, 2)

@@ -97,6 +97,22 @@ def form(
         )
 
 
+def form_two(cloud: protocol.Cloud, first: int, second: int) -> None:
+    """Let the units of two applications, named `first` and `second`, form one cluster.
+
+    Args:
+        cloud: the cloud.
+        first: units of the one.
+        second: units of the other.
+    """
+    cloud.deploy(CONSUMER, "first", units=first)
+    cloud.deploy(CONSUMER, "second", units=second)
+    cloud.deploy(DISTRIBUTOR, units=1)
+    cloud.integrate("first", DISTRIBUTOR)
+    cloud.integrate("second", DISTRIBUTOR)
+    expect_whole(cloud, "first", "second")
+
+
 def communicator(cloud: protocol.Cloud, application: str = CONSUMER) -> str:
     """Name the unit of an application that speaks for a cluster whose members are all online."""
     members = cloud.members(cloud.units(application)[0])
