@@ -78,9 +78,7 @@ class Running:
         """
         tools = self.hook.tools
         tools["relation-get"] += 1
-        data = dict(self._read(self.locals[relation_id], owner))
-        data.update(self._writes.get((relation_id, owner), {}))
-        data = {key: value for key, value in data.items() if value}
+        data = self._bag(relation_id, owner)
         tools["bytes-read"] += sum(len(key) + len(value) for key, value in data.items())
         return data
 
@@ -118,8 +116,10 @@ class Running:
     def run(
         self, argv: Sequence[str], timeout: float | None, into: int | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command line: `goal-state`, or a program on the unit's machine."""
+        """Run a command line: a hook tool, or a program on the unit's machine."""
         words = tuple(argv)
+        if words[0] in ("relation-get", "relation-set"):
+            return self._run_hook_tool(words)
         self.context.argv = words
         self.strike(hooks.Point.BEFORE_COMMAND)
         self._juju.meanwhile()
@@ -167,6 +167,12 @@ class Running:
             return self.local.remote.bag.version
         return self.local.relation.bags[self.due.remote_unit].version
 
+    def _bag(self, relation_id: int, owner: str) -> dict[str, str]:
+        """Return a databag as the hook's tools see it."""
+        data = dict(self._read(self.locals[relation_id], owner))
+        data.update(self._writes.get((relation_id, owner), {}))
+        return {key: value for key, value in data.items() if value}
+
     def _members(self, relation_id: int) -> set[str]:
         members = set(self.locals[relation_id].members)
         if relation_id == self.due.relation_id and self.due.remote_unit is not None:
@@ -202,6 +208,25 @@ class Running:
             raise
         self.hook.commands.append(hooks.Command(argv, result.returncode))
         return result
+
+    def _run_hook_tool(self, argv: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        """Run `relation-get` for one key, or `relation-set`, of an application's databag."""
+        match argv:
+            case ("relation-get", "--format=json", "-r", relation, "--app", key, owner):
+                bag = self._bag(_relation_id(relation), owner)
+                value = bag.get(key)
+                self.hook.tools["relation-get"] += 1
+                self.hook.tools["bytes-read"] += len(key) + len(value or "")
+                return subprocess.CompletedProcess(argv, 0, json.dumps(value), "")
+            case ("relation-set", "-r", relation, "--app", *words):
+                if not self.is_leader():
+                    error = "ERROR cannot write relation settings"
+                    return subprocess.CompletedProcess(argv, 1, "", error)
+                data = dict(word.split("=", 1) for word in words)
+                self.relation_set(_relation_id(relation), self.unit.app.name, data)
+                return subprocess.CompletedProcess(argv, 0, "", "")
+            case _:
+                raise ValueError(f"the model does not know this use of {argv[0]}")
 
     def _goal_state(self, argv: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         if not self._juju.has_goal_state:
@@ -263,3 +288,8 @@ def shown_status(unit: entities.Unit) -> entities.Status:
     if unit.error is not None:
         return entities.Status("error", f'hook failed: "{unit.error.due.name}"')
     return unit.status
+
+
+def _relation_id(text: str) -> int:
+    """Return the id in what hook tools call a relation, such as `cluster:7`."""
+    return int(text.rpartition(":")[2])

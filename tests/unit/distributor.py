@@ -9,8 +9,11 @@ Every hook is followed by a check that no token is in a log line, a status or an
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import json
+import os
+import subprocess
 from typing import TYPE_CHECKING, Any, cast
 
 import ops
@@ -124,7 +127,9 @@ class Distributor:
     Attributes:
         memory: the databag that the distributor's units keep for each other, from hook to hook.
         reads: the databags read in the last hook, by their owners' names; `memory` for that one.
+        keys: the keys of the memory that were read one by one.
         writes: the owners of the databags written in the last hook, with the keys.
+        has_tools: whether there are `relation-get` and `relation-set` to be run as commands.
     """
 
     def __init__(self, commands: runner.FakeRunner, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +139,10 @@ class Distributor:
         )
         self.memory: dict[str, str] = {}
         self.reads: list[str] = []
+        self.keys: list[str] = []
         self.writes: list[tuple[str, str]] = []
+        self.has_tools = True
+        self._memory: dict[str, str] = {}
         self._environment: dict[str, str] = {}
         self._count(monkeypatch)
         self._bridge(monkeypatch)
@@ -220,7 +228,9 @@ class Distributor:
         self, event: Any, relations: Sequence[ops.testing.Relation], *, leader: bool
     ) -> ops.testing.State:
         self.reads.clear()
+        self.keys.clear()
         self.writes.clear()
+        self._memory = dict(self.memory)
         self.context.juju_log.clear()
         self.context.unit_status_history.clear()
         peers = ops.testing.PeerRelation(
@@ -233,7 +243,7 @@ class Distributor:
         finally:
             # It keeps every framework alive that was ever made.
             ops.Framework.on._cache.clear()
-        self.memory = dict(state.get_relation(PEERS).local_app_data)
+        self.memory = {key: value for key, value in self._memory.items() if value}
         statuses = [*self.context.unit_status_history, state.unit_status, state.app_status]
         seen = [
             *(line.message for line in self.context.juju_log),
@@ -249,19 +259,52 @@ class Distributor:
         get, put = mocking._MockModelBackend.relation_get, mocking._MockModelBackend.relation_set
 
         def relation_get(backend: Any, relation_id: int, owner: str, *rest: Any, **more: Any):
-            self.reads.append(MEMORY if relation_id == PEERS else owner)
+            if relation_id == PEERS and owner == APP:
+                self.reads.append(MEMORY)
+                return {key: value for key, value in self._memory.items() if value}
+            self.reads.append(owner)
             return get(backend, relation_id, owner, *rest, **more)
 
         def relation_set(
             backend: Any, relation_id: int, data: Mapping[str, str], is_app: bool, **more: Any
         ):
             owner = APP if is_app else UNIT
-            owner = MEMORY if relation_id == PEERS else owner
+            if relation_id == PEERS and is_app:
+                self._remember(data)
+                return
             self.writes.extend((owner, key) for key in data)
             put(backend, relation_id, data, is_app, **more)
 
+        def run(argv: Sequence[str], **kwargs: Any) -> subprocess.CompletedProcess[str]:
+            if argv[0] in ("relation-get", "relation-set"):
+                return self._run_hook_tool(argv)
+            return self.commands.run(argv, **kwargs)
+
         monkeypatch.setattr(mocking._MockModelBackend, "relation_get", relation_get)
         monkeypatch.setattr(mocking._MockModelBackend, "relation_set", relation_set)
+        monkeypatch.setattr(subprocess, "run", run)
+
+    def _remember(self, data: Mapping[str, str]) -> None:
+        self._memory.update(data)
+        self.writes.extend((MEMORY, key) for key in data)
+
+    def _run_hook_tool(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Read a key of the memory, or write some, as the tools of Juju do."""
+        if not self.has_tools:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
+        relation = f"cluster:{PEERS}"
+        match argv:
+            case ["relation-get", "--format=json", "-r", name, "--app", key, owner]:
+                assert (name, owner) == (relation, APP)
+                self.keys.append(key)
+                value = self._memory.get(key) or None
+                return subprocess.CompletedProcess(argv, 0, json.dumps(value), "")
+            case ["relation-set", "-r", name, "--app", *words]:
+                assert name == relation
+                self._remember(dict(word.split("=", 1) for word in words))
+                return subprocess.CompletedProcess(argv, 0, "", "")
+            case _:
+                raise AssertionError(f"unexpected use of {argv[0]}")
 
     def _bridge(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let events be that ops.testing cannot express.

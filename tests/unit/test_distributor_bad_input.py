@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import ops
+import ops.testing
 import pytest
 
 from charms.microcluster_token_distributor.v0 import token_distributor as lib
@@ -16,8 +18,6 @@ from tests.unit import distributor, runner
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
-
-    import ops.testing
 
 EMPTY = lib.EMPTY_STRING
 JOINED = lib.JOINED
@@ -317,6 +317,31 @@ def test_rubbish_in_the_distributors_own_databags(
     assert unit.memory["another"] == "x"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("3", id="a number"),
+        pytest.param("[" * 100_000, id="nested too deeply"),
+        pytest.param('{"hosts": "3"}', id="a text for a number"),
+        pytest.param('{"hosts": true}', id="yes for a number"),
+        pytest.param('{"units": 3}', id="an unknown key"),
+        pytest.param('{"units": null}', id="nothing for an unknown key"),
+        pytest.param('{"hold": ["node-a", "="]}', id="no host name"),
+        pytest.param('{"hold": [{}]}', id="no text"),
+    ],
+)
+def test_rubbish_for_a_tally(unit: distributor.Distributor, text: str) -> None:
+    """All is counted anew."""
+    unit.memory = {"named-microovn": "true", "tally": text}
+
+    state = unit.hook("relation_changed", formed(), unit=1)
+
+    assert lib.Tally.from_text(text) is None
+    assert lib.Tally.from_text(unit.memory["tally"]) == lib.Tally(2, joined=2, cluster=True)
+    assert state.unit_status == ops.ActiveStatus("2 units in 1 application")
+
+
 # goal-state
 
 NO_ANSWERS = {
@@ -377,12 +402,12 @@ def test_the_action_with_goal_state_of_no_use(
     assert [row["state"] for row in rows] == ["joined", "joined"]
 
 
-def test_goal_state_has_a_time_limit(
+def test_hook_tools_have_a_time_limit(
     unit: distributor.Distributor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No hook waits for ever."""
     limits: list[object] = []
-    run = unit.commands.run
+    run: Any = subprocess.run
 
     def noted(argv: list[str], **options: object) -> subprocess.CompletedProcess[str]:
         limits.append(options.get("timeout"))
@@ -392,9 +417,8 @@ def test_goal_state_has_a_time_limit(
 
     unit.hook("update_status", formed())
 
-    assert len(limits) == 1
-    assert isinstance(limits[0], (int, float))
-    assert 0 < limits[0] <= 60
+    assert limits
+    assert all(isinstance(limit, (int, float)) and 0 < limit <= 60 for limit in limits)
 
 
 def test_goal_state_nested_too_deeply(unit: distributor.Distributor) -> None:

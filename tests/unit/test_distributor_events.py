@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, cast
 
 import ops.testing
@@ -818,7 +819,7 @@ def test_nothing_is_written_twice(
     second = unit.hook(event, *distributor.relations_of(first), unit=number)
 
     assert unit.writes == []
-    assert second.relations == first.relations
+    assert distributor.relations_of(second) == distributor.relations_of(first)
     assert our_bag(first, 2)["mirror"] == "up"
 
 
@@ -893,6 +894,111 @@ def test_an_applications_change_reads_no_units_databag(unit: distributor.Distrib
     unit.hook("relation_changed", fifty())
 
     assert sorted(unit.reads) == [distributor.APP, distributor.UNIT, distributor.MEMORY]
+
+
+TALLY = lib.Tally(50, joined=40, waiting=1, cluster=True)
+
+
+@pytest.mark.parametrize(
+    ("number", "bag", "state", "after", "tally"),
+    [
+        pytest.param(7, says("node-7", "true"), JOINED, JOINED, TALLY, id="a member"),
+        pytest.param(
+            7,
+            says("node-7", "true"),
+            lib.OFFERED,
+            JOINED,
+            dataclasses.replace(TALLY, joined=41),
+            id="one that joined",
+        ),
+        pytest.param(
+            7,
+            says("node-7", "true"),
+            EMPTY,
+            JOINED,
+            dataclasses.replace(TALLY, joined=41, waiting=0),
+            id="one that joined without a token",
+        ),
+        pytest.param(7, says("node-7", "false"), EMPTY, EMPTY, TALLY, id="one that waits"),
+        pytest.param(
+            7,
+            says("node-7", "false"),
+            "",
+            lib.WAITING,
+            dataclasses.replace(TALLY, hosts=51, unshown=1, waiting=2),
+            id="a newcomer",
+        ),
+        pytest.param(7, {}, EMPTY, EMPTY, TALLY, id="one that has yet to speak"),
+    ],
+)
+def test_what_is_put_off_costs_a_few_keys(
+    unit: distributor.Distributor,
+    number: int,
+    bag: dict[str, str],
+    state: str,
+    after: str,
+    tally: lib.Tally,
+) -> None:
+    """No databag is read that grows with the units, and none is written."""
+    before = {"named-microovn": "true", "expected": "99", "tally": TALLY.to_text()}
+    unit.memory = {**before, **({"host-node-7": state} if state else {})}
+    relation = fifty()
+    cast("dict[int, dict[str, str]]", relation.remote_units_data)[number] = bag
+
+    unit.hook("relation_changed", relation, unit=number)
+
+    assert sorted(unit.reads) == [distributor.APP, f"microovn/{number}"]
+    assert set(unit.keys) <= {"tally", "named-microovn", "host-node-7", "expected"}
+    assert {owner for owner, _ in unit.writes} <= {distributor.MEMORY}
+    assert unit.memory == {**before, "host-node-7": after, "tally": tally.to_text()}
+
+
+@pytest.mark.parametrize(
+    ("bag", "more", "ours"),
+    [
+        pytest.param(offering("node-7", {}), {}, {}, id="one that speaks for the cluster"),
+        pytest.param(
+            says("node-7", "false"), {"host-node-7": JOINED}, {}, id="no member any more"
+        ),
+        pytest.param(says("node-7", "true"), {"host-node-7": lib.KNOWN}, {}, id="much to be said"),
+        pytest.param(says("="), {}, {}, id="no host name"),
+        pytest.param(says("node-7", "true"), {"named-microovn": ""}, {}, id="an application anew"),
+        pytest.param(says("node-7", "true"), {"tally": "{}"}, {}, id="the last newcomer"),
+        pytest.param(says("node-7", "true"), {}, {"left": "node-7"}, id="one that came back"),
+        pytest.param(says("node-7", "true"), {}, {"leader": "distributor/9"}, id="a new leader"),
+    ],
+)
+def test_what_a_few_keys_do_not_settle(
+    unit: distributor.Distributor,
+    bag: dict[str, str],
+    more: dict[str, str],
+    ours: dict[str, str],
+) -> None:
+    """There is something to be shown, or another unit's word to be heard."""
+    keys = {"named-microovn": "true", "expected": "99", "tally": TALLY.to_text(), **more}
+    unit.memory = {key: value for key, value in keys.items() if value}
+    relation = fifty()
+    cast("dict[int, dict[str, str]]", relation.remote_units_data)[7] = bag
+    distributor.bag(relation.local_app_data).update(ours)
+
+    unit.hook("relation_changed", relation, unit=7)
+
+    assert distributor.UNIT in unit.reads
+
+
+def test_without_the_tools_whole_databags_are_read(unit: distributor.Distributor) -> None:
+    """The result is the same."""
+    unit.memory = {"named-microovn": "true", "expected": "99", "tally": TALLY.to_text()}
+    unit.has_tools = False
+    relation = fifty()
+    cast("dict[int, dict[str, str]]", relation.remote_units_data)[7] = says("node-7", "true")
+
+    unit.hook("relation_changed", relation, unit=7)
+
+    assert distributor.MEMORY in unit.reads
+    assert unit.memory["host-node-7"] == JOINED
+    moved = dataclasses.replace(TALLY, hosts=51, unshown=1, joined=41)
+    assert unit.memory["tally"] == moved.to_text()
 
 
 @pytest.mark.parametrize(

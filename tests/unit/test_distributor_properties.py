@@ -103,6 +103,40 @@ def mirrors(draw: st.DrawFn) -> lib.Mirror:
 readings = st.sampled_from(lib.Reading)
 
 
+# What most units say most of the time: nothing of others.
+plain_bags = st.fixed_dictionaries(
+    {"hostname": st.sampled_from(HOSTS), "member": st.sampled_from(["true", "false", "unknown"])}
+)
+
+
+@given_histories
+@hypothesis.given(
+    mirrors(),
+    st.dictionaries(st.sampled_from(HOSTS), st.sampled_from([JOINED, lib.WAITING])),
+    st.one_of(plain_bags, plain_bags, bags()),
+)
+def test_one_units_word_is_put_off_as_if_all_had_been_read(
+    shown: lib.Mirror, put_off: dict[str, str], bag: dict[str, str]
+) -> None:
+    """What a few keys tell is what the whole databags tell."""
+    held = lib.recall(shown, put_off)
+    remembered = lib.to_remember(shown, held)
+    unit = lib.ConsumerUnit.from_bag("here/0", bag)
+    name = unit.hostname
+    after = lib.state_after(remembered.get(name), unit)
+    hypothesis.assume(after is not None and name and name not in shown.left)
+    # A charm's own value under a unit's host name, or a failure of nothing, is nobody's doing.
+    hypothesis.assume(remembered.get(name) or name not in {*shown.values, *shown.failed})
+
+    heard = lib.reflect(held, [unit])
+
+    assert lib.to_remember(shown, heard) == {**remembered, name: after}
+    moved = lib.Tally.of(shown, held).moved(remembered.get(name), str(after))
+    assert lib.Tally.of(shown, heard) == moved
+    assert lib.Tally.from_text(moved.to_text()) == moved
+    assert not lib.is_pressing(shown, heard)
+
+
 @dataclasses.dataclass(frozen=True)
 class Sight:
     """All that `reflect` is told."""

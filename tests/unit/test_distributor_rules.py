@@ -995,7 +995,8 @@ def test_nothing_new_is_no_reason_to_show_anything_else() -> None:
     """What is remembered and shown alike makes no difference."""
     shown = showing({"node-a": JOINED, "node-b": TOKEN})
 
-    assert lib.News.between(shown, shown) == lib.News(0, pressing=False)
+    assert not lib.is_pressing(shown, shown)
+    assert not lib.is_due(shown, shown, 2)
 
 
 def test_what_is_remembered_and_what_is_shown_give_what_was_heard() -> None:
@@ -1011,7 +1012,7 @@ def test_what_is_remembered_and_what_is_shown_give_what_was_heard() -> None:
     assert remembered == {
         "node-a": JOINED,
         "node-b": JOINED,
-        "node-c": lib.KNOWN,
+        "node-c": lib.EMPTY_STRING,
         "node-d": lib.WAITING,
         "node-e": JOINED,
         "x": lib.KNOWN,

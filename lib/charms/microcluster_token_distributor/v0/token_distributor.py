@@ -115,7 +115,8 @@ FAILED_PREFIX = "failed-"
 """What the distributor's key for a newcomer's failed values starts with."""
 HOST_PREFIX = "host-"
 """What the key for a host name starts with that the distributor's units keep for each other: its
-value is `joined`, `waiting` for a newcomer that is not shown yet, or `known`."""
+value is `joined`, `waiting` for a newcomer that is not shown yet, `empty` or `offered` for one
+that is, or `known`."""
 NAMED_PREFIX = "named-"
 """What the key for an application starts with, likewise: `true` once `goal-state` named a unit."""
 EMPTY_STRING = "empty"
@@ -124,8 +125,12 @@ JOINED = "joined"
 """What a mirror shows for a host name once its unit is a member."""
 WAITING = "waiting"
 """What the distributor's units remember of a newcomer that is not shown yet."""
+OFFERED = "offered"
+"""What they remember of a newcomer that is shown a token; `empty` is one that is shown none."""
 KNOWN = "known"
-"""What they remember of any other host name that is no member's."""
+"""What they remember of any other host name, of which too much is to be said for one word."""
+TALLY = "tally"
+"""The key under which they keep how many host names there are, and in what state."""
 
 _MAX_VALUE = 64 * 1024
 _MAX_KEY = 256
@@ -151,6 +156,7 @@ _ASK_LIMIT = 30
 _REMOVE_LIMIT = 60
 _FORM_LIMIT = 300
 _GOAL_STATE_LIMIT = 30
+_HOOK_TOOL_LIMIT = 30
 # Seconds. A command that fails after this long has waited for a quorum: do not queue up more.
 _SLOW_FAILURE = 5
 
@@ -592,40 +598,158 @@ def to_remember(shown: Mirror, heard: Mirror) -> dict[str, str]:
     """
     states: dict[str, str] = {}
     for name in filter(is_hostname, heard.hosts):
-        if heard.values.get(name) == JOINED:
+        value = heard.values.get(name)
+        if value is None or name in heard.failed:
+            states[name] = KNOWN
+        elif value == JOINED:
             states[name] = JOINED
-        elif name in heard.values and name not in shown.values:
+        elif name not in shown.values:
             states[name] = WAITING
         else:
-            states[name] = KNOWN
+            states[name] = EMPTY_STRING if value == EMPTY_STRING else OFFERED
     return states
 
 
+def state_after(state: str | None, unit: ConsumerUnit) -> str | None:
+    """Tell from one unit's word, and what is remembered of its host name, what to remember next.
+
+    Args:
+        state: what is remembered; None for nothing.
+        unit: a unit in the model, with a host name that is not in `left`.
+
+    Returns:
+        None where that is not enough to tell.
+    """
+    speaks_of_others = unit.mirror or unit.offers or unit.hold or unit.gone
+    if speaks_of_others or unit.failed or state not in _STATES:
+        return None
+    if unit.is_member:
+        return JOINED
+    # Two units of one host name, or one that was a member until now.
+    return None if state == JOINED else state or WAITING
+
+
+_STATES = (None, JOINED, WAITING, EMPTY_STRING, OFFERED)
+
+
 @dataclasses.dataclass(frozen=True)
-class News:
-    """What has been heard and is not shown yet.
+class Tally:
+    """How many host names there are, and in what state.
+
+    It lets a leader that has read one unit's databag tell what that means for the whole.
 
     Attributes:
-        newcomers: how many host names are to be shown for the first time.
-        pressing: whether somebody waits for any of the rest; only for a token that has been used
-            nobody does.
+        hosts: how many have been heard.
+        unshown: those of them that are not shown yet.
+        joined: those that are members'.
+        waiting: those for which there is no token, or no other one yet.
+        cluster: whether anything shows that a cluster exists.
+        failed: those whose token got their units nowhere.
+        hold: the members that are not online.
     """
 
-    newcomers: int
-    pressing: bool
+    hosts: int = 0
+    unshown: int = 0
+    joined: int = 0
+    waiting: int = 0
+    cluster: bool = False
+    failed: tuple[str, ...] = ()
+    hold: tuple[str, ...] = ()
 
     @classmethod
-    def between(cls, shown: Mirror, heard: Mirror) -> News:
-        """Compare what is shown with what would be."""
-        newcomers = 0
-        pressing = dataclasses.replace(shown, values={}) != dataclasses.replace(heard, values={})
-        for key in {*shown.values, *heard.values}:
-            before, after = shown.values.get(key), heard.values.get(key)
-            if before is None and after in (EMPTY_STRING, JOINED):
-                newcomers += 1
-            elif before != after and after != JOINED:
-                pressing = True
-        return cls(newcomers, pressing)
+    def of(cls, shown: Mirror, heard: Mirror) -> Tally:
+        """Count.
+
+        Args:
+            shown: what the mirror shows.
+            heard: what it would show if everything were shown that has been heard.
+        """
+        hosts = _hosts(heard.values)
+        spoilt = {name for name in hosts if heard.is_spoilt(name)}
+        waiting = {name for name in hosts if heard.values[name] == EMPTY_STRING}
+        waiting |= {name for name in spoilt if heard.values[name] == JOINED}
+        return cls(
+            hosts=len(hosts),
+            unshown=len(hosts - shown.values.keys()),
+            joined=sum(heard.values[name] == JOINED for name in hosts),
+            waiting=len(waiting),
+            cluster=heard.shows_cluster,
+            failed=tuple(sorted(spoilt - waiting)),
+            hold=tuple(sorted(heard.hold)),
+        )
+
+    def moved(self, before: str | None, after: str) -> Tally:
+        """Count again once a host name is in another state, as `state_after` has it."""
+        joins = after == JOINED and before != JOINED
+        waited = before in (EMPTY_STRING, WAITING)
+        return dataclasses.replace(
+            self,
+            hosts=self.hosts + (before is None),
+            unshown=self.unshown + (before is None),
+            joined=self.joined + joins,
+            waiting=self.waiting + (after == WAITING and before is None) - (joins and waited),
+            cluster=self.cluster or joins,
+        )
+
+    def is_due(self, expected: int | None, *, granted: bool) -> bool:
+        """Tell whether it is time to show what nobody waits for; see `is_due`."""
+        if not self.unshown:
+            return self.joined == self.hosts
+        if not granted and not self.cluster:
+            # Nobody can do anything for them before one may bootstrap.
+            return False
+        before = self.hosts - self.unshown
+        more = 0 if expected is None else expected - self.hosts
+        few = self.unshown + more <= _HANDFUL
+        return more <= 0 or few or self.unshown >= _SHARE * before
+
+    def to_text(self) -> str:
+        """Return what `from_text` reads: all that is not as in a new tally, as JSON."""
+        return json.dumps(
+            {
+                field.name: value
+                for field in dataclasses.fields(self)
+                if (value := getattr(self, field.name)) != field.default
+            },
+            sort_keys=True,
+        )
+
+    @classmethod
+    def from_text(cls, text: str) -> Tally | None:
+        """Read it; None for what is no tally."""
+        try:
+            content: Any = json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(content, dict):
+            return None
+        values: dict[str, Any] = {
+            name: tuple(cast("list[Any]", value)) if isinstance(value, list) else value
+            for name, value in cast("dict[str, Any]", content).items()
+        }
+        empty = dataclasses.asdict(cls())
+        if any(type(values[name]) is not type(empty.get(name, cls)) for name in values):
+            return None
+        names = [*values.get("failed", ()), *values.get("hold", ())]
+        if not all(isinstance(name, str) and is_hostname(name) for name in names):
+            return None
+        return cls(**values)
+
+
+def is_pressing(shown: Mirror, heard: Mirror) -> bool:
+    """Tell whether somebody waits to be shown what has been heard.
+
+    Nobody does for a token that has been used, and a newcomer does so no more than all others.
+    """
+    if dataclasses.replace(shown, values={}) != dataclasses.replace(heard, values={}):
+        return True
+    return any(
+        before != after and after != JOINED and (before is not None or after != EMPTY_STRING)
+        for before, after in (
+            (shown.values.get(key), heard.values.get(key))
+            for key in {*shown.values, *heard.values}
+        )
+    )
 
 
 def is_due(shown: Mirror, heard: Mirror, expected: int | None) -> bool:
@@ -640,18 +764,8 @@ def is_due(shown: Mirror, heard: Mirror, expected: int | None) -> bool:
         heard: what it would show.
         expected: how many units there are to be; None where there is no telling.
     """
-    news = News.between(shown, heard)
-    if news.pressing:
-        return True
-    if not news.newcomers:
-        return all(heard.values[name] == JOINED for name in _hosts(heard.values))
-    if not heard.bootstrap_unit and not heard.shows_cluster:
-        # Nobody can do anything for them before one may bootstrap.
-        return False
-    before = len(_hosts(shown.values))
-    more = 0 if expected is None else expected - before - news.newcomers
-    few = news.newcomers + more <= _HANDFUL
-    return more <= 0 or few or news.newcomers >= _SHARE * before
+    granted = bool(heard.bootstrap_unit)
+    return is_pressing(shown, heard) or Tally.of(shown, heard).is_due(expected, granted=granted)
 
 
 def is_conflict(held: Mirror, unit: ConsumerUnit) -> bool:
@@ -1330,6 +1444,7 @@ class TokenDistributorProvides(ops.Object):
         super().__init__(charm, relation_name)
         self.charm = charm
         self.relation_name = relation_name
+        self._memory = _Memory(charm)
         relation_events = charm.on[relation_name]
         for event in (
             charm.on.leader_elected,
@@ -1376,28 +1491,22 @@ class TokenDistributorProvides(ops.Object):
             return ops.BlockedStatus("integrate with a charm that forms a microcluster")
         if not self.charm.unit.is_leader():
             return ops.ActiveStatus("ready to take over from the leader")
-        mirror = self._held(self._shown(relations))
-        names = _hosts(mirror.values)
-        spoilt = {name for name in names if mirror.is_spoilt(name)}
-        waiting = {name for name in names if mirror.values[name] == EMPTY_STRING}
-        waiting |= {name for name in spoilt if mirror.values[name] == JOINED}
-        failed = sorted(spoilt - waiting)
+        tally, granted = self._tally(relations)
         applications = len({relation.app.name for relation in relations})
-        count = f"{_count(len(names), 'unit')} in {_count(applications, 'application')}"
-        newcomers = waiting or [name for name in names if mirror.values[name] != JOINED]
-        if mirror.hold and newcomers:
-            return ops.WaitingStatus(
-                f"no unit can join until online: {', '.join(sorted(mirror.hold))}"
-            )
-        if failed:
-            return ops.WaitingStatus(f"join failed, another token is due: {', '.join(failed)}")
-        if not mirror.shows_cluster and names:
-            return self._bootstrap_status(mirror)
-        if waiting:
-            return ops.WaitingStatus(f"{count}, {len(waiting)} without a token yet")
-        if mirror.hold:
-            return ops.ActiveStatus(f"{count}, not online: {', '.join(sorted(mirror.hold))}")
-        return ops.ActiveStatus(count if names else "no unit has given its host name yet")
+        count = f"{_count(tally.hosts, 'unit')} in {_count(applications, 'application')}"
+        offline = ", ".join(tally.hold)
+        if offline and (tally.waiting or tally.joined < tally.hosts):
+            return ops.WaitingStatus(f"no unit can join until online: {offline}")
+        if tally.failed:
+            failed = ", ".join(tally.failed)
+            return ops.WaitingStatus(f"join failed, another token is due: {failed}")
+        if not tally.cluster and tally.hosts:
+            return self._bootstrap_status(granted)
+        if tally.waiting:
+            return ops.WaitingStatus(f"{count}, {tally.waiting} without a token yet")
+        if offline:
+            return ops.ActiveStatus(f"{count}, not online: {offline}")
+        return ops.ActiveStatus(count if tally.hosts else "no unit has given its host name yet")
 
     def describe(self) -> list[dict[str, str]]:
         """Return a row for each unit: `unit`, `application`, `host-name` and `state`.
@@ -1453,7 +1562,17 @@ class TokenDistributorProvides(ops.Object):
 
     def _held(self, shown: Mirror) -> Mirror:
         """Return what is shown, and what has been heard since."""
-        return recall(shown, self._remembered())
+        return recall(shown, self._memory.states())
+
+    def _tally(self, relations: Sequence[ops.Relation]) -> tuple[Tally, str]:
+        """Return how many host names there are, and the unit that may bootstrap."""
+        app_bags = [relation.data[self.charm.app] for relation in relations]
+        granted = Mirror.from_bags([], app_bags).bootstrap_unit
+        tally = self._memory.tally()
+        if tally is None:
+            shown = self._shown(relations)
+            tally = Tally.of(shown, self._held(shown))
+        return tally, granted
 
     def _takes_over(self, relations: Sequence[ops.Relation], held: Mirror) -> bool:
         """Tell whether this unit did not lead until now, so that its own databags are old."""
@@ -1484,28 +1603,67 @@ class TokenDistributorProvides(ops.Object):
     ) -> None:
         """Mirror what one unit says, or read them all where that is not enough."""
         relations = self._relations()
+        if unit is not None and self._puts_off(relations, relation, unit):
+            return
         shown = self._shown(relations)
         held = self._held(shown)
         if (
             self._takes_over(relations, shown)
-            or self._is_news_to_goal_state(relation)
+            or not self._memory.has_asked_of(relation)
             or (unit is not None and is_conflict(held, unit))
             or (departed is not None and self._is_missed(held, departed))
         ):
             self._sweep(departed, patient=True)
             return
         heard = reflect(held, [unit] if unit else [], [departed] if departed else [])
-        known = len(heard.values)
-        expected: int | None = None
-        undecided = not heard.bootstrap_unit and not heard.shows_cluster
-        if undecided or News.between(shown, heard).newcomers:
-            expected = self._expected(relations, known)
-        if undecided and (expected is None or expected <= known):
-            # All may have spoken.
+        tally = Tally.of(shown, heard)
+        expected = self._expected(relations, tally, heard.bootstrap_unit)
+        if self._may_be_granted(tally, heard.bootstrap_unit, expected):
             self._sweep(departed, patient=True)
             return
         forgotten = held.hosts - heard.hosts
         self._show(relations, shown, heard, forgotten, at_once=is_due(shown, heard, expected))
+
+    def _puts_off(
+        self, relations: Sequence[ops.Relation], relation: ops.Relation, unit: ConsumerUnit
+    ) -> bool:
+        """Note what one unit says where nothing is to be shown for it yet; tell whether it was so.
+
+        It reads a few keys. The databags, that of the distributor's unit among them, grow with the
+        units: were they read whole whenever one of these speaks, it would cost n^2 bytes.
+        """
+        app_bags = [relation.data[self.charm.app] for relation in relations]
+        tally = self._memory.tally()
+        if (
+            tally is None
+            or any(bag.get("leader") != self.charm.unit.name for bag in app_bags)
+            or not self._memory.has_asked_of(relation)
+        ):
+            return False
+        if not unit.spoke and not unit.mirror:
+            # It has entered the relation, and says nothing.
+            return True
+        shown = Mirror.from_bags([], app_bags)
+        if not unit.hostname or unit.hostname in shown.left:
+            return False
+        before = self._memory.state(unit.hostname)
+        after = state_after(before, unit)
+        if after is None:
+            return False
+        tally = tally.moved(before, after)
+        granted = shown.bootstrap_unit
+        expected = self._expected(relations, tally, granted)
+        if self._may_be_granted(tally, granted, expected):
+            return False
+        if tally.is_due(expected, granted=bool(granted)):
+            return False
+        self._memory.note({unit.hostname: after}, tally)
+        return True
+
+    @staticmethod
+    def _may_be_granted(tally: Tally, granted: str, expected: int | None) -> bool:
+        """Tell whether all may have spoken, so that one of them may bootstrap."""
+        return not granted and not tally.cluster and (expected is None or expected <= tally.hosts)
 
     @staticmethod
     def _is_missed(held: Mirror, departed: ConsumerUnit) -> bool:
@@ -1541,9 +1699,9 @@ class TokenDistributorProvides(ops.Object):
             heard.extend(units)
             candidate = relation.data[relation.app].get("bootstrap-candidate", "")
             apps.append(ConsumerApp(relation.app.name, candidate, tuple(units)))
-        remembered = self._remembered()
+        remembered = self._memory.states()
         if goal is not None:
-            self._remember_goal(goal, relations)
+            self._memory.note_goal(goal, relations)
         spoke = {unit.name for unit in heard if unit.spoke}
         takes_over = self._takes_over(relations, held)
         # A unit that is dying may have departed, and yet be kept from leaving its cluster.
@@ -1588,17 +1746,14 @@ class TokenDistributorProvides(ops.Object):
             forgotten: host names that are nobody's any more.
             at_once: whether to show it now; where nothing can be remembered, it is now or never.
         """
-        memory = self._memory()
         bags = [relation.data[self.charm.unit] for relation in relations]
         # An application that has just been related sees nothing yet.
-        at_once = at_once or memory is None or any(bag.get("mirror") != "up" for bag in bags)
-        if memory is not None:
-            after = to_remember(heard if at_once else shown, heard)
-            before = self._remembered()
-            changes = {name: state for name, state in after.items() if before.get(name) != state}
-            changes.update(dict.fromkeys(before.keys() & forgotten, ""))
-            if changes:
-                memory.update({f"{HOST_PREFIX}{name}": changes[name] for name in sorted(changes)})
+        unseen = any(bag.get("mirror") != "up" for bag in bags)
+        at_once = at_once or unseen or not self._memory.exists
+        after = heard if at_once else shown
+        self._memory.note(
+            {**dict.fromkeys(forgotten, ""), **to_remember(after, heard)}, Tally.of(after, heard)
+        )
         if not at_once:
             return
         mirror = dataclasses.replace(heard, leader=self.charm.unit.name)
@@ -1612,71 +1767,23 @@ class TokenDistributorProvides(ops.Object):
                 {"bootstrap-unit", "bootstrap-app", "left"} & set(app_bag),
             )
 
-    def _memory(self) -> ops.RelationDataContent | None:
-        """Return where host names are kept for the next leader.
-
-        The departure of a unit is told once. A leader that dies may take the news with it; one
-        that is not elected yet may have been told, and yet not lead. So who had been shown is kept
-        among the distributor's own units, which are few: it costs the consumers nothing.
-        """
-        for endpoint in self.charm.meta.peers:
-            for relation in self.charm.model.relations[endpoint]:
-                return relation.data[self.charm.app]
-        return None
-
-    def _remembered(self) -> dict[str, str]:
-        """Return a state for each host name, see `HOST_PREFIX`."""
-        memory = self._memory()
-        bag: dict[str, str] = {} if memory is None else dict(memory)
-        states = {
-            key[len(HOST_PREFIX) :]: state
-            for key, state in bag.items()
-            if key.startswith(HOST_PREFIX)
-        }
-        return {name: state for name, state in states.items() if is_hostname(name)}
-
-    def _remember_goal(self, goal: _Goal, relations: Sequence[ops.Relation]) -> None:
-        """Note how many units there are to be, and whose units `goal-state` names.
-
-        Once it does not name them any more, they have left.
-        """
-        memory = self._memory()
-        if memory is None:
-            return
-        named = {name.split("/")[0] for name in goal.named}
-        wanted = {f"{NAMED_PREFIX}{app}": "true" for app in named}
-        wanted["expected"] = str(len(goal.up))
-        for relation in relations:
-            if relation.units and relation.app.name not in named:
-                wanted.setdefault(f"{NAMED_PREFIX}{relation.app.name}", "false")
-        changes = {
-            key: value
-            for key, value in sorted(wanted.items())
-            if memory.get(key) != value and (value != "false" or key not in memory)
-        }
-        if changes:
-            memory.update(changes)
-
-    def _is_news_to_goal_state(self, relation: ops.Relation) -> bool:
-        """Tell whether an application has units of which `goal-state` was not asked yet."""
-        memory = self._memory()
-        app = relation.app.name
-        return memory is not None and bool(relation.units) and f"{NAMED_PREFIX}{app}" not in memory
-
-    def _expected(self, relations: Sequence[ops.Relation], known: int) -> int | None:
-        """Return how many units there are to be; None where there is no telling.
+    def _expected(
+        self, relations: Sequence[ops.Relation], tally: Tally, granted: str
+    ) -> int | None:
+        """Return how many units there are to be, where that matters; None for no telling.
 
         Asking takes the longer, the more there are. While many are yet to come it is not asked
         again how many.
         """
-        memory = self._memory()
-        text = memory.get("expected", "") if memory is not None else ""
-        if text.isdecimal() and int(text) > known + _HANDFUL:
-            return int(text)
+        if not tally.unshown and (granted or tally.cluster):
+            return None
+        known = self._memory.expected()
+        if known is not None and known > tally.hosts + _HANDFUL:
+            return known
         goal = self._goal(relations)
         if goal is None:
             return None
-        self._remember_goal(goal, relations)
+        self._memory.note_goal(goal, relations)
         return len(goal.up)
 
     def _goal(self, relations: Sequence[ops.Relation]) -> _Goal | None:
@@ -1684,11 +1791,8 @@ class TokenDistributorProvides(ops.Object):
         state = _goal_state()
         if state is None:
             return None
-        memory = self._memory()
-        named = {key for key in memory or () if memory and memory.get(key) == "true"}
         apps = {
-            relation.app.name: bool(relation.units)
-            and f"{NAMED_PREFIX}{relation.app.name}" not in named
+            relation.app.name: bool(relation.units) and not self._memory.has_named(relation.app)
             for relation in relations
         }
         return _Goal.parse(state, self.relation_name, apps)
@@ -1702,9 +1806,10 @@ class TokenDistributorProvides(ops.Object):
             return "waiting" if value == JOINED else "join failed"
         return "joined" if value == JOINED else "token offered"
 
-    def _bootstrap_status(self, mirror: Mirror) -> ops.StatusBase:
-        if mirror.bootstrap_unit:
-            return ops.WaitingStatus(f"waiting for {mirror.bootstrap_unit} to bootstrap")
+    @staticmethod
+    def _bootstrap_status(granted: str) -> ops.StatusBase:
+        if granted:
+            return ops.WaitingStatus(f"waiting for {granted} to bootstrap")
         return ops.WaitingStatus("waiting to hear from all units before one may bootstrap")
 
 
@@ -1782,6 +1887,130 @@ class _Goal:
         heard = {unit.hostname for app in apps for unit in app.units}
         lost = self.lost if set(remembered) - heard else frozenset[str]()
         return self.up.union(lost, *({unit.name for unit in app.units} for app in strangers))
+
+
+class _Memory:
+    """What the distributor's units keep for each other, in their peer relation.
+
+    The departure of a unit is told once. A leader that dies may take the news with it; one that is
+    not elected yet may have been told, and yet not lead. And what is put off has to be kept until
+    it is shown. So it is kept among the distributor's own units, which are few: it costs the
+    consumers nothing. Without a peer relation nothing is kept, and nothing put off.
+
+    Single keys are read and written by the hook tools themselves, since ops knows whole databags
+    alone, and this one grows with the consumers' units. Where that does not work, ops is asked.
+
+    Args:
+        charm: the distributor's charm.
+    """
+
+    def __init__(self, charm: ops.CharmBase):
+        self._charm = charm
+        self._read: dict[str, str] = {}
+        # Whether ops has a copy, which it would not know to be old.
+        self._whole = False
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a peer relation."""
+        return self._relation() is not None
+
+    def states(self) -> dict[str, str]:
+        """Return a state for each host name, see `HOST_PREFIX`."""
+        states = {
+            key[len(HOST_PREFIX) :]: state
+            for key, state in self._bag().items()
+            if key.startswith(HOST_PREFIX)
+        }
+        return {name: state for name, state in states.items() if is_hostname(name)}
+
+    def state(self, hostname: str) -> str | None:
+        """Return the state of one host name; None where none is kept."""
+        return self._get(f"{HOST_PREFIX}{hostname}") or None
+
+    def tally(self) -> Tally | None:
+        """Return how many host names there are; None where it is not kept."""
+        return Tally.from_text(self._get(TALLY))
+
+    def expected(self) -> int | None:
+        """Return how many units `goal-state` named last; None for no telling."""
+        text = self._get("expected")
+        return int(text) if text.isdecimal() else None
+
+    def has_asked_of(self, relation: ops.Relation) -> bool:
+        """Tell whether `goal-state` was asked since an application has units, as far as known."""
+        key = f"{NAMED_PREFIX}{relation.app.name}"
+        return not self.exists or not relation.units or self._get(key) != ""
+
+    def has_named(self, app: ops.Application) -> bool:
+        """Tell whether `goal-state` has ever named a unit of an application."""
+        return self._get(f"{NAMED_PREFIX}{app.name}") == "true"
+
+    def note(self, states: Mapping[str, str], tally: Tally) -> None:
+        """Keep states of host names, nothing for an empty one, and how many there are."""
+        keys = {f"{HOST_PREFIX}{name}": state for name, state in sorted(states.items())}
+        self._put({**keys, TALLY: tally.to_text()})
+
+    def note_goal(self, goal: _Goal, relations: Sequence[ops.Relation]) -> None:
+        """Keep how many units there are to be, and whose units `goal-state` names.
+
+        Once it does not name them any more, they have left.
+        """
+        named = {name.split("/")[0] for name in goal.named}
+        wanted = {f"{NAMED_PREFIX}{app}": "true" for app in sorted(named)}
+        for relation in relations:
+            key = f"{NAMED_PREFIX}{relation.app.name}"
+            if relation.units and key not in wanted and not self._get(key):
+                wanted[key] = "false"
+        self._put({**wanted, "expected": str(len(goal.up))})
+
+    def _relation(self) -> ops.Relation | None:
+        for endpoint in self._charm.meta.peers:
+            for relation in self._charm.model.relations[endpoint]:
+                return relation
+        return None
+
+    def _bag(self) -> Mapping[str, str]:
+        relation = self._relation()
+        if relation is None:
+            return {}
+        self._whole = True
+        return relation.data[self._charm.app]
+
+    def _get(self, key: str) -> str:
+        """Return the value of a key; empty for none."""
+        relation = self._relation()
+        if relation is None:
+            return ""
+        if self._whole:
+            return self._bag().get(key, "")
+        if key not in self._read:
+            argv = ["relation-get", "--format=json", "-r", f"{relation.name}:{relation.id}"]
+            result = _run([*argv, "--app", key, self._charm.app.name], _HOOK_TOOL_LIMIT)
+            try:
+                value: Any = json.loads(result.stdout or "null") if result.ok else False
+            except ValueError:
+                value = False
+            if value is not None and not isinstance(value, str):
+                return self._bag().get(key, "")
+            self._read[key] = value or ""
+        return self._read[key]
+
+    def _put(self, wanted: Mapping[str, str]) -> None:
+        relation = self._relation()
+        if relation is None:
+            return
+        changes = {key: value for key, value in wanted.items() if self._get(key) != value}
+        if not changes:
+            return
+        if not self._whole:
+            argv = ["relation-set", "-r", f"{relation.name}:{relation.id}", "--app"]
+            words = [f"{key}={value}" for key, value in changes.items()]
+            if _run([*argv, *words], _HOOK_TOOL_LIMIT).ok:
+                self._read.update(changes)
+                return
+        relation.data[self._charm.app].update(changes)
+        self._whole = True
 
 
 # The consumer's side
