@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from charms.microcluster_token_distributor.v0 import token_distributor as lib
+from tests.chaos import bags
 from tests.clouds import local, protocol
 from tests.juju_model import Outcome, Point
 
@@ -44,6 +45,9 @@ class Invariants:
         self._lived: set[int] = set()
         # Whether what each unit of the distributor mirrored counted when its hook began.
         self._up_before: dict[str, bool] = {}
+        # What comes of a databag that does not fit the wire's schema tells more than that it does
+        # not, so each is kept until the end.
+        self._bad_bags: list[str] = []
 
     # Around each command
 
@@ -111,6 +115,8 @@ class Invariants:
             for write in hook.writes:
                 self._check_replacement(hook, write)
             self._check_hold(hook)
+        for complaint in bags.complaints(self._juju, hook):
+            self._bad_bags.append(f"{hook}: {complaint}")
 
     def _check_secrets(self, hook: Hook) -> None:
         for what, text in self._texts(hook):
@@ -219,7 +225,13 @@ class Invariants:
     # Once the faults have stopped
 
     def unfinished(self) -> list[str]:
-        """Say what is not yet as it has to be in the end."""
+        """Say what is not yet as it has to be in the end.
+
+        Raises:
+            Violation: a databag was not as it has to be at any time.
+        """
+        if self._bad_bags:
+            raise Violation(self._bad_bags[0])
         if not (self._cloud.units(protocol.DISTRIBUTOR) and self._related()):
             return []
         return [

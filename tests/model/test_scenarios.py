@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from tests import juju_model, scenarios
+from tests.chaos import bags
 from tests.clouds import local, protocol
 
 if TYPE_CHECKING:
@@ -50,10 +51,17 @@ def test_story(story: telling.Story, seed: int, version: str) -> None:
         cloud = local.LocalCloud(juju, local.fake_microcluster(juju, seed))
         if obstacle := story.obstacle(cloud):
             pytest.skip(obstacle)
+        complaints: list[str] = []
+        juju.on_hook.append(
+            lambda hook: complaints.extend(
+                f"{hook}: {complaint}" for complaint in bags.complaints(juju, hook)
+            )
+        )
 
         story.tell(cloud)
 
         assert not cloud.unspent(), "these faults never struck"
+        assert not complaints
 
 
 def test_no_story_is_beyond_the_model() -> None:

@@ -1,0 +1,81 @@
+"""The charm's page says what the charm is and can say: no more, no less."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+import pytest
+
+from tests.docs import commands, pages, statuses
+
+PAGE = pages.DOCS / "reference" / "charm.md"
+_STATUS = re.compile(r"(\w+)(?:: (.+))?")
+
+
+def _table(*header: str) -> list[list[str]]:
+    """Return the rows of the page's table with this header."""
+    tables = [table for table in pages.page(PAGE).tables() if table.header == list(header)]
+    assert len(tables) == 1, f"{len(tables)} tables with {header}"
+    return tables[0].rows
+
+
+@pytest.mark.parametrize("side", [statuses.CONSUMER, statuses.DISTRIBUTOR])
+def test_statuses_are_all_that_there_are(side: str) -> None:
+    """Each can be said, and each that can be said is there."""
+    header = "status of a unit" if side == statuses.CONSUMER else "status"
+    sayings = set(statuses.of(side))
+    for row in _table(header, "when", "who has to act"):
+        status = _STATUS.fullmatch(row[0])
+        assert status is not None
+        fitting = {each for each in statuses.of(side) if each.fits(status[1], status[2] or "")}
+        assert fitting, f"{side} does not say {row[0]}"
+        # The least general one is what is meant.
+        sayings.discard(max(fitting, key=lambda saying: len(saying.template.replace("{}", ""))))
+
+    assert not sorted(map(str, sayings)), "not in the table"
+
+
+def test_endpoints() -> None:
+    """With their interfaces."""
+    expected = [
+        [name, role, cast("dict[str, Any]", endpoint)["interface"]]
+        for role in ("provides", "requires", "peers")
+        for name, endpoint in commands.CHARM.get(role, {}).items()
+    ]
+
+    assert [row[:3] for row in _table("endpoint", "role", "interface", "for")] == expected
+
+
+def test_action() -> None:
+    """Its name, its states, and how it fails."""
+    text = pages.page(PAGE).text
+    (action,) = commands.CHARM["actions"]
+
+    assert action in pages.page(PAGE).anchors()
+    assert {row[0] for row in _table("state", "meaning")} == statuses.states()
+    for failure in statuses.action_failures():
+        assert failure.template.replace("{}", commands.NAME) in text
+
+
+def test_bases_and_architectures() -> None:
+    """As they are packed."""
+    packed = {tuple(platform.split(":")) for platform in commands.CHARM["platforms"]}
+
+    rows = _table("base", "architectures")
+    named = {(row[0], each) for row in rows for each in row[1].split(", ")}
+    assert named == packed
+
+
+def test_what_the_charm_has_not_is_said() -> None:
+    """As long as it has not got it."""
+    for absent in ("config", "resources", "storage", "containers"):
+        assert absent not in commands.CHARM
+    assert "no configuration" in pages.page(PAGE).text
+
+
+def test_version_of_juju() -> None:
+    """As charmcraft.yaml assumes it."""
+    (assumed,) = commands.CHARM["assumes"]
+
+    assert str(assumed).replace("juju >= ", "Juju ") in pages.page(PAGE).text
