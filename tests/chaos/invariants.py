@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from charms.microcluster_token_distributor.v0 import token_distributor as lib
-from tests.chaos import bags
+from tests.chaos import bags, mirror
 from tests.clouds import local, protocol
 from tests.juju_model import Outcome, Point
 
@@ -48,6 +48,8 @@ class Invariants:
         # What comes of a databag that does not fit the wire's schema tells more than that it does
         # not, so each is kept until the end.
         self._bad_bags: list[str] = []
+        # Host names whose units' word that they are members the distributor heard and put off.
+        self._heard_joined: set[str] = set()
 
     # Around each command
 
@@ -115,8 +117,23 @@ class Invariants:
             for write in hook.writes:
                 self._check_replacement(hook, write)
             self._check_hold(hook)
+            self._check_tally(hook)
         for complaint in bags.complaints(self._juju, hook):
             self._bad_bags.append(f"{hook}: {complaint}")
+        if hook.unit.startswith(protocol.DISTRIBUTOR):
+            for write in hook.writes:
+                self._note_put_off(write)
+
+    def _check_tally(self, hook: Hook) -> None:
+        """Check that what a leader has counted bit by bit is what counting gives."""
+        if hook.due.kind == "relation-broken" or hook.unit not in self._cloud.units(
+            protocol.DISTRIBUTOR
+        ):
+            return  # What was written is not all that is there to be read.
+        text = mirror.memory(self._juju).get(lib.TALLY, "")
+        read = mirror.read(self._juju, hook.unit)
+        if text and read is not None and lib.Tally.from_text(text) != lib.Tally.of(*read):
+            raise Violation(f"{hook}: has counted {text}, and not {lib.Tally.of(*read).to_text()}")
 
     def _check_secrets(self, hook: Hook) -> None:
         for what, text in self._texts(hook):
@@ -186,14 +203,31 @@ class Invariants:
                 return  # Another unit has the name now.
             raise Violation(f"{hook}: empty replaces a value for {name}")
         if new == "joined":
-            if not any(bag.get("member") == "true" for bag in bags.values()):
+            # A word that was put off is shown as it was heard, whatever the unit says since.
+            if name not in self._heard_joined and not self._says_member(name):
                 raise Violation(f"{hook}: {name} is shown as joined, and is no member")
+            return
+        used = lib.digest(new) not in self._microcluster.usable_tokens()
+        if old == "joined" and used and not all(map(self._is_there, bags)):
+            # Another unit has the name now, and is shown the token with which the one before it
+            # joined: a member's databag is read as of its last event, and has that still. Nobody
+            # can join with it, and its unit will say that it failed.
             return
         complaints = [bag.get("failed", "") for bag in bags.values()]
         # Its unit may have found meanwhile that the value is good after all.
         complaints.append(self._cloud.bag(hook.unit).get(f"failed-{name}", ""))
         if not any(lib.digest(old) in complaint.split() for complaint in complaints):
             raise Violation(f"{hook}: a value for {name} is replaced that has not failed")
+
+    def _note_put_off(self, write: Write) -> None:
+        """Note for whom the distributor has just remembered that it joined, on its own word."""
+        if not write.key.startswith(lib.HOST_PREFIX):
+            return
+        name = write.key.removeprefix(lib.HOST_PREFIX)
+        if write.new == "joined" and self._says_member(name):
+            self._heard_joined.add(name)
+        else:
+            self._heard_joined.discard(name)
 
     def _check_hold(self, hook: Hook) -> None:
         """Check that who is named by the unit that the hook was about is shown to all."""
@@ -213,6 +247,9 @@ class Invariants:
         kept_back = set(said.get("hold", "").split()) - set(shown.get("hold", "").split())
         if shown.get("mirror") == "up" and kept_back:
             raise Violation(f"{hook}: does not show that {', '.join(sorted(kept_back))} is down")
+
+    def _says_member(self, hostname: str) -> bool:
+        return any(bag.get("member") == "true" for bag in self._bags_of(hostname).values())
 
     def _bags_of(self, hostname: str) -> dict[str, Mapping[str, str]]:
         """Return the bags of all units of a host name, those that left included."""

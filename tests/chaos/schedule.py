@@ -9,6 +9,7 @@ import random
 import subprocess
 from typing import TYPE_CHECKING
 
+from charms.microcluster_token_distributor.v0 import token_distributor as lib
 from tests.clouds import local, protocol
 from tests.juju_model import AgentKilled, HookFault, Point
 from tests.microclusters import fake
@@ -122,7 +123,26 @@ class Schedule:
         for app in self._consumers():
             if not self._juju.relation_ids(app, "microcluster-cluster"):
                 self._cloud.integrate(app, DISTRIBUTOR)
+        self._lay_ghosts()
         self.deeds.append(f"{self._juju.now:8.1f}s  calm")
+
+    def _lay_ghosts(self) -> None:
+        """Restart the distributor's agents where nothing else tells them that units are gone.
+
+        On Juju 4 a unit removed by force stays in `relation-list`, and only `goal-state` does not
+        name it. It never names the units of some applications, subordinate ones for instance: of
+        one that lost all its units before `goal-state` was asked, nobody can tell the two apart.
+        """
+        peers = self._juju.relation_ids(DISTRIBUTOR, "cluster")
+        memory = self._juju.bag(DISTRIBUTOR, relation_id=peers[0]) if peers else {}
+        for app in self._consumers():
+            named = memory.get(f"{lib.NAMED_PREFIX}{app}") == "true"
+            if named or self._cloud.units(app):
+                continue
+            for relation in self._juju.relation_ids(app, "microcluster-cluster"):
+                for unit in self._cloud.units(DISTRIBUTOR):
+                    if self._juju.members(unit, relation):
+                        self._juju.restart_agent(unit)
 
     def hooks(self, number: int) -> None:
         """Run some hooks."""

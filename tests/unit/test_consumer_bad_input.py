@@ -123,6 +123,7 @@ def test_a_communicator_that_cannot_tell_keeps_what_it_said_and_heals(
         "mirror-node-1": TOKEN_1,
         "mirror-node-2": charms.token("node-2"),
         "gone": "node-3",
+        "turns": "1",
     }
 
 
@@ -442,6 +443,7 @@ def test_junk_in_its_own_databag_does_no_harm(unit: charms.Unit) -> None:
             "failed": "not a digest",
             "member": "perhaps",
             "mirror": "sideways",
+            "turns": "round",
             "mirror-": "nobody",
             "mirror-a b": "blank",
             "mirror-big": "x" * 100_000,
@@ -457,6 +459,7 @@ def test_junk_in_its_own_databag_does_no_harm(unit: charms.Unit) -> None:
         "hostname": "node-0",
         "member": "false",
         "mirror": "down",
+        "turns": "1",
     }
 
 

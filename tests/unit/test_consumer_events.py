@@ -417,21 +417,50 @@ def test_a_member_that_may_not_go_before_it_has_a_role_stays(unit: charms.Unit) 
 
 
 @pytest.mark.parametrize(
-    "second", [charms.NOT_A_MEMBER, charms.NO_QUORUM], ids=["has left", "no quorum"]
+    ("first", "second"),
+    [
+        (
+            charms.members("node-0", ("node-1", "voter", "UNREACHABLE")),
+            charms.NOT_A_MEMBER,
+        ),
+        (charms.NO_QUORUM, charms.NO_QUORUM),
+    ],
+    ids=["has left", "no quorum"],
 )
 def test_a_member_goes_where_its_staying_would_not_help(
-    unit: charms.Unit, second: runner.Answer
+    unit: charms.Unit, first: runner.Answer, second: runner.Answer
 ) -> None:
     """A leave that failed after having taken effect, or a cluster that nobody can keep whole."""
     unit.relate()
     unit.remember(in_cluster=True)
-    unit.lists(charms.members("node-0", ("node-1", "voter", "UNREACHABLE")), second)
+    unit.lists(first, second)
     unit.expect("remove", "node-0", answers=[REFUSED])
 
     hook = unit.hook("remove")
 
     assert hook.calls == [LIST, ("remove", "node-0"), LIST]
     assert hook.logged("ERROR node-0 cannot leave the cluster: .*deadline")
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"), [("ONLINE", "Error: context deadline"), ("UNREACHABLE", "node-1")]
+)
+def test_a_member_whose_cluster_stops_answering_as_it_leaves_stays(
+    unit: charms.Unit, state: str, reason: str
+) -> None:
+    """It answered just now, and the others need the vote that would go with the unit."""
+    unit.relate()
+    unit.remember(in_cluster=True)
+    unit.lists(charms.members("node-0", ("node-1", "voter", state)), charms.NO_QUORUM)
+    unit.expect("remove", "node-0", answers=[REFUSED])
+    unit.commands.expect_goal_state(charms.ENDPOINT, {}, {"lxd/0": "dying", "lxd/1": "active"})
+
+    with pytest.raises(testing.errors.UncaughtCharmError) as caught:
+        unit.hook("remove")
+
+    cause = caught.value.__cause__
+    assert isinstance(cause, lib.LeaveRefusedError)
+    assert reason in str(cause)
 
 
 def test_the_members_of_an_application_that_goes_as_a_whole_go(unit: charms.Unit) -> None:
@@ -638,13 +667,17 @@ def test_a_lone_member_has_bootstrapped_though_nothing_says_so_any_more(
         ({"mirror": "up", "mirror-node-0": TOKEN_0}, [JOIN]),
         ({"mirror": "up", "mirror-node-0": "joined"}, []),
         ({"mirror": "up", "mirror-node-0": "empty"}, []),
-        ({"mirror": "down", "mirror-node-0": "empty"}, [("join", "old", *JOIN[2:])]),
+        ({"mirror": "down", "mirror-node-0": "empty"}, []),
+        ({}, []),
     ],
 )
-def test_the_databag_of_the_distributors_leader_counts_as_long_as_it_mirrors(
+def test_the_databag_of_the_distributors_leader_alone_counts(
     unit: charms.Unit, shown_by_leader: dict[str, str], joins_with: list[tuple[str, ...]]
 ) -> None:
-    """Another unit that led once, and has not noticed that it does no longer, shows old values."""
+    """Another unit that led once, and may have died since, shows old values.
+
+    Juju can tell who leads before it tells what that unit shows.
+    """
     unit.relate(
         dataclasses.replace(
             unit.relation(),
@@ -659,6 +692,26 @@ def test_the_databag_of_the_distributors_leader_counts_as_long_as_it_mirrors(
         unit.expect(*line)
 
     assert unit.hook("update_status").calls == [LIST, *joins_with]
+
+
+def test_no_member_is_removed_on_the_word_of_a_distributor_that_no_longer_leads(
+    unit: charms.Unit,
+) -> None:
+    """It failed to join and has joined since; the new leader has yet to be seen mirroring."""
+    old = {"mirror": "up", "mirror-node-1": TOKEN_1, "failed-node-1": lib.digest(TOKEN_1)}
+    unit.relate(
+        dataclasses.replace(
+            unit.relation(),
+            remote_units_data={0: old, 1: {}},
+            remote_app_data={"leader": "distributor/1"},
+        )
+    )
+    unit.lists(charms.members("node-0", ("node-1", "spare", "UNREACHABLE")))
+
+    hook = unit.hook("relation_changed", remote_unit=None)
+
+    assert hook.calls == [LIST]
+    assert hook.bag["hold"] == "node-1"
 
 
 @pytest.mark.parametrize(
@@ -686,6 +739,49 @@ def test_a_command_that_failed_after_it_took_effect_has_the_next_hook_tell_it(
     assert second.bag == {"hostname": "node-0", "member": "true", "mirror": "up"}
 
 
+def test_a_join_that_took_effect_however_it_ended_is_not_said_to_have_failed(
+    unit: charms.Unit,
+) -> None:
+    """A member that is down is removed on that word, though its daemon would come back."""
+    unit.show({"node-0": TOKEN_0, "node-1": "joined"})
+    unit.expect(*JOIN, answers=[runner.Answer(1, stderr="Error: unexpected end of file")])
+    unit.lists(charms.NOT_A_MEMBER, charms.members("node-0", "node-1"))
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.calls == [LIST, JOIN, LIST]
+    assert hook.events == ["prejoin", "joined"]
+    assert hook.in_cluster
+    assert hook.bag == {"hostname": "node-0", "member": "true", "mirror": "up"}
+
+
+def test_a_join_that_may_have_taken_effect_is_not_said_to_have_failed(unit: charms.Unit) -> None:
+    """The next hook asks again, and joins where it had none."""
+    unit.show({"node-0": TOKEN_0, "node-1": "joined"})
+    unit.expect(*JOIN, answers=[runner.Answer(1, stderr="Error: unexpected end of file")])
+    unit.lists(charms.NOT_A_MEMBER, runner.Answer(1, stderr="Error: no leader found"))
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.calls == [LIST, JOIN, LIST]
+    assert "failed" not in hook.bag
+
+
+def test_a_join_that_failed_after_it_took_effect_is_found_out_at_once(unit: charms.Unit) -> None:
+    """With all other members leaving, somebody might bootstrap on the word that it failed."""
+    unit.show({"node-0": TOKEN_0, "node-1": "joined"})
+    unit.expect(*JOIN, answers=[runner.Answer(-9)])
+    unit.lists(charms.NOT_A_MEMBER, charms.members("node-0", "node-1"))
+
+    hook = unit.hook("relation_changed", remote_unit=0)
+
+    assert hook.calls == [LIST, JOIN, LIST]
+    assert hook.events == ["prejoin", "joined"]
+    assert hook.in_cluster
+    assert hook.bag["member"] == "true"
+    assert "failed" not in hook.bag
+
+
 def test_a_unit_that_dropped_out_says_so_and_is_told_of_its_next_join(unit: charms.Unit) -> None:
     """It is a newcomer like any other."""
     unit.remember(in_cluster=True)
@@ -709,9 +805,10 @@ def test_a_unit_that_dropped_out_says_so_and_is_told_of_its_next_join(unit: char
         "member": "false",
         "mirror": "down",
         "failed": lib.digest("joined"),
+        "turns": "1",
     }
     assert back.events == ["prejoin", "joined"]
-    assert back.bag == {"hostname": "node-0", "member": "true", "mirror": "down"}
+    assert back.bag == {"hostname": "node-0", "member": "true", "mirror": "down", "turns": "1"}
     assert back.in_cluster
 
 
@@ -730,7 +827,7 @@ def test_a_daemon_that_starts_up_does_not_cost_its_unit_the_membership(
     assert starting.bag.get("failed") is None
     assert started.events == []
     assert started.in_cluster
-    assert started.bag == {"hostname": "node-0", "member": "true", "mirror": "up"}
+    assert started.bag == {"hostname": "node-0", "member": "true", "mirror": "up", "turns": "1"}
 
 
 def test_a_member_under_an_earlier_library_is_told_nothing_new(unit: charms.Unit) -> None:
@@ -763,7 +860,11 @@ def test_a_join_that_fails_is_said_and_tried_again(unit: charms.Unit) -> None:
 
     first, second, third = (unit.hook("update_status") for _ in range(3))
 
-    assert [hook.calls for hook in (first, second, third)] == [[LIST, JOIN]] * 3
+    assert [hook.calls for hook in (first, second, third)] == [
+        [LIST, JOIN, LIST],
+        [LIST, JOIN, LIST],
+        [LIST, JOIN],
+    ]
     assert [hook.events for hook in (first, second)] == [["prejoin"]] * 2
     assert first.logged("ERROR node-0 cannot join the cluster: .*CoreTokenRecord")
     assert first.bag == {
@@ -834,6 +935,25 @@ def test_a_hook_that_died_between_issuing_and_publishing_loses_no_token(unit: ch
     assert hook.bag["mirror-node-1"] == TOKEN_1
 
 
+def test_a_hold_that_is_taken_back_leaves_a_trace(unit: charms.Unit) -> None:
+    """Juju 4 tells nobody of a databag that is again what it was, whoever read it in between."""
+    unit.remember(in_cluster=True)
+    before = {"hostname": "node-0", "member": "true", "mirror": "up"}
+    unit.write(before)
+    unit.show({"node-0": "joined", "node-1": "joined"})
+    down = charms.members("node-0", ("node-1", "spare", "UNREACHABLE"))
+    unit.lists(down, charms.members("node-0", "node-1"), down, charms.members("node-0", "node-1"))
+
+    bags = [unit.hook("update_status").bag for _ in range(4)]
+
+    assert bags == [
+        {**before, "hold": "node-1"},
+        {**before, "turns": "1"},
+        {**before, "hold": "node-1", "turns": "1"},
+        {**before, "turns": "2"},
+    ]
+
+
 def test_a_token_is_dropped_once_the_newcomer_is_an_online_member(unit: charms.Unit) -> None:
     """Not before: a newcomer may be half joined."""
     unit.remember(in_cluster=True)
@@ -850,7 +970,7 @@ def test_a_token_is_dropped_once_the_newcomer_is_an_online_member(unit: charms.U
 
     assert half.bag["mirror-node-1"] == TOKEN_1
     assert half_files == {"node-1": TOKEN_1}
-    assert whole.bag == {"hostname": "node-0", "member": "true", "mirror": "up"}
+    assert whole.bag == {"hostname": "node-0", "member": "true", "mirror": "up", "turns": "1"}
     assert unit.token_files() == {}
 
 

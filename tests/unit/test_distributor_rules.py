@@ -764,6 +764,22 @@ def test_who_may_bootstrap(case: GrantCase) -> None:
     assert lib.grant(after, list(case.apps), case.expected) == granted
 
 
+@pytest.mark.parametrize(
+    ("value", "granted"), [(T1, "a/0"), (JOINED, "")], ids=["a token", "joined"]
+)
+def test_a_token_that_failed_shows_no_cluster(value: str, granted: str) -> None:
+    """Else its unit waits for good where all who could issue another have left.
+
+    Who is shown as joined and says to be no member may be one whose daemon has just been started.
+    """
+    shown = mirror({A: EMPTY, C: value})
+    failed = dataclasses.replace(shown, failed={C: lib.digest(value)})
+    apps = [app("a", "a/0", NEW)]
+
+    assert lib.grant(shown, apps, ["a/0"]).unit == ""
+    assert lib.grant(failed, apps, ["a/0"]).unit == granted
+
+
 def test_a_charms_own_value_shows_no_cluster() -> None:
     """Else an application scaled to zero and back waits for good."""
     held = mirror({A: EMPTY, "port": "6641"})

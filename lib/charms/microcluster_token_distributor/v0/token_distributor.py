@@ -48,6 +48,11 @@ so that a token that was used, expired, revoked or lost is replaced without anyb
 texts. A unit that is shown `joined` and is no member (its machine was replaced) says that
 `joined` failed, and is treated alike.
 
+What is taken back. Juju keeps for a unit what it read of another's databag, until it tells it of
+a change; and a databag that is again what it was is no change to Juju 4. So each unit counts in
+`turns` how often it took back a `hold`, a `gone` or a doubt, or turned its `mirror`: nobody is
+held back for ever by what was read in between.
+
 When it is shown. Each write of the distributor wakes every unit of every consumer, so a write for
 each newcomer would cost n^2 hooks. Newcomers that come in a burst are shown together: once all
 are there that `goal-state` names, or half as many as are shown already; a handful at once. Used
@@ -56,7 +61,8 @@ on the peer relation, and shown by the next update-status at the latest.
 
 Who bootstraps. The distributor grants it, to one unit, proposed by the leader of its application,
 and only when it has heard from every unit that `goal-state` names and none is, or might be, a
-member. The grant can be given anew only once that unit has left and nothing shows a cluster.
+member. The grant can be given anew only once that unit has left and nothing shows a cluster: no
+member, nobody `joined`, and no token but such as failed.
 
 Who issues. The alphabetically first member that is an online voter. Two at once do no harm: the
 cluster's own database refuses a second token for a name.
@@ -68,12 +74,13 @@ joins. Members whose units left the model, and which the cluster itself reports 
 removed; nobody else ever is.
 
 Who leaves. A unit that is removed leaves the cluster in its `remove` hook. Where the cluster
-refuses, because a member is down, the hook fails and is tried again: with the unit would go its
-vote.
+refuses, because a member is down, or stops answering as the unit tries, the hook fails and is
+tried again: with the unit would go its vote. A cluster that does not answer at all is left.
 
 Three answers. The workload says that this node is a member, or that it is not, or nothing of use
 (its quorum is lost, it hangs, it prints rubbish). On the third, a unit changes nothing. A member
-that is told that it is none believes it when it is told again.
+that is told that it is none believes it when it is told again. A newcomer whose join failed asks
+once more before it says so: a join can take effect, however its command ended.
 """
 
 from __future__ import annotations
@@ -140,6 +147,7 @@ _HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?", re.ASCI
 _FOREIGN = re.compile(r"remote-[0-9a-f]+", re.ASCII)
 _KEY = re.compile(r"[!-<>-~]+", re.ASCII)
 _TOKEN = re.compile(r"[!-,.-~][!-~]*", re.ASCII)
+_COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 # One value is shown at a time; two, while Juju brings the news of the second.
 _MAX_DIGESTS = 8
@@ -402,8 +410,14 @@ class Mirror:
 
     @property
     def shows_cluster(self) -> bool:
-        """Whether any value shows that a cluster exists; a charm's own values do not."""
-        return any(value == JOINED or looks_like_token(value) for value in self.values.values())
+        """Whether any value shows that a cluster exists; a charm's own values do not.
+
+        A token that failed does not: all who could issue another may have left.
+        """
+        return any(
+            value == JOINED or (looks_like_token(value) and not self.is_spoilt(key))
+            for key, value in self.values.items()
+        )
 
 
 def _managed_by_distributor(key: str) -> bool:
@@ -608,6 +622,11 @@ def to_remember(shown: Mirror, heard: Mirror) -> dict[str, str]:
         else:
             states[name] = EMPTY_STRING if value == EMPTY_STRING else OFFERED
     return states
+
+
+def unsettle(states: Mapping[str, str]) -> dict[str, str]:
+    """Return what to remember instead of states that tell what was shown by another leader."""
+    return {name: KNOWN for name, state in states.items() if state in (EMPTY_STRING, OFFERED)}
 
 
 def state_after(state: str | None, unit: ConsumerUnit) -> str | None:
@@ -985,7 +1004,7 @@ class Remove:
 
 @dataclasses.dataclass(frozen=True)
 class ListAgain:
-    """Ask for the members once more, since they have changed."""
+    """Ask for the members once more, since they may have changed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -1087,6 +1106,9 @@ def _steps(situation: Situation) -> Iterable[Step]:
                 situation.offered
             ):
                 yield Join(situation.offered)
+                # A join that took effect, however it ended, must not be said to have failed: on
+                # that word, a member of this name that goes down is removed.
+                yield ListAgain()
             if may_bootstrap(situation):
                 yield Bootstrap()
     elif situation.is_communicator:
@@ -1412,6 +1434,27 @@ class _TokenStore:
             return file.read_text(errors="replace").strip()
         except OSError:
             return ""
+
+
+def count_turns(bag: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    """Return what a unit's databag is to hold, so that it never is again what it was.
+
+    Juju keeps for a unit what it has read of another one's databag, until it tells it of a change;
+    and a databag that is again what the unit was told of last is no change to Juju 4. Who has read
+    a `hold` in between would believe it for ever. So the databag counts how often it took back
+    what comes and goes.
+
+    Args:
+        bag: what it holds.
+        wanted: what it is to hold besides.
+    """
+    before = bag.get("turns", "")
+    turns = int(before) if _COUNT.fullmatch(before) else 0
+    doubted = bag.get("member") == "unknown" != wanted.get("member")
+    came = [key for key in ("hold", "gone", "mirror") if key in bag]
+    if doubted or any(bag[key] != wanted.get(key) for key in came):
+        turns += 1
+    return {**wanted, "turns": str(turns)} if turns else dict(wanted)
 
 
 def _write(
@@ -1751,15 +1794,17 @@ class TokenDistributorProvides(ops.Object):
         unseen = any(bag.get("mirror") != "up" for bag in bags)
         at_once = at_once or unseen or not self._memory.exists
         after = heard if at_once else shown
-        self._memory.note(
-            {**dict.fromkeys(forgotten, ""), **to_remember(after, heard)}, Tally.of(after, heard)
-        )
+        before = self._memory.states()
+        states = {**before, **unsettle(before), **to_remember(after, heard)}
+        states.update(dict.fromkeys(forgotten & before.keys(), ""))
+        self._memory.note(states, Tally.of(after, recall(after, states)))
         if not at_once:
             return
         mirror = dataclasses.replace(heard, leader=self.charm.unit.name)
         for relation in relations:
             unit_bag = relation.data[self.charm.unit]
-            _write(unit_bag, mirror.unit_bag(), filter(_managed_by_distributor, list(unit_bag)))
+            wanted = count_turns(unit_bag, mirror.unit_bag())
+            _write(unit_bag, wanted, filter(_managed_by_distributor, list(unit_bag)))
             app_bag = relation.data[self.charm.app]
             _write(
                 app_bag,
@@ -2150,7 +2195,10 @@ class TokenConsumer(ops.Object):
             logger.info("%s has left the cluster", hostname)
             return
         logger.error("%s cannot leave the cluster: %s", hostname, result.reason)
-        workload = self._ask(hostname)
+        again = self._ask(hostname)
+        # A cluster that answered just now is likely to answer the next try.
+        if again.membership is not Membership.UNKNOWN or silent:
+            workload = again
         if workload.membership is not Membership.MEMBER:
             return
         down = ", ".join(member.name for member in workload.members if not member.online)
@@ -2262,12 +2310,9 @@ class TokenConsumer(ops.Object):
         app_bag = relation.data[relation.app]
         named = app_bag.get("leader", "")
         mirrors = self.find_mirrors(relation)
-        leading = [unit for unit in mirrors if unit.name == named]
-        present = {unit.name for unit in relation.units}
-        if not leading and named and named not in present:
-            # Its bag has yet to be seen; another one's may be old.
-            return None
-        units = leading or mirrors
+        # Juju can tell who leads before it tells what that unit shows, and another one that still
+        # says `mirror: up` may have died long ago.
+        units = [unit for unit in mirrors if unit.name == named] if named else mirrors
         if not units:
             return None
         return Mirror.from_bags([relation.data[unit] for unit in units], [app_bag])
@@ -2360,7 +2405,10 @@ class TokenConsumer(ops.Object):
             self._remove(step.name)
             return situation
         if isinstance(step, ListAgain):
-            return dataclasses.replace(situation, workload=self._ask(situation.hostname))
+            situation = dataclasses.replace(situation, workload=self._ask(situation.hostname))
+            if situation.is_member:
+                self._announce(situation)
+            return situation
         return self._issue(step.name, situation)
 
     def _join(self, token: str, situation: Situation) -> Situation:
@@ -2433,6 +2481,7 @@ class TokenConsumer(ops.Object):
             member = situation.workload.find(name)
             if member is not None and member.online:
                 self._tokens.drop(name)
+        wanted = count_turns(bag, wanted)
         _write(bag, wanted, filter(_managed_by_consumer, list(bag)))
         candidate = bootstrap_candidate(situation)
         if candidate is not None:
