@@ -20,6 +20,25 @@ ONCE_FAILED = [
     (83, "a machine that stopped right after it had joined was taken for a ghost"),
 ]
 
+# And those that failed in a soak, with as many deeds as there.
+FOUND_BY_SOAKING = [
+    (1508, "a cluster stopped answering while a unit left, which took its vote along"),
+    (3863, "the same"),
+    (10694, "the same, in an application that went as a whole"),
+    (2933, "a join took effect, was said to have failed, and its machine died"),
+    (9700, "the same, with the newcomer removed by force"),
+    (11757, "the same, with other members down"),
+    (5567, "a namesake was shown the used token of the machine before"),
+    (5990, "all who could issue a token had left, and a token that failed showed a cluster"),
+    (7211, "a dead leader's databag was believed, as its successor's was yet to be seen"),
+    (11903, "the same"),
+    (7426, "a member that doubted was shown as joined, on its own earlier word"),
+    (10050, "the same, on Juju 3.6"),
+    (7743, "the only unit of an application went by force before goal-state was asked"),
+    (8145, "a hold was read by a sweep, and taken back before Juju told of it"),
+    (8875, "the same, read by a new leader"),
+]
+
 
 def test_cluster_stays_whole(schedule_seed: int) -> None:
     """Under a schedule of faults that its seed makes."""
@@ -32,5 +51,13 @@ def test_cluster_stays_whole(schedule_seed: int) -> None:
 def test_schedule_that_failed_once_no_longer_does(seed: int, reason: str) -> None:
     """Each is kept beside the ordinary seeds, and with more deeds than those."""
     result = run.run(seed, deeds=25)
+
+    assert not result.lost, reason
+
+
+@pytest.mark.parametrize(("seed", "reason"), FOUND_BY_SOAKING)
+def test_schedule_found_by_soaking_no_longer_fails(seed: int, reason: str) -> None:
+    """The quorum was not lost in any of them."""
+    result = run.run(seed)
 
     assert not result.lost, reason
