@@ -141,7 +141,8 @@ class Schedule:
                 continue
             for relation in self._juju.relation_ids(app, "microcluster-cluster"):
                 for unit in self._cloud.units(DISTRIBUTOR):
-                    if self._juju.members(unit, relation):
+                    local = self._juju.unit(unit).relations.get(relation)
+                    if local is not None and local.members:
                         self._juju.restart_agent(unit)
 
     def hooks(self, number: int) -> None:
