@@ -23,6 +23,7 @@ _KINDS = (
     "failed shows a token",
     "StoredState shows a token",
     "shows a token",
+    "has counted",
     "is in the model",
     "which is online",
     "a second bootstrap",
