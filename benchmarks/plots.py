@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import matplotlib as mpl
 from matplotlib import figure, ticker
@@ -96,7 +96,7 @@ def draw(found: targets.Found, folder: pathlib.Path) -> list[str]:
         ),
     }
     for name, (title, unit, lines) in pictures.items():
-        with mpl.rc_context(_STYLE):
+        with mpl.rc_context(cast("Any", _STYLE)):
             _picture(folder / name, title, unit, lines, sizes)
     return list(pictures)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import griffe
 
@@ -174,8 +174,9 @@ def _section(section: griffe.DocstringSection) -> Iterator[str]:
         griffe.DocstringSectionKind.yields: "Yields",
         griffe.DocstringSectionKind.raises: "Raises",
     }
-    yield f"{titles[section.kind]}:"
-    yield "\n".join(_item(section.kind, each) for each in value)
+    kind = cast("griffe.DocstringSectionKind", section.kind)  # pyright: ignore[reportUnknownMemberType]
+    yield f"{titles[kind]}:"
+    yield "\n".join(_item(kind, each) for each in value)
 
 
 def _item(kind: griffe.DocstringSectionKind, item: Any) -> str:
