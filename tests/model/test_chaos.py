@@ -22,6 +22,7 @@ ONCE_FAILED = [
 
 # And those that failed in a soak, with as many deeds as there.
 FOUND_BY_SOAKING = [
+    (305, "a unit removed by force departed when another member had its name, and was down"),
     (1508, "a cluster stopped answering while a unit left, which took its vote along"),
     (3863, "the same"),
     (10694, "the same, in an application that went as a whole"),

@@ -875,8 +875,9 @@ def test_an_ordinary_event_reads_one_databag_of_fifty(
     unit.memory = {"named-microovn": "true", "expected": "50"}
     relation = fifty()
     cast("dict[int, dict[str, str]]", relation.remote_units_data)[number] = bag
+    leaving = {"microovn/7": "dying"} if event == "relation_departed" else {}
 
-    unit.hook(event, relation, unit=number)
+    unit.hook(event, relation, unit=number, goal={**distributor.names_of([relation]), **leaving})
 
     assert sorted(unit.reads) == [
         distributor.APP,
@@ -1058,6 +1059,18 @@ def test_of_two_units_of_one_name_the_one_that_is_no_member_departs(
     relation = formed(says(B, "false"))
 
     state = unit.hook("relation_departed", relation, unit=2)
+
+    assert our_bag(state) == shown({A: JOINED, B: JOINED})
+    assert "left" not in our_app_bag(state)
+
+
+def test_a_departure_is_told_when_another_member_has_the_name_for_long(
+    unit: distributor.Distributor,
+) -> None:
+    """As of a unit removed by force, once the agent restarts; the member may be down just now."""
+    relation = formed(says(B, "true"))
+
+    state = unit.hook("relation_departed", relation, unit=1)
 
     assert our_bag(state) == shown({A: JOINED, B: JOINED})
     assert "left" not in our_app_bag(state)

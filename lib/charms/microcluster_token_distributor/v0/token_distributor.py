@@ -1654,7 +1654,7 @@ class TokenDistributorProvides(ops.Object):
             self._takes_over(relations, shown)
             or not self._memory.has_asked_of(relation)
             or (unit is not None and is_conflict(held, unit))
-            or (departed is not None and self._is_missed(held, departed))
+            or (departed is not None and self._is_missed(relations, held, departed))
         ):
             self._sweep(departed, patient=True)
             return
@@ -1708,11 +1708,19 @@ class TokenDistributorProvides(ops.Object):
         """Tell whether all may have spoken, so that one of them may bootstrap."""
         return not granted and not tally.cluster and (expected is None or expected <= tally.hosts)
 
-    @staticmethod
-    def _is_missed(held: Mirror, departed: ConsumerUnit) -> bool:
+    def _is_missed(
+        self, relations: Sequence[ops.Relation], held: Mirror, departed: ConsumerUnit
+    ) -> bool:
         """Tell whether a unit's departure can be settled only by reading all the others."""
-        another_is_member = held.values.get(departed.hostname) == JOINED and not departed.is_member
-        return departed.up or departed.name == held.bootstrap_unit or another_is_member
+        if departed.up or departed.name == held.bootstrap_unit:
+            return True
+        if held.values.get(departed.hostname) != JOINED:
+            return False
+        if not departed.is_member:
+            return True
+        # Juju may tell of it long after the unit left, when another one has its name.
+        goal = self._goal(relations)
+        return goal is None or goal.lacks(departed.name)
 
     def _sweep(self, departed: ConsumerUnit | None = None, *, patient: bool = False) -> None:
         """Mirror what all the units say.
