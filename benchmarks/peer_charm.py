@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import ops
 
+from charms.microcluster_token_distributor.v0 import token_distributor
 from tests import juju_model
 from tests.clouds import local
 
@@ -35,8 +36,6 @@ ENDPOINT = "cluster"
 NAME = "peer-cluster"
 """The application."""
 
-_HANDFUL = 5
-_SHARE = 0.5
 _TOKEN = "token-"  # noqa: S105 - the beginning of a key
 _SERVED = "served"
 
@@ -111,7 +110,9 @@ def is_due(newcomers: int, more: int, served: int) -> bool:
         more: how many are still to come.
         served: how many were served before.
     """
-    return more <= 0 or newcomers + more <= _HANDFUL or newcomers >= _SHARE * max(1, served)
+    hosts = served + newcomers
+    tally = token_distributor.Tally(hosts, unshown=newcomers, cluster=True)
+    return tally.is_due(hosts + more, granted=True)
 
 
 def charm() -> juju_model.Charm:

@@ -109,6 +109,29 @@ def _targets(judged: Sequence[targets.Target]) -> list[str]:
     )
 
 
+_HEAD = (
+    "n",
+    "hooks, consumer",
+    "hooks, distributor",
+    "hooks in all",
+    "lower bound",
+    "over the bound",
+    "hooks, peer baseline",
+    "baseline over ours",
+    "update-status rounds",
+)
+
+
+def _hooks(cost: counting.Cost, least: int) -> list[str]:
+    """Give the columns about hooks that forming and adding have in common."""
+    return [
+        *(_number(cost.sides[side].hooks.total()) for side in _SIDES),
+        _number(cost.hooks),
+        _number(least),
+        f"{cost.hooks / least:.2f}",
+    ]
+
+
 def _overview(found: targets.Found) -> list[str]:
     rows: list[Sequence[object]] = []
     for units in found.sizes:
@@ -119,10 +142,7 @@ def _overview(found: targets.Found) -> list[str]:
         rows.append(
             (
                 units,
-                *(_number(cost.sides[side].hooks.total()) for side in _SIDES),
-                _number(cost.hooks),
-                _number(least),
-                f"{cost.hooks / least:.2f}",
+                *_hooks(cost, least),
                 _baseline(baseline),
                 "" if baseline is None else f"{baseline[0] / cost.hooks:.1f}",
                 cost.rounds,
@@ -130,19 +150,7 @@ def _overview(found: targets.Found) -> list[str]:
                 f"{mesh.forming.formed:.1f}" if mesh else "",
             )
         )
-    head = [
-        "n",
-        "hooks, consumer",
-        "hooks, distributor",
-        "hooks in all",
-        "lower bound",
-        "over the bound",
-        "hooks, peer baseline",
-        "baseline over ours",
-        "update-status rounds",
-        "formed after, s",
-        "baseline formed after, s",
-    ]
+    head = [*_HEAD, "formed after, s", "baseline formed after, s"]
     return [*table(head, rows), *_note(found)]
 
 
@@ -174,31 +182,14 @@ def _adding(found: targets.Found) -> list[str]:
         rows.append(
             (
                 f"{units} + 1",
-                *(_number(cost.sides[side].hooks.total()) for side in _SIDES),
-                _number(cost.hooks),
-                _number(least),
-                f"{cost.hooks / least:.2f}",
+                *_hooks(cost, least),
                 _number(mesh.adding.hooks) if mesh else "",
                 f"{mesh.adding.hooks / cost.hooks:.1f}" if mesh else "",
                 cost.rounds,
                 f"{cost.formed:.1f}",
             )
         )
-    return table(
-        [
-            "n",
-            "hooks, consumer",
-            "hooks, distributor",
-            "hooks in all",
-            "lower bound",
-            "over the bound",
-            "hooks, peer baseline",
-            "baseline over ours",
-            "update-status rounds",
-            "joined after, s",
-        ],
-        rows,
-    )
+    return table([*_HEAD, "joined after, s"], rows)
 
 
 def _costs(found: targets.Found) -> Iterable[tuple[str, str, counting.Side]]:
