@@ -132,8 +132,11 @@ class Invariants:
             return  # What was written is not all that is there to be read.
         text = mirror.memory(self._juju).get(lib.TALLY, "")
         read = mirror.read(self._juju, hook.unit)
-        if text and read is not None and lib.Tally.from_text(text) != lib.Tally.of(*read):
-            raise Violation(f"{hook}: has counted {text}, and not {lib.Tally.of(*read).to_text()}")
+        if not text or read is None:
+            return
+        tally = lib.Tally.of(*read)
+        if lib.Tally.from_text(text) != tally:
+            raise Violation(f"{hook}: has counted {text}, and not {tally.to_text()}")
 
     def _check_secrets(self, hook: Hook) -> None:
         for what, text in self._texts(hook):

@@ -10,6 +10,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from charms.microcluster_token_distributor.v0 import token_distributor as lib
+from tests.chaos import mirror
 from tests.clouds import local, protocol
 from tests.juju_model import AgentKilled, HookFault, Point
 from tests.microclusters import fake
@@ -133,8 +134,7 @@ class Schedule:
         name it. It never names the units of some applications, subordinate ones for instance: of
         one that lost all its units before `goal-state` was asked, nobody can tell the two apart.
         """
-        peers = self._juju.relation_ids(DISTRIBUTOR, "cluster")
-        memory = self._juju.bag(DISTRIBUTOR, relation_id=peers[0]) if peers else {}
+        memory = mirror.memory(self._juju)
         for app in self._consumers():
             named = memory.get(f"{lib.NAMED_PREFIX}{app}") == "true"
             if named or self._cloud.units(app):

@@ -386,34 +386,33 @@ def test_who_is_no_member_or_cannot_tell_leaves_nothing(
     assert unit.hook("remove").calls == [LIST]
 
 
-def test_a_member_that_the_cluster_does_not_let_go_stays(unit: charms.Unit) -> None:
-    """The hook fails, so that Juju tries it again: with the unit would go its vote."""
+def _refusal(unit: charms.Unit, *lists: runner.Answer, other: str = "active") -> str:
+    """Remove a unit that its cluster refuses to let go, and give the reason of the failed hook."""
     unit.relate()
     unit.remember(in_cluster=True)
-    unit.lists(charms.members("node-0", ("node-1", "voter", "UNREACHABLE")))
+    unit.lists(*lists)
     unit.expect("remove", "node-0", answers=[REFUSED])
-    unit.commands.expect_goal_state(charms.ENDPOINT, {}, {"lxd/0": "dying", "lxd/1": "active"})
-
+    unit.commands.expect_goal_state(charms.ENDPOINT, {}, {"lxd/0": "dying", "lxd/1": other})
     with pytest.raises(testing.errors.UncaughtCharmError) as caught:
         unit.hook("remove")
+    assert isinstance(caught.value.__cause__, lib.LeaveRefusedError)
+    return str(caught.value.__cause__)
 
-    cause = caught.value.__cause__
-    assert isinstance(cause, lib.LeaveRefusedError)
-    assert str(cause) == "node-0 cannot leave the cluster yet: not online: node-1"
+
+def test_a_member_that_the_cluster_does_not_let_go_stays(unit: charms.Unit) -> None:
+    """The hook fails, so that Juju tries it again: with the unit would go its vote."""
+    refusal = _refusal(unit, charms.members("node-0", ("node-1", "voter", "UNREACHABLE")))
+
+    assert refusal == "node-0 cannot leave the cluster yet: not online: node-1"
 
 
 def test_a_member_that_may_not_go_before_it_has_a_role_stays(unit: charms.Unit) -> None:
     """All are online, and the cluster says why itself."""
-    unit.relate()
-    unit.remember(in_cluster=True)
-    unit.lists(charms.members(("node-0", "PENDING", "ONLINE"), "node-1"))
-    unit.expect("remove", "node-0", answers=[REFUSED])
-    unit.commands.expect_goal_state(charms.ENDPOINT, {}, {"lxd/0": "dying", "lxd/1": "dying"})
+    members = charms.members(("node-0", "PENDING", "ONLINE"), "node-1")
 
-    with pytest.raises(testing.errors.UncaughtCharmError) as caught:
-        unit.hook("remove")
+    refusal = _refusal(unit, members, other="dying")
 
-    assert "cannot leave the cluster yet: Error: context deadline" in str(caught.value.__cause__)
+    assert "cannot leave the cluster yet: Error: context deadline" in refusal
 
 
 @pytest.mark.parametrize(
@@ -449,18 +448,9 @@ def test_a_member_whose_cluster_stops_answering_as_it_leaves_stays(
     unit: charms.Unit, state: str, reason: str
 ) -> None:
     """It answered just now, and the others need the vote that would go with the unit."""
-    unit.relate()
-    unit.remember(in_cluster=True)
-    unit.lists(charms.members("node-0", ("node-1", "voter", state)), charms.NO_QUORUM)
-    unit.expect("remove", "node-0", answers=[REFUSED])
-    unit.commands.expect_goal_state(charms.ENDPOINT, {}, {"lxd/0": "dying", "lxd/1": "active"})
+    members = charms.members("node-0", ("node-1", "voter", state))
 
-    with pytest.raises(testing.errors.UncaughtCharmError) as caught:
-        unit.hook("remove")
-
-    cause = caught.value.__cause__
-    assert isinstance(cause, lib.LeaveRefusedError)
-    assert reason in str(cause)
+    assert reason in _refusal(unit, members, charms.NO_QUORUM)
 
 
 def test_the_members_of_an_application_that_goes_as_a_whole_go(unit: charms.Unit) -> None:
