@@ -2,7 +2,7 @@
 SHELL = /bin/sh
 TOX = .venv/tox/bin/python -m tox
 
-.PHONY: help demo test lint fmt integration list-integration pack release promote lock clean
+.PHONY: help demo test lint format integration list-integration pack release promote lock propose clean
 .DEFAULT_GOAL = help
 
 help: ## Show this
@@ -20,9 +20,9 @@ lint: ## Check style, spelling, types, shell scripts and workflows
 	@scripts/prepare tox
 	@$(TOX) run -e lint,static
 
-fmt: ## Format the code and put right what can be put right without asking
+format: ## Format the code and put right what can be put right without asking
 	@scripts/prepare tox
-	@$(TOX) run -e fmt
+	@$(TOX) run -e format
 
 integration: ## Tell the stories on a Juju; ARGS="--cloud local" for one in memory, on LXD daemons
 	@scripts/prepare test
@@ -44,6 +44,9 @@ promote: ## Release to channel TO= what channel FROM= holds
 lock: ## Lock the dependencies anew; ARGS="--upgrade" for the newest versions
 	@scripts/prepare tox
 	@$(TOX) run -e lock -- $(ARGS)
+
+propose: ## Open a pull request with what `make lock` changed, by GitHub's gh
+	@scripts/propose
 
 clean: ## Remove environments, packed charms and caches
 	rm -rf .hypothesis .pytest_cache .ruff_cache .tox .venv dist
