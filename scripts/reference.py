@@ -25,9 +25,7 @@ _PREFACE = f"""\
 <!-- Made by `tox exec -e docs -- python scripts/reference.py --write` from the docstrings. -->
 
 `{_MODULE}` is one file, as Charmhub's
-libraries are, and says the following of itself. A charm needs [`TokenConsumer`](#tokenconsumer)
-alone; the rules at the end are pure functions, public so that they can be tested, and may change
-with any patch.
+libraries are, and says the following of itself.
 
 """
 _SECTIONS = {
@@ -40,6 +38,8 @@ _SECTIONS = {
         "ClusterJoinedEvent",
         "TokenGeneratedEvent",
         "LeaveRefusedError",
+        "mirror_id",
+        "get_hostname",
     ),
     "For the distributor": ("TokenDistributorProvides",),
 }

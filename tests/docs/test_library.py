@@ -34,10 +34,7 @@ def test_the_librarys_own_example_runs() -> None:
         if block.text.startswith("class MicroCharm")
     )
     text = f"from {token_distributor.__name__} import TokenConsumer\n{block}"
-    handler = (
-        "\n    def _on_joined(self, event):\n        assert isinstance(event.bootstrapper, bool)\n"
-    )
-    made_up = pages.Page(pages.DOCS / "made-up.md", f"```python\n{text}{handler}```\n")
+    made_up = pages.Page(pages.DOCS / "made-up.md", f"```python\n{text}```\n")
 
     (example,) = examples.parse(made_up).examples()
     example.evaluate()

@@ -160,9 +160,10 @@ class FieldCharm(ops.CharmBase):
 
     @property
     def in_cluster(self) -> bool:
-        """What the library keeps for charms that ask it so."""
+        """What the library keeps for charms that ask it so, as those in the field do."""
         stored = self.token_consumer._stored  # pyright: ignore[reportPrivateUsage]
-        return cast("Any", stored).in_cluster
+        assert self.token_consumer.is_member is cast("Any", stored).in_cluster
+        return self.token_consumer.is_member
 
     def _on_prebootstrap(self, _: ops.EventBase) -> None:
         self.seen.append("prebootstrap")

@@ -128,6 +128,7 @@ class Distributor:
         memory: the databag that the distributor's units keep for each other, from hook to hook.
         reads: the databags read in the last hook, by their owners' names; `memory` for that one.
         keys: the keys of the memory that were read one by one.
+        asked: how often `goal-state` was asked in the last hook.
         writes: the owners of the databags written in the last hook, with the keys.
         has_tools: whether there are `relation-get` and `relation-set` to be run as commands.
     """
@@ -140,6 +141,7 @@ class Distributor:
         self.memory: dict[str, str] = {}
         self.reads: list[str] = []
         self.keys: list[str] = []
+        self.asked = 0
         self.writes: list[tuple[str, str]] = []
         self.has_tools = True
         self._memory: dict[str, str] = {}
@@ -229,6 +231,7 @@ class Distributor:
     ) -> ops.testing.State:
         self.reads.clear()
         self.keys.clear()
+        self.asked = 0
         self.writes.clear()
         self._memory = dict(self.memory)
         self.context.juju_log.clear()
@@ -278,6 +281,7 @@ class Distributor:
         def run(argv: Sequence[str], **kwargs: Any) -> subprocess.CompletedProcess[str]:
             if argv[0] in ("relation-get", "relation-set"):
                 return self._run_hook_tool(argv)
+            self.asked += argv[0] == "goal-state"
             return self.commands.run(argv, **kwargs)
 
         monkeypatch.setattr(mocking._MockModelBackend, "relation_get", relation_get)

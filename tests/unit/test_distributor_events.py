@@ -1049,6 +1049,24 @@ def test_before_there_is_a_cluster_most_events_read_one_databag(
     assert our_app_bag(state)["bootstrap-unit"] == "microovn/0"
 
 
+def test_goal_state_is_asked_once_in_a_hook(unit: distributor.Distributor) -> None:
+    """Also in one that finds out in the end that all units have to be read."""
+    goal = {"microovn/0": "active", "microovn/1": "active"}
+    bags = {0: says(A, "false"), 1: says(B, "false")}
+    state = unit.hook(
+        "relation_created", related("microovn", {}, candidate="microovn/0"), goal=goal
+    )
+    asked: list[int] = []
+    for number, bag in bags.items():
+        state = unit.hook(
+            "relation_changed", *_with_bag(state, number, bag), unit=number, goal=goal
+        )
+        asked.append(unit.asked)
+
+    assert our_app_bag(state)["bootstrap-unit"] == "microovn/0"
+    assert asked == [1, 1]
+
+
 # Names that two units have or had, and applications of other models
 
 

@@ -1,9 +1,12 @@
 """Form and keep one microcluster through a token distributor.
 
-A microcluster (MicroOVN, MicroCeph, MicroCloud, Sunbeam, LXD) forms by join tokens: one node
-bootstraps, a member issues a token for a named newcomer, and the newcomer joins with it, once.
-The charm `microcluster-token-distributor` carries names and tokens between the units, so that
-they need no peer relation: a star instead of a mesh.
+A microcluster (MicroOVN, MicroCeph, Sunbeam, LXD) forms by join tokens: one node bootstraps, a
+member issues a token for a named newcomer, and the newcomer joins with it, once. The charm
+`microcluster-token-distributor` carries names and tokens between the units, so that they need no
+peer relation: a star instead of a mesh.
+
+This is the library of the interface `worker-cluster`, for both of its sides. Any charm may require
+it, by a `TokenConsumer`; the distributor alone provides it, by `TokenDistributorProvides`.
 
 Getting started
 ---------------
@@ -14,14 +17,15 @@ A charm for a microcluster requires an endpoint of the interface `worker-cluster
     class MicroCharm(ops.CharmBase):
         def __init__(self, framework: ops.Framework):
             super().__init__(framework)
-            self.token_consumer = TokenConsumer(self, "cluster", ["microovn", "cluster"])
-            framework.observe(self.token_consumer.on.joined, self._on_joined)
+            self.cluster = TokenConsumer(self, "cluster", ["microovn", "cluster"])
             framework.observe(self.on.collect_unit_status, self._on_collect_unit_status)
 
         def _on_collect_unit_status(self, event: ops.CollectStatusEvent):
-            event.add_status(self.token_consumer.status)
+            event.add_status(self.cluster.status)
 
-The library bootstraps, issues, joins, leaves and heals; it never sets a status itself.
+The library bootstraps, issues, joins, leaves and heals; it never sets a status itself. A charm
+needs `TokenConsumer`, its events, `LeaveRefusedError`, `mirror_id` and `get_hostname`. All else is
+public for the tests of this file, and may change with any patch.
 
 Theory of operation
 -------------------
@@ -89,6 +93,7 @@ import base64
 import binascii
 import dataclasses
 import enum
+import functools
 import hashlib
 import json
 import logging
@@ -592,7 +597,7 @@ def recall(shown: Mirror, remembered: Mapping[str, str]) -> Mirror:
 
     Args:
         shown: what it shows.
-        remembered: by host name, `joined`, `waiting` or `known`.
+        remembered: by host name, a state as `HOST_PREFIX` has it.
     """
     values = dict(shown.values)
     for name, state in remembered.items():
@@ -677,7 +682,7 @@ class Tally:
 
     @classmethod
     def of(cls, shown: Mirror, heard: Mirror) -> Tally:
-        """Count.
+        """Count what is shown, and what has been heard besides.
 
         Args:
             shown: what the mirror shows.
@@ -711,7 +716,12 @@ class Tally:
         )
 
     def is_due(self, expected: int | None, *, granted: bool) -> bool:
-        """Tell whether it is time to show what nobody waits for; see `is_due`."""
+        """Tell whether it is time to show what nobody waits for.
+
+        Args:
+            expected: how many units there are to be; None where there is no telling.
+            granted: whether some unit may bootstrap.
+        """
         if not self.unshown:
             return self.joined == self.hosts
         if not granted and not self.cluster:
@@ -735,7 +745,7 @@ class Tally:
 
     @classmethod
     def from_text(cls, text: str) -> Tally | None:
-        """Read it; None for what is no tally."""
+        """Return the tally that `to_text` wrote; None for any other text."""
         try:
             content: Any = json.loads(text)
         except (ValueError, RecursionError):
@@ -1284,7 +1294,10 @@ def somebody_stays(workload: Workload, goal_state: Mapping[str, Any] | None) -> 
 
 
 class LeaveRefusedError(Exception):
-    """The cluster does not let this unit go yet; the message says why, and holds no token."""
+    """The cluster does not let this unit go yet; the message says why, and holds no token.
+
+    It is raised in the `remove` hook, which thereby fails, and which Juju tries again.
+    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -1839,9 +1852,14 @@ class TokenDistributorProvides(ops.Object):
         self._memory.note_goal(goal, relations)
         return len(goal.up)
 
+    @functools.cached_property
+    def _goal_state(self) -> dict[str, Any] | None:
+        """What `goal-state` says; it is asked once in a hook, however often that is needed."""
+        return _goal_state()
+
     def _goal(self, relations: Sequence[ops.Relation]) -> _Goal | None:
         """Return which consumers' units the model is to have; None where there is no telling."""
-        state = _goal_state()
+        state = self._goal_state
         if state is None:
             return None
         apps = {
@@ -2081,7 +2099,9 @@ class ClusterJoinedEvent(ops.EventBase):
     """This unit has become a member.
 
     Attributes:
-        bootstrapper: whether it bootstrapped the cluster itself.
+        bootstrapper: whether it bootstrapped the cluster itself. Where the hook in which it became
+            a member died before it could say so, this is a guess: yes, if it was granted the
+            bootstrap, or is the cluster's only member.
     """
 
     def __init__(self, handle: ops.Handle, bootstrapper: bool = False):
@@ -2129,8 +2149,10 @@ class TokenConsumer(ops.Object):
             `["microovn", "cluster"]`.
 
     Attributes:
-        bootstrap_args_func: returns further arguments for `bootstrap`.
-        join_args_func: returns further arguments for `join`, after the token.
+        on: its events, see `TokenConsumerEvents`.
+        bootstrap_args_func: takes nothing, and returns further arguments for `bootstrap`, as a
+            list of texts; it is called after `prebootstrap`, each time.
+        join_args_func: likewise for `join`, after the token, and after `prejoin`.
     """
 
     on = TokenConsumerEvents()  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
@@ -2140,7 +2162,8 @@ class TokenConsumer(ops.Object):
         r"not (yet )?(been )?(initiali[sz]ed|bootstrapped)|(isn't|not) (yet )?part of a cluster",
         re.IGNORECASE,
     )
-    """What the workload's `list` complains of where this node is certainly not a member."""
+    """What is searched for in the standard error of the workload's `list`, tokens cut out: where
+    it is found, this node is certainly not a member."""
 
     def __init__(self, charm: ops.CharmBase, relation_name: str, command_name: list[str]):
         super().__init__(charm, relation_name)
@@ -2218,8 +2241,17 @@ class TokenConsumer(ops.Object):
     # Offers to the charm
 
     @property
+    def is_member(self) -> bool:
+        """Whether this unit is a member, as the workload said last, in this hook or before."""
+        return self._in_cluster
+
+    @property
     def status(self) -> ops.StatusBase:
-        """What this unit has to say about the cluster in `collect-status`."""
+        """What this unit has to say about the cluster in `collect-status`.
+
+        Where the library has not looked in this hook, as in `install` or an action, this runs
+        `list`, which may take up to 30 s.
+        """
         relations = _active_relations(self.charm, self.relation_name)
         situation = self._situation or self._look(relations)
         workload = situation.workload
@@ -2250,7 +2282,11 @@ class TokenConsumer(ops.Object):
 
         Args:
             relation: the relation with the token distributor.
-            data: the values by key, without prefix. A key must not be a host name.
+            data: the values by key, without prefix. A key has at most 256 printable ASCII
+                characters, without spaces and `=`, and is nobody's host name. A value has at most
+                65,536 characters, and is neither `empty` nor `joined`; an empty one takes the key
+                out of this unit's databag, not out of the mirror. What is beyond that is not
+                mirrored.
         """
         bag = relation.data[self.charm.unit]
         _write(bag, {mirror_id(key): value for key, value in data.items()}, ())
@@ -2267,7 +2303,7 @@ class TokenConsumer(ops.Object):
     def get_relevant_mirror_data(
         self, relation: ops.Relation, keep_empty: bool = True
     ) -> dict[str, str]:
-        """Return what is mirrored, by key without prefix.
+        """Return what is mirrored, by key without prefix; others' join tokens are among it.
 
         Args:
             relation: the relation with the token distributor.
@@ -2278,7 +2314,13 @@ class TokenConsumer(ops.Object):
         return {key: value for key, value in values.items() if keep_empty or value != EMPTY_STRING}
 
     def find_value(self, relation: ops.Relation, key: str, keep_empty: bool = True) -> bool | str:
-        """Return the value mirrored under a key without prefix, or False for none."""
+        """Return the value mirrored under a key without prefix, or False for none.
+
+        Args:
+            relation: the relation with the token distributor.
+            key: the key, without prefix.
+            keep_empty: whether `empty`, of a host name without a token, counts as a value.
+        """
         return self.get_relevant_mirror_data(relation, keep_empty).get(key) or False
 
     def any_data_exists(self, relation: ops.Relation) -> bool:
