@@ -74,6 +74,7 @@ JUJU = {
     "destroy-model": _usage("name", flags="--no-prompt --destroy-storage --force"),
     "download": _usage("charm", options="--channel --base --arch --filepath --revision"),
     "exec": _usage(options="--unit -u --application -a", command=True),
+    "info": _usage("charm"),
     "integrate": _usage("end end"),
     "model-config": _usage("any+"),
     "refresh": _usage("app", options="--channel --path --revision --switch"),

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
+import pathlib
 import re
 import subprocess
+import tempfile
+import types
 import unittest.mock
 from typing import TYPE_CHECKING, Any, cast
 
 import ops
 import ops.testing
+import pytest
 import sybil
 import yaml
 from sybil import region
@@ -84,6 +89,15 @@ def _run_python(page: pages.Page, example: sybil.Example) -> None:
             _tell(value)
         elif isinstance(value, type) and issubclass(value, ops.CharmBase):
             run_charm(value, _endpoint(page))
+        elif isinstance(value, types.FunctionType) and name.startswith("test_"):
+            _run_test(value)
+
+
+def _run_test(test: types.FunctionType) -> None:
+    """Run a test as pytest would, with those of its fixtures that tests on a page need."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:
+        fixtures = {"tmp_path": pathlib.Path(folder), "monkeypatch": monkeypatch}
+        test(**{name: fixtures[name] for name in inspect.signature(test).parameters})
 
 
 def _tell(story: telling.Story) -> None:

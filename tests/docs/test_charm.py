@@ -26,7 +26,7 @@ def test_statuses_are_all_that_there_are(side: str) -> None:
     """Each can be said, and each that can be said is there."""
     header = "status of a unit" if side == statuses.CONSUMER else "status"
     sayings = set(statuses.of(side))
-    for row in _table(header, "when", "who has to act"):
+    for row in _table(header, "when"):
         status = _STATUS.fullmatch(row[0])
         assert status is not None
         fitting = {each for each in statuses.of(side) if each.fits(status[1], status[2] or "")}
