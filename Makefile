@@ -1,19 +1,18 @@
 # Runs on a fresh Debian or Ubuntu machine: scripts/prepare installs what is missing.
-SHELL = /bin/sh
 TOX = .venv/tox/bin/python -m tox
 
-.PHONY: help demo test lint format integration list-integration pack release promote lock propose clean
-.DEFAULT_GOAL = help
+.PHONY: help demo test lint format integration list-integration pack release promote lock \
+        propose-lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
 
 demo: ## Form a cluster of LXD daemons and break it; ARGS="--help" for the options
-	@scripts/prepare demo
+	@scripts/prepare demo $(ARGS)
 	@PYTHONPATH="$(CURDIR)/lib:$(CURDIR)/src" .venv/demo/bin/python -m demo $(ARGS)
 
 test: ## Lint, check types and run all tests; ARGS="-e unit" for one environment of tox
-	@scripts/prepare test
+	@scripts/prepare test $(ARGS)
 	@$(TOX) run $(ARGS)
 
 lint: ## Check style, spelling, types, shell scripts and workflows
@@ -24,15 +23,15 @@ format: ## Format the code and put right what can be put right without asking
 	@scripts/prepare tox
 	@$(TOX) run -e format
 
-integration: ## Tell the stories on a Juju; ARGS="--cloud local" for one in memory, on LXD daemons
-	@scripts/prepare test
+integration: ## Tell the stories on a Juju; ARGS="--driver local" for one in memory, on LXD daemons
+	@scripts/prepare integration $(ARGS)
 	@$(TOX) run -e integration -- $(ARGS)
 
 list-integration: ## List the modules of the integration tests, as JSON for a workflow's output
-	@/usr/bin/python3 scripts/modules.py
+	@/usr/bin/python3 scripts/integration_modules.py
 
 pack: ## Pack the charm for this machine's own base, into dist/, and try it
-	@scripts/prepare test
+	@scripts/prepare pack
 	@$(TOX) run -e pack
 
 release: ## Upload the charms in dist/ to Charmhub and release them to CHANNEL=latest/edge
@@ -45,8 +44,8 @@ lock: ## Lock the dependencies anew; ARGS="--upgrade" for the newest versions
 	@scripts/prepare tox
 	@$(TOX) run -e lock -- $(ARGS)
 
-propose: ## Open a pull request with what `make lock` changed, by GitHub's gh
-	@scripts/propose
+propose-lock: ## Open a pull request with what `make lock` changed, by GitHub's gh
+	@scripts/propose-lock
 
 clean: ## Remove environments, packed charms and caches
 	rm -rf .hypothesis .pytest_cache .ruff_cache .tox .venv dist

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 DISTRIBUTOR = "microcluster-token-distributor"
 """The distributor's charm, and its application."""
@@ -165,6 +165,14 @@ class Cloud(Protocol):
 
         Raises:
             AssertionError: it is not seen in a time that is enough for it.
+        """
+        ...
+
+    def evidence(self) -> Iterator[tuple[str, str]]:
+        """Gather what a person needs who has to find out what went wrong.
+
+        Yields:
+            A file's name and its text, without tokens.
         """
         ...
 

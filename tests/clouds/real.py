@@ -32,7 +32,8 @@ INTERFACE = "worker-cluster"
 ENDPOINT = "microcluster-cluster"
 """The distributor's endpoint of that interface; the consumers call theirs as they like."""
 
-_GONE_QUIET = 3
+# So many looks in a row without anything going on: a moment between two hooks is no quiet.
+_QUIET_LOOKS = 3
 
 
 class CommandError(Exception):
@@ -40,6 +41,10 @@ class CommandError(Exception):
 
     def __init__(self, what: str, why: str):
         super().__init__(redaction.redact(f"{what}: {why.strip()}"))
+
+
+class FailedHookError(AssertionError):
+    """A hook has failed, and no hook should."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -510,7 +515,7 @@ class RealCloud(abc.ABC):
             nonlocal quiet
             busy[:] = self._busy(self._look())
             quiet = 0 if busy else quiet + 1
-            return quiet >= _GONE_QUIET
+            return quiet >= _QUIET_LOOKS
 
         self._retry(calm, lambda: f"not settled: {'; '.join(busy)}")
 
@@ -618,7 +623,3 @@ class RealCloud(abc.ABC):
 
     def _picture(self) -> str:
         return self._said(self.juju, "status", "--relations")
-
-
-class FailedHookError(AssertionError):
-    """A hook has failed, and no hook should."""

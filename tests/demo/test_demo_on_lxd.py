@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.demo import running
-from tests.microclusters import lxd
+from tests.microclusters import needs_lxd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,13 +18,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True, scope="module")
 def lxd_daemons() -> None:
-    """Fail each test if LXD cannot run here, or skip it if a person says that this is known."""
-    reason = lxd.available()
-    if reason is None:
-        return
-    if os.environ.get("MCTD_WITHOUT_LXD") == "1":
-        pytest.skip(f"MCTD_WITHOUT_LXD=1, and LXD daemons cannot run here: {reason}")
-    pytest.fail(f"LXD daemons cannot run here: {reason}; MCTD_WITHOUT_LXD=1 skips", pytrace=False)
+    """No test here runs without LXD."""
+    needs_lxd.require()
 
 
 @dataclasses.dataclass

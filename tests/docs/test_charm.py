@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ET
 from typing import Any, cast
 
 import pytest
@@ -80,46 +79,3 @@ def test_version_of_juju() -> None:
     (assumed,) = commands.CHARM["assumes"]
 
     assert str(assumed).replace("juju >= ", "Juju ") in pages.page(PAGE).text
-
-
-def test_charmhub_can_list_it() -> None:
-    """With all that Charmhub asks of a charm's metadata before it lists the charm."""
-    assert all(commands.CHARM[key].strip() for key in ("title", "summary", "description"))
-    assert len(commands.CHARM["summary"]) <= 78
-    assert set(commands.CHARM["links"]) == {
-        "contact",
-        "documentation",
-        "issues",
-        "source",
-        "website",
-    }
-
-
-def test_documentation_is_linked_where_it_is() -> None:
-    """The link leads into this repository, and to a page of it."""
-    links = cast("dict[str, str]", commands.CHARM["links"])
-
-    path = links["documentation"].removeprefix(f"{links['source']}/blob/main/")
-    assert (pages.ROOT / path).is_file()
-
-
-@pytest.mark.parametrize("role", ["provides", "requires", "peers"])
-def test_endpoints_say_whether_they_are_optional(role: str) -> None:
-    """Juju does not enforce it; it is said for readers."""
-    endpoints = cast("dict[str, dict[str, Any]]", commands.CHARM.get(role, {}))
-
-    assert all("optional" in endpoint for endpoint in endpoints.values())
-
-
-def test_actions_refuse_what_they_do_not_know() -> None:
-    """What goes without saying differs between Juju 3 and 4."""
-    for action in cast("dict[str, dict[str, Any]]", commands.CHARM["actions"]).values():
-        assert action["additionalProperties"] is False
-
-
-def test_icon_has_the_size_of_an_icon() -> None:
-    """A square of 100 pixels, in the root of what is packed."""
-    icon = ET.parse(pages.ROOT / "icon.svg").getroot()  # noqa: S314, it is the project's own
-
-    assert (icon.get("width"), icon.get("height")) == ("100", "100")
-    assert "icon.svg" in commands.CHARM["parts"]["charm"]["override-build"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import os
 from typing import TYPE_CHECKING, Any, cast
 from unittest import mock
@@ -15,49 +14,13 @@ from juju import application as juju_application
 from juju import model as juju_model
 from pytest_operator import plugin
 
-from tests.clouds import juju_cli, libjuju, protocol, real
+from tests.clouds import jubilant_cloud, libjuju, real
+from tests.drivers import driven as clouds
 from tests.drivers import stand_in
 
 if TYPE_CHECKING:
     import pathlib
     from collections.abc import Iterator
-
-DISTRIBUTOR = protocol.DISTRIBUTOR
-CONSUMER = protocol.CONSUMER
-
-SOURCES = {
-    DISTRIBUTOR: real.CharmSource("/charms/distributor.charm", base="ubuntu@24.04"),
-    CONSUMER: real.CharmSource(
-        "microovn",
-        channel="latest/edge",
-        base="ubuntu@24.04",
-        constraints={"virt-type": "virtual-machine", "mem": "2G"},
-        command="microovn cluster",
-        logs="journalctl --no-pager",
-    ),
-}
-PACE = real.Pace(poll=5.0, update_status=30.0, limit=50.0, command=60.0)
-
-
-@dataclasses.dataclass
-class Driven:
-    """A cloud with what is behind it.
-
-    Attributes:
-        cloud: driven by either library.
-        juju: the stand-in for the program.
-        host: the calls of `lxc`.
-        slept: the seconds of each wait.
-        model: the specification of python-libjuju's model.
-        application: and of its applications, which are all one here.
-    """
-
-    cloud: real.RealCloud
-    juju: stand_in.JujuOnPath
-    host: mock.Mock
-    slept: list[float]
-    model: mock.Mock
-    application: mock.Mock
 
 
 @pytest.fixture
@@ -71,27 +34,27 @@ def juju(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> stand_in.Ju
 
 
 @pytest.fixture
-def by_jubilant(juju: stand_in.JujuOnPath) -> Driven:
+def by_jubilant(juju: stand_in.JujuOnPath) -> clouds.Driven:
     """A cloud driven by Jubilant."""
     slept: list[float] = []
     host = mock.create_autospec(real.lxc)
-    cloud = juju_cli.JujuCliCloud(
-        jubilant.Juju(model="m"), SOURCES, PACE, host=host, sleep=slept.append
+    cloud = jubilant_cloud.JubilantCloud(
+        jubilant.Juju(model="m"), clouds.SOURCES, clouds.PACE, host=host, sleep=slept.append
     )
-    return Driven(cloud, juju, host, slept, mock.Mock(), mock.Mock())
+    return clouds.Driven(cloud, juju, host, slept, mock.Mock(), mock.Mock())
 
 
 @pytest.fixture
 def by_libjuju(
     juju: stand_in.JujuOnPath, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Driven]:
+) -> Iterator[clouds.Driven]:
     """A cloud driven by python-libjuju, in the hands of a real `OpsTest` without a controller."""
     factory = cast("pytest.TempPathFactory", request.getfixturevalue("tmp_path_factory"))
     make: Any = plugin.OpsTest
     ops_test = cast("plugin.OpsTest", make(request, factory))
     application = mock.create_autospec(juju_application.Application, instance=True)
     model = mock.create_autospec(juju_model.Model, instance=True)
-    model.applications = dict.fromkeys(SOURCES, application)
+    model.applications = dict.fromkeys(clouds.SOURCES, application)
     state = plugin.ModelState[float](
         model,
         keep=False,
@@ -105,12 +68,12 @@ def by_libjuju(
     slept: list[float] = []
     host = mock.create_autospec(real.lxc)
     with contextlib.closing(asyncio.new_event_loop()) as loop:
-        cloud = libjuju.LibjujuCloud(ops_test, loop, SOURCES, PACE, host=host)
+        cloud = libjuju.LibjujuCloud(ops_test, loop, clouds.SOURCES, clouds.PACE, host=host)
         monkeypatch.setattr(cloud, "sleep", slept.append)
-        yield Driven(cloud, juju, host, slept, model, application)
+        yield clouds.Driven(cloud, juju, host, slept, model, application)
 
 
 @pytest.fixture(params=["jubilant", "libjuju"])
-def driven(request: pytest.FixtureRequest) -> Driven:
+def driven(request: pytest.FixtureRequest) -> clouds.Driven:
     """A cloud driven by each library in turn."""
-    return cast("Driven", request.getfixturevalue(f"by_{request.param}"))
+    return cast("clouds.Driven", request.getfixturevalue(f"by_{request.param}"))

@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,6 +25,7 @@ VARIABLE = "JUJU_STAND_IN"
 REFUSED = 2
 """Its exit code for a command line that Juju does not have; an answer's own is 0 or 1."""
 
+_DOWNLOADED = "downloaded.charm"
 _UNIT = r"[a-z][a-z0-9-]*/[0-9]+"
 _APPLICATION = r"[a-z][a-z0-9-]*[a-z0-9]"
 _ENDPOINT = rf"{_APPLICATION}(:[a-z][a-z0-9-]*)?"
@@ -263,6 +265,10 @@ class JujuOnPath:
         path = self.home / f"{command}.json"
         path.write_text(json.dumps([dataclasses.asdict(answer) for answer in answers]))
 
+    def downloads(self, charm: pathlib.Path) -> None:
+        """Let `juju download` leave a copy of a file where it is told to."""
+        shutil.copyfile(charm, self.home / _DOWNLOADED)
+
     def calls(self, command: str = "") -> list[list[str]]:
         """Give the calls so far, of one command or of all."""
         lines = (self.home / "log").read_text().splitlines()
@@ -281,6 +287,9 @@ def main() -> int:
         return REFUSED
     with (home / "log").open("a") as log:
         log.write(json.dumps([command, *arguments]) + "\n")
+    if "--filepath" in arguments:
+        destination = arguments[arguments.index("--filepath") + 1]
+        shutil.copyfile(home / _DOWNLOADED, destination)
     path = home / f"{command}.json"
     if not path.exists():
         return 0

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import pathlib
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import jinja2
 import pytest
 import yaml
 
 from tests.clouds import bundle, protocol
-from tests.drivers import conftest, shapes
+from tests.drivers import shapes
 from tests.scenarios import forming
+
+if TYPE_CHECKING:
+    from tests.drivers.driven import Driven
 
 WORDS = {
     "base": "ubuntu@24.04",
@@ -63,17 +65,8 @@ def test_a_word_without_a_value_is_an_error() -> None:
         bundle.render(forming.BUNDLE, {})
 
 
-def test_the_template_is_jinjas_too() -> None:
-    """So pytest-operator can render it, for who wants to deploy it by other means."""
-    text = jinja2.Template(forming.BUNDLE.read_text()).render(WORDS)
-
-    rendered = yaml.safe_load(text)
-
-    assert rendered["applications"]["microovn"] == _rendered()["applications"]["microovn"]
-
-
 def test_a_cloud_gives_each_word_its_value(
-    driven: conftest.Driven, monkeypatch: pytest.MonkeyPatch
+    driven: Driven, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it renders is what `juju deploy` is given, under an absolute path."""
     given: list[str] = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import pathlib
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from tests.clouds import protocol
 from tests.integration import choices, packing
 
 if TYPE_CHECKING:
-    import pathlib
+    from tests.drivers import stand_in
 
 CHARMS = choices.Charms(
     distributor=lambda base: f"/dist/distributor_{base}.charm",
@@ -121,28 +123,98 @@ def test_a_charm_is_given_by_its_path_or_its_directory(tmp_path: pathlib.Path) -
             packing.given(str(path), "x", "ubuntu@26.04")
 
 
-def test_a_charm_is_packed_once(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By charmcraft, for one base, with this project's library where it is wanted."""
-    monkeypatch.setattr(packing, "DIST", tmp_path / "dist")
+class Project:
+    """A charm's sources, with a dist/ of its own and a charmcraft that writes down its calls.
+
+    Attributes:
+        root: where the sources are.
+        charm: the packed charm.
+        calls: of charmcraft.
+    """
+
+    def __init__(self, folder: pathlib.Path):
+        self.root = folder / "project"
+        self.charm = folder / "dist" / f"x_ubuntu@24.04-{packing.architecture()}.charm"
+        self.calls: list[tuple[str, ...]] = []
+        self.has_library: list[bool] = []
+        for path in ("src/charm.py", "requirements/charm.txt", "tests/test_it.py"):
+            (self.root / path).parent.mkdir(parents=True)
+            (self.root / path).touch()
+        (self.root / "charmcraft.yaml").write_text("name: x\n")
+
+    def run(self, *command: str, cwd: pathlib.Path) -> None:
+        """Stand in for `packing._run`."""
+        self.calls.append(command)
+        library = cwd / packing.LIBRARY
+        self.has_library.append(library.exists() and library.read_bytes() == _library())
+        self.charm.touch()
+
+    def pack(self, *, with_library: bool = False) -> str:
+        """Pack it, or not."""
+        return packing.pack(self.root, "ubuntu@24.04", with_library=with_library)
+
+    def edit(self, path: str) -> None:
+        """Change a file a minute after the charm was packed."""
+        packed = self.charm.stat().st_mtime
+        os.utime(self.root / path, (packed + 60, packed + 60))
+
+
+@pytest.fixture
+def project(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A charm that is not packed yet."""
+    made = Project(tmp_path)
+    monkeypatch.setattr(packing, "DIST", made.charm.parent)
+    monkeypatch.setattr(packing, "_run", made.run)
     monkeypatch.setenv("HOME", str(tmp_path))
-    project = tmp_path / "project"
-    project.mkdir()
-    (project / "charmcraft.yaml").write_text("name: x\n")
-    calls: list[tuple[str, ...]] = []
+    return made
 
-    def run(*command: str, cwd: pathlib.Path) -> None:
-        calls.append(command)
-        assert (cwd / packing.LIBRARY).read_bytes() == _library()
-        (tmp_path / "dist" / f"x_ubuntu@24.04-{packing.architecture()}.charm").touch()
 
-    monkeypatch.setattr(packing, "_run", run)
-
-    paths = {packing.pack(project, "ubuntu@24.04", with_library=True) for _ in range(2)}
+def test_a_charm_is_packed_once(project: Project) -> None:
+    """By charmcraft, for one base, with this project's library where it is wanted."""
+    paths = {project.pack(with_library=True) for _ in range(2)}
 
     platform = f"ubuntu@24.04:{packing.architecture()}"
-    output = str(tmp_path / "dist")
-    assert calls == [("charmcraft", "pack", "--platform", platform, "--output", output)]
-    assert paths == {f"{output}/x_ubuntu@24.04-{packing.architecture()}.charm"}
+    output = str(project.charm.parent)
+    assert project.calls == [("charmcraft", "pack", "--platform", platform, "--output", output)]
+    assert project.has_library == [True]
+    assert paths == {str(project.charm)}
+
+
+@pytest.mark.parametrize("source", ["charmcraft.yaml", "requirements/charm.txt", "src/charm.py"])
+def test_a_charm_that_is_older_than_its_source_is_packed_anew(
+    project: Project, source: str
+) -> None:
+    """Or the stories would be told of what the source was."""
+    project.pack()
+    project.edit(source)
+
+    project.pack()
+
+    assert len(project.calls) == 2
+
+
+def test_a_charm_that_is_older_than_this_library_is_packed_anew(project: Project) -> None:
+    """If that goes into it, which is outside its own sources."""
+    project.pack(with_library=True)
+    os.utime(project.charm, (0, (packing.ROOT / packing.LIBRARY).stat().st_mtime - 60))
+    for path in ("charmcraft.yaml", "requirements/charm.txt", "src/charm.py"):
+        os.utime(project.root / path, (0, 0))
+
+    without = project.pack(), len(project.calls)
+    project.pack(with_library=True)
+
+    assert without == (str(project.charm), 1)
+    assert len(project.calls) == 2
+
+
+def test_what_does_not_go_into_a_charm_does_not_make_it_old(project: Project) -> None:
+    """Packing takes minutes."""
+    project.pack()
+    project.edit("tests/test_it.py")
+
+    project.pack()
+
+    assert len(project.calls) == 1
 
 
 def _library() -> bytes:
@@ -175,6 +247,31 @@ def test_a_charm_without_the_library_is_no_consumer(tmp_path: pathlib.Path) -> N
 
     with pytest.raises(packing.PackingError, match=r"a\.charm has no lib/charms"):
         packing.graft(published, tmp_path / "b.charm")
+
+
+def test_a_charm_is_fetched_from_its_channel_and_given_this_library(
+    juju: stand_in.JujuOnPath, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the base and the architecture that it will run on; the published one is not kept."""
+    dist = tmp_path / "dist"
+    monkeypatch.setattr(packing, "DIST", dist)
+    with zipfile.ZipFile(tmp_path / "published.charm", "w") as charm:
+        charm.writestr(packing.LIBRARY, "LIBPATCH = 3\n")
+    juju.downloads(tmp_path / "published.charm")
+
+    path = packing.download("microovn", "latest/edge", "ubuntu@24.04")
+
+    architecture = packing.architecture()
+    assert path == str(dist / f"microovn_ubuntu@24.04-{architecture}.charm")
+    assert [file.name for file in dist.iterdir()] == [pathlib.Path(path).name]
+    with zipfile.ZipFile(path) as charm:
+        assert charm.read(packing.LIBRARY) == _library()
+    (call,) = juju.calls("download")
+    flags = dict(zip(call[2:-1:2], call[3:-1:2], strict=True))
+    assert call[1] == "microovn"
+    assert flags["--channel"] == "latest/edge"
+    assert flags["--base"] == "ubuntu@24.04"
+    assert flags["--arch"] == architecture
 
 
 def test_a_missing_program_is_named(

@@ -11,20 +11,16 @@ import pytest
 from juju import errors
 
 from tests.clouds import protocol, real
-from tests.drivers import shapes, stand_in
+from tests.drivers import shapes
 from tests.scenarios import forming
 
 if TYPE_CHECKING:
-    from tests.drivers.conftest import Driven
+    from tests.drivers.driven import Driven
 
 DISTRIBUTOR = protocol.DISTRIBUTOR
 CONSUMER = protocol.CONSUMER
 
 TWO = {f"{CONSUMER}/0": shapes.unit("0", leader=True), f"{CONSUMER}/1": shapes.unit("1")}
-
-
-def _statuses(driven: Driven, *statuses: str) -> None:
-    driven.juju.answers("status", *(stand_in.Answer(status) for status in statuses))
 
 
 def _deeds(driven: Driven) -> list[list[str]]:
@@ -66,8 +62,8 @@ def test_a_charm_of_this_machine_is_deployed_by_its_path(driven: Driven) -> None
 def test_a_rendered_bundle_is_deployed_as_it_is(driven: Driven) -> None:
     """Its applications are known afterwards, each with the command of its cluster."""
     found = shapes.status({"microovn": {"microovn/0": shapes.unit("0")}, DISTRIBUTOR: {}})
-    _statuses(driven, found)
-    driven.juju.answers("exec", stand_in.Answer(shapes.members("juju-abc-0")))
+    driven.answers("status", found)
+    driven.answers("exec", shapes.members("juju-abc-0"))
 
     driven.cloud.deploy_bundle(forming.BUNDLE)
 
@@ -83,7 +79,7 @@ def test_a_unit_that_is_added_is_the_one_that_was_not_there(driven: Driven) -> N
     """Of its application; others may get one at the same moment."""
     before = shapes.status({CONSUMER: TWO})
     after = shapes.status({CONSUMER: TWO | {f"{CONSUMER}/2": shapes.unit("2")}, "other": {}})
-    _statuses(driven, before, after)
+    driven.answers("status", before, after)
 
     added = driven.cloud.add_unit(CONSUMER)
 
@@ -92,7 +88,7 @@ def test_a_unit_that_is_added_is_the_one_that_was_not_there(driven: Driven) -> N
 
 def test_a_host_name_cannot_be_chosen(driven: Driven) -> None:
     """A story that wants it says so among its needs."""
-    _statuses(driven, shapes.status({CONSUMER: TWO}))
+    driven.answers("status", shapes.status({CONSUMER: TWO}))
 
     with pytest.raises(ValueError, match="does not choose host names"):
         driven.cloud.add_unit(CONSUMER, hostname="node-1")
@@ -100,7 +96,7 @@ def test_a_host_name_cannot_be_chosen(driven: Driven) -> None:
 
 def test_a_unit_that_was_removed_is_no_unit_any_more(driven: Driven) -> None:
     """Though Juju shows it for as long as it takes to leave."""
-    _statuses(driven, shapes.status({CONSUMER: TWO}))
+    driven.answers("status", shapes.status({CONSUMER: TWO}))
 
     driven.cloud.remove_unit(f"{CONSUMER}/0")
 
@@ -109,7 +105,7 @@ def test_a_unit_that_was_removed_is_no_unit_any_more(driven: Driven) -> None:
 
 def test_machines_are_stopped_and_started_by_their_host(driven: Driven) -> None:
     """As a power cut does it: Juju is not asked."""
-    _statuses(driven, shapes.status({CONSUMER: TWO}))
+    driven.answers("status", shapes.status({CONSUMER: TWO}))
 
     driven.cloud.kill_machine(f"{CONSUMER}/1")
     driven.cloud.start_machine(f"{CONSUMER}/1")
@@ -123,7 +119,7 @@ def test_machines_are_stopped_and_started_by_their_host(driven: Driven) -> None:
 
 def test_a_unit_on_a_dead_machine_is_removed_by_force_with_it(driven: Driven) -> None:
     """Or the machine would stay."""
-    _statuses(driven, shapes.status({CONSUMER: TWO}))
+    driven.answers("status", shapes.status({CONSUMER: TWO}))
     driven.cloud.kill_machine(f"{CONSUMER}/1")
 
     driven.cloud.remove_unit(f"{CONSUMER}/1", force=True)
@@ -133,7 +129,7 @@ def test_a_unit_on_a_dead_machine_is_removed_by_force_with_it(driven: Driven) ->
 
 def test_jubilant_does_the_rest(by_jubilant: Driven) -> None:
     """Each command is one that Juju has."""
-    _statuses(by_jubilant, shapes.status({CONSUMER: TWO}))
+    by_jubilant.answers("status", shapes.status({CONSUMER: TWO}))
     cloud = by_jubilant.cloud
 
     _do_the_rest(cloud)
@@ -161,7 +157,7 @@ def _do_the_rest(cloud: real.RealCloud) -> None:
 
 def test_python_libjuju_does_the_rest(by_libjuju: Driven) -> None:
     """Each method and argument is one that its classes have."""
-    _statuses(by_libjuju, shapes.status({CONSUMER: TWO}))
+    by_libjuju.answers("status", shapes.status({CONSUMER: TWO}))
     cloud, model, application = by_libjuju.cloud, by_libjuju.model, by_libjuju.application
 
     _do_the_rest(cloud)
@@ -189,7 +185,7 @@ def test_an_error_of_python_libjuju_is_told_as_one_of_a_command(by_libjuju: Driv
 
 def test_a_removed_application_has_no_units_any_more(driven: Driven) -> None:
     """Nor do its units count as something to wait for in a story's expectations."""
-    _statuses(driven, shapes.status({CONSUMER: TWO}))
+    driven.answers("status", shapes.status({CONSUMER: TWO}))
 
     driven.cloud.remove_application(CONSUMER)
 

@@ -84,12 +84,12 @@ def run(juju: stand_in.JujuOnPath, tmp_path: pathlib.Path) -> Callable[..., Ran]
     return run_with
 
 
-@pytest.mark.parametrize("cloud", ["juju", "jubilant"])
+@pytest.mark.parametrize("driver", ["libjuju", "jubilant"])
 def test_a_failed_story_leaves_its_evidence_and_says_why(
-    run: Callable[..., Ran], cloud: str
+    run: Callable[..., Ran], driver: str
 ) -> None:
     """The model is gone afterwards, so this is all that there is."""
-    ran = run("--cloud", cloud)
+    ran = run("--driver", driver)
 
     assert ran.code == pytest.ExitCode.TESTS_FAILED, ran.out
     assert "no such charm" in ran.out
@@ -101,7 +101,7 @@ def test_a_failed_story_leaves_its_evidence_and_says_why(
 
 def test_jubilant_makes_a_model_and_destroys_it(run: Callable[..., Ran]) -> None:
     """A failed hook is to fail there, and update-status to come often."""
-    ran = run("--cloud", "jubilant", "--juju-cloud", "localhost", "--controller", "c")
+    ran = run("--driver", "jubilant", "--cloud", "localhost", "--controller", "c")
 
     (made,) = ran.juju.calls("add-model")
     assert "localhost" in made
@@ -120,10 +120,10 @@ def test_python_libjuju_makes_a_model_and_destroys_it(run: Callable[..., Ran]) -
     assert len(ran.juju.calls("deploy")) == 1
 
 
-@pytest.mark.parametrize("cloud", ["juju", "jubilant"])
-def test_models_can_be_kept(run: Callable[..., Ran], cloud: str) -> None:
+@pytest.mark.parametrize("driver", ["libjuju", "jubilant"])
+def test_models_can_be_kept(run: Callable[..., Ran], driver: str) -> None:
     """For a person to look into."""
-    ran = run("--cloud", cloud, "--keep-models")
+    ran = run("--driver", driver, "--keep-models")
 
     assert ran.code == pytest.ExitCode.TESTS_FAILED, ran.out
     assert not ran.juju.calls("destroy-model")
@@ -132,7 +132,7 @@ def test_models_can_be_kept(run: Callable[..., Ran], cloud: str) -> None:
 
 def test_jubilant_takes_a_model_that_is_there(run: Callable[..., Ran]) -> None:
     """It configures it, and leaves it."""
-    ran = run("--cloud", "jubilant", "--model", "mine")
+    ran = run("--driver", "jubilant", "--model", "mine")
 
     assert not ran.juju.calls("add-model")
     assert not ran.juju.calls("destroy-model")
@@ -141,9 +141,10 @@ def test_jubilant_takes_a_model_that_is_there(run: Callable[..., Ran]) -> None:
     assert "automatically-retry-hooks=false" in configured
 
 
-def test_a_cloud_that_there_is_not_is_refused(run: Callable[..., Ran]) -> None:
-    """pytest-operator, whose option it is, would take any word."""
-    ran = run("--cloud", "k8s")
+def test_a_driver_that_there_is_not_is_refused(run: Callable[..., Ran]) -> None:
+    """Before anything is deployed."""
+    ran = run("--driver", "pylibjuju")
 
     assert ran.code == pytest.ExitCode.USAGE_ERROR
-    assert "--cloud is one of juju, jubilant, local" in ran.out
+    assert "argument --driver: invalid choice" in ran.out
+    assert not ran.juju.calls()

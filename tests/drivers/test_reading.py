@@ -11,7 +11,7 @@ from tests.clouds import protocol, real
 from tests.drivers import shapes, stand_in
 
 if TYPE_CHECKING:
-    from tests.drivers.conftest import Driven
+    from tests.drivers.driven import Driven
 
 DISTRIBUTOR = protocol.DISTRIBUTOR
 CONSUMER = protocol.CONSUMER
@@ -43,13 +43,9 @@ def _three(
     )
 
 
-def _answer(driven: Driven, command: str, *texts: str) -> None:
-    driven.juju.answers(command, *(stand_in.Answer(text) for text in texts))
-
-
 def test_units_are_in_the_order_of_their_numbers(driven: Driven) -> None:
     """Not in that of their names."""
-    _answer(driven, "status", _three())
+    driven.answers("status", _three())
 
     units = driven.cloud.units(CONSUMER)
 
@@ -58,14 +54,14 @@ def test_units_are_in_the_order_of_their_numbers(driven: Driven) -> None:
 
 def test_a_dying_unit_is_no_unit(driven: Driven) -> None:
     """A story that has removed it must not find it again, while Juju takes its time."""
-    _answer(driven, "status", _three(life="dying"))
+    driven.answers("status", _three(life="dying"))
 
     assert driven.cloud.units(CONSUMER) == [f"{CONSUMER}/1", f"{CONSUMER}/10"]
 
 
 def test_an_application_that_is_not_there_has_no_units_and_no_leader(driven: Driven) -> None:
     """It may be gone already."""
-    _answer(driven, "status", _three())
+    driven.answers("status", _three())
 
     assert driven.cloud.units("other") == []
     assert driven.cloud.leader("other") is None
@@ -73,7 +69,7 @@ def test_an_application_that_is_not_there_has_no_units_and_no_leader(driven: Dri
 
 def test_leader_host_name_and_status_are_those_that_juju_shows(driven: Driven) -> None:
     """One of each."""
-    _answer(driven, "status", _three(workload="waiting", message="waits to join"))
+    driven.answers("status", _three(workload="waiting", message="waits to join"))
 
     assert driven.cloud.leader(CONSUMER) == f"{CONSUMER}/1"
     assert driven.cloud.hostname(f"{CONSUMER}/10") == "juju-abc-10"
@@ -84,7 +80,7 @@ def test_a_unit_without_a_machine_has_no_host_name_yet(driven: Driven) -> None:
     """It was added a moment ago."""
     found = json.loads(_three())
     found["machines"] = {}
-    _answer(driven, "status", json.dumps(found))
+    driven.answers("status", json.dumps(found))
 
     assert driven.cloud.hostname(f"{CONSUMER}/1") == ""
 
@@ -101,7 +97,7 @@ def test_the_release_decides_what_a_removal_by_force_does(
     driven: Driven, version: str, trait: protocol.Trait
 ) -> None:
     """Nobody is told of it on 4.x."""
-    _answer(driven, "status", shapes.status({}, version=version))
+    driven.answers("status", shapes.status({}, version=version))
 
     assert driven.cloud.traits == {trait}
     assert version in driven.cloud.name
@@ -121,8 +117,8 @@ def test_the_bag_of_a_unit_is_what_the_other_side_sees(driven: Driven, version: 
             {name: {"mirror-a": "joined"}},
         ),
     )
-    _answer(driven, "status", _three(version=version))
-    _answer(driven, "show-unit", shown)
+    driven.answers("status", _three(version=version))
+    driven.answers("show-unit", shown)
 
     assert driven.cloud.bag(name, CONSUMER) == driven.cloud.bag(name) == {"mirror-a": "joined"}
     assert driven.cloud.bag(name, "third") == {}
@@ -131,9 +127,8 @@ def test_the_bag_of_a_unit_is_what_the_other_side_sees(driven: Driven, version: 
 
 def test_the_bag_of_a_unit_that_nobody_sees_is_empty(driven: Driven) -> None:
     """All units at the other side are asked before that is said."""
-    _answer(driven, "status", _three())
-    _answer(
-        driven,
+    driven.answers("status", _three())
+    driven.answers(
         "show-unit",
         shapes.shown_unit(
             f"{CONSUMER}/1", shapes.relation(1, ("cluster", "microcluster-cluster"), {}, {})
@@ -166,8 +161,8 @@ def test_whom_juju_shows_the_bag_of_an_application(
             {"bootstrap-unit": f"{CONSUMER}/1", "number": 7},
         ),
     )
-    _answer(driven, "status", _three(version=version))
-    _answer(driven, "show-unit", shown)
+    driven.answers("status", _three(version=version))
+    driven.answers("show-unit", shown)
 
     bag = driven.cloud.bag(DISTRIBUTOR)
 
@@ -178,7 +173,7 @@ def test_whom_juju_shows_the_bag_of_an_application(
 
 def test_an_unrelated_application_has_an_empty_bag(driven: Driven) -> None:
     """So has one whose other side has no units."""
-    _answer(driven, "status", shapes.status({DISTRIBUTOR: {}, CONSUMER: {}}, RELATED))
+    driven.answers("status", shapes.status({DISTRIBUTOR: {}, CONSUMER: {}}, RELATED))
 
     assert driven.cloud.bag(DISTRIBUTOR) == {}
     assert driven.cloud.bag("other") == {}
@@ -191,9 +186,9 @@ def _consumers_are_deployed(driven: Driven) -> None:
 def test_members_are_what_the_clusters_own_command_lists(driven: Driven) -> None:
     """In the order of their names, and each with what the cluster says of it."""
     _consumers_are_deployed(driven)
-    _answer(driven, "status", _three())
+    driven.answers("status", _three())
     listed = shapes.members("juju-abc-2", "juju-abc-1", down=("juju-abc-2",))
-    _answer(driven, "exec", listed)
+    driven.answers("exec", listed)
 
     members = driven.cloud.members(f"{CONSUMER}/1")
 
@@ -209,7 +204,7 @@ def test_members_are_what_the_clusters_own_command_lists(driven: Driven) -> None
 def test_a_machine_whose_command_fails_lists_no_members(driven: Driven) -> None:
     """It is no member, or cannot tell."""
     _consumers_are_deployed(driven)
-    _answer(driven, "status", _three())
+    driven.answers("status", _three())
     driven.juju.answers("exec", stand_in.Answer(err="ERROR the following task failed", code=1))
 
     assert driven.cloud.members(f"{CONSUMER}/1") == []
@@ -218,8 +213,8 @@ def test_a_machine_whose_command_fails_lists_no_members(driven: Driven) -> None:
 def test_a_command_that_prints_rubbish_lists_no_members(driven: Driven) -> None:
     """A snap that is being refreshed may say so there."""
     _consumers_are_deployed(driven)
-    _answer(driven, "status", _three())
-    _answer(driven, "exec", "snap is being refreshed\n")
+    driven.answers("status", _three())
+    driven.answers("exec", "snap is being refreshed\n")
 
     assert driven.cloud.members(f"{CONSUMER}/1") == []
 
@@ -228,7 +223,7 @@ def test_a_command_that_prints_rubbish_lists_no_members(driven: Driven) -> None:
 def test_a_machine_without_an_agent_is_not_asked(driven: Driven, agent: str) -> None:
     """The command would wait for it."""
     _consumers_are_deployed(driven)
-    _answer(driven, "status", _three(agent=agent))
+    driven.answers("status", _three(agent=agent))
 
     assert driven.cloud.members(f"{CONSUMER}/2") == []
     assert not driven.juju.calls("exec")
@@ -248,11 +243,11 @@ def test_a_failed_command_says_which_and_why_without_tokens(driven: Driven) -> N
 def test_the_evidence_holds_no_token(driven: Driven) -> None:
     """Statuses, the log, databags and the workload's logs, but for those on a dead machine."""
     _consumers_are_deployed(driven)
-    _answer(driven, "status", _three())
+    driven.answers("status", _three())
     driven.cloud.kill_machine(f"{CONSUMER}/2")
-    _answer(driven, "debug-log", f"unit-x: joins with {shapes.TOKEN}\n")
-    _answer(driven, "show-unit", f"mirror-juju-abc-2: {shapes.TOKEN}\n")
-    _answer(driven, "exec", f"token {shapes.TOKEN} was used\n")
+    driven.answers("debug-log", f"unit-x: joins with {shapes.TOKEN}\n")
+    driven.answers("show-unit", f"mirror-juju-abc-2: {shapes.TOKEN}\n")
+    driven.answers("exec", f"token {shapes.TOKEN} was used\n")
 
     files = dict(driven.cloud.evidence())
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.clouds import protocol, real
-from tests.drivers import conftest, shapes, stand_in
+from tests.drivers import shapes, stand_in
 
 if TYPE_CHECKING:
-    from tests.drivers.conftest import Driven
+    from tests.drivers.driven import Driven
 
 CONSUMER = protocol.CONSUMER
 
@@ -25,24 +25,20 @@ def _status(*agents: str, workload: str = "active") -> str:
     return shapes.status({CONSUMER: units})
 
 
-def _statuses(driven: Driven, *statuses: str) -> None:
-    driven.juju.answers("status", *(stand_in.Answer(status) for status in statuses))
-
-
 def test_a_model_is_settled_when_it_has_been_quiet_for_a_while(driven: Driven) -> None:
     """A moment between two hooks is no quiet."""
     idle, busy = _status("idle", "idle"), _status("idle", "executing")
-    _statuses(driven, busy, idle, idle, busy, idle)
+    driven.answers("status", busy, idle, idle, busy, idle)
 
     driven.cloud.settle()
 
     assert len(driven.juju.calls("status")) == 7
-    assert driven.slept == [conftest.PACE.poll] * 6
+    assert driven.slept == [driven.pace.poll] * 6
 
 
 def test_a_dead_machines_agent_is_not_waited_for(driven: Driven) -> None:
     """It shows nothing but "lost"."""
-    _statuses(driven, _status("idle", "lost"))
+    driven.answers("status", _status("idle", "lost"))
     driven.cloud.kill_machine(f"{CONSUMER}/1")
 
     driven.cloud.settle()
@@ -53,10 +49,10 @@ def test_a_dead_machines_agent_is_not_waited_for(driven: Driven) -> None:
 def test_a_unit_that_leaves_is_waited_for(driven: Driven) -> None:
     """The model is not settled before it is gone."""
     both, one = _status("idle", "idle"), _status("idle")
-    _statuses(driven, both)
+    driven.answers("status", both)
     driven.cloud.remove_unit(f"{CONSUMER}/1")
     asked = len(driven.juju.calls("status"))
-    _statuses(driven, both, both, one)
+    driven.answers("status", both, both, one)
 
     driven.cloud.settle()
 
@@ -65,17 +61,17 @@ def test_a_unit_that_leaves_is_waited_for(driven: Driven) -> None:
 
 def test_a_model_that_never_settles_fails_with_who_is_busy(driven: Driven) -> None:
     """And with the status for a person to read."""
-    _statuses(driven, _status("idle", "executing"))
+    driven.answers("status", _status("idle", "executing"))
 
     with pytest.raises(AssertionError, match=f"not settled: {CONSUMER}/1's agent is executing"):
         driven.cloud.settle()
 
-    assert sum(driven.slept) <= conftest.PACE.limit
+    assert sum(driven.slept) <= driven.pace.limit
 
 
 def test_what_is_waited_for_is_looked_for_until_it_is_seen(driven: Driven) -> None:
     """A missing leader, say, is a reason to look again."""
-    _statuses(driven, _status("idle"))
+    driven.answers("status", _status("idle"))
     looks = iter([False, AssertionError("no unit leads"), True])
 
     def seen() -> bool:
@@ -91,7 +87,7 @@ def test_what_is_waited_for_is_looked_for_until_it_is_seen(driven: Driven) -> No
 
 def test_what_is_never_seen_fails_with_what_it_was(driven: Driven) -> None:
     """With the last reason why not, and the status."""
-    _statuses(driven, _status("idle"))
+    driven.answers("status", _status("idle"))
 
     def seen() -> bool:
         raise AssertionError("no unit leads")
@@ -100,7 +96,7 @@ def test_what_is_never_seen_fails_with_what_it_was(driven: Driven) -> None:
         driven.cloud.eventually("a leader", seen)
 
     assert f"{CONSUMER}/0" in str(caught.value)
-    assert sum(driven.slept) <= conftest.PACE.limit
+    assert sum(driven.slept) <= driven.pace.limit
 
 
 def test_a_controller_that_does_not_answer_for_a_moment_is_asked_again(driven: Driven) -> None:
@@ -126,7 +122,7 @@ def test_a_controller_that_never_answers_is_told_of(driven: Driven) -> None:
 
 def test_a_failed_hook_fails_the_story_at_once(driven: Driven) -> None:
     """No waiting will mend it, for the model does not retry hooks."""
-    _statuses(driven, _status("idle", workload="error"))
+    driven.answers("status", _status("idle", workload="error"))
 
     with pytest.raises(real.FailedHookError, match=f"{CONSUMER}/0 is in error"):
         driven.cloud.eventually("anything", lambda: False)
@@ -137,7 +133,7 @@ def test_a_failed_hook_fails_the_story_at_once(driven: Driven) -> None:
 
 def test_a_hook_that_died_with_its_machine_is_tried_again(driven: Driven) -> None:
     """That is no fault of the charm's."""
-    _statuses(driven, _status("idle", workload="error"))
+    driven.answers("status", _status("idle", workload="error"))
     driven.cloud.kill_machine(f"{CONSUMER}/0")
     driven.cloud.start_machine(f"{CONSUMER}/0")
 
@@ -148,7 +144,7 @@ def test_a_hook_that_died_with_its_machine_is_tried_again(driven: Driven) -> Non
 
 def test_a_unit_that_its_cluster_does_not_let_go_tries_again(driven: Driven) -> None:
     """Its hook fails until then, and that is by design."""
-    _statuses(driven, _status("idle", "idle", workload="error"))
+    driven.answers("status", _status("idle", "idle", workload="error"))
     driven.cloud.remove_unit(f"{CONSUMER}/0")
     driven.cloud.remove_unit(f"{CONSUMER}/1")
 
@@ -159,11 +155,11 @@ def test_a_unit_that_its_cluster_does_not_let_go_tries_again(driven: Driven) -> 
 
 def test_waiting_lasts_for_so_many_rounds_of_update_status(driven: Driven) -> None:
     """Juju varies their interval, so it is a little longer."""
-    _statuses(driven, _status("idle"))
+    driven.answers("status", _status("idle"))
 
     driven.cloud.wait(2)
 
-    assert driven.slept[0] > 2 * conftest.PACE.update_status
+    assert driven.slept[0] > 2 * driven.pace.update_status
 
 
 def test_python_libjujus_loop_goes_on_while_a_story_waits(by_libjuju: Driven) -> None:

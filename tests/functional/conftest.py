@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.microclusters import lxd
+from tests.microclusters import lxd, needs_lxd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,16 +14,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True, scope="session")
 def lxd_daemons() -> None:
-    """Fail each test if LXD cannot run here, or skip it if a person has said that this is known.
-
-    Nobody should believe that the real daemons were tested when they were not.
-    """
-    reason = lxd.available()
-    if reason is None:
-        return
-    if os.environ.get("MCTD_WITHOUT_LXD") == "1":
-        pytest.skip(f"MCTD_WITHOUT_LXD=1, and LXD daemons cannot run here: {reason}")
-    pytest.fail(f"LXD daemons cannot run here: {reason}; MCTD_WITHOUT_LXD=1 skips", pytrace=False)
+    """No test here runs without LXD."""
+    needs_lxd.require()
 
 
 @pytest.fixture

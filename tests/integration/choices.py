@@ -11,7 +11,7 @@ from tests.clouds import protocol, real
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-CLOUDS = ("juju", "jubilant", "local")
+DRIVERS = ("libjuju", "jubilant", "local")
 """python-libjuju in the hands of pytest-operator; Jubilant; no Juju, but a model of it."""
 
 MICROOVN = "microovn"
@@ -53,7 +53,7 @@ CHARM_PATH = Choice(
     "--charm-path",
     "",
     "the packed distributor, or a directory with one packed charm for each base; by default it is "
-    "packed into dist/ where it is not there yet",
+    "packed into dist/, unless the one there is newer than its sources",
     "CHARM_PATH",
 )
 CONSUMER = Choice(

@@ -1,9 +1,8 @@
-"""The cloud on which the stories are told, by `--cloud`; and what is kept when one fails."""
+"""The cloud on which the stories are told, by `--driver`; and what is kept when one fails."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,7 +11,7 @@ import pytest
 from tests import juju_model
 from tests.clouds import local, protocol, real
 from tests.integration import choices, packing
-from tests.microclusters import lxd
+from tests.microclusters import lxd, needs_lxd
 
 if TYPE_CHECKING:
     import asyncio
@@ -31,28 +30,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default = f" (default: {choice.default})" if choice.default else ""
         group.addoption(choice.option, metavar="VALUE", help=f"{choice.what}{also}{default}")
     group.addoption(
-        "--juju-cloud",
-        metavar="NAME",
-        help="the cloud on which Juju makes new models (default: the controller's)",
+        "--driver",
+        choices=choices.DRIVERS,
+        default=choices.DRIVERS[0],
+        help="what drives Juju, or a model of Juju on LXD daemons (default: %(default)s)",
     )
-    group.addoption("--driver", help="what --cloud says; do not set it")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read `--cloud`, which pytest-operator has for something else, and hand that on to it.
-
-    Raises:
-        pytest.UsageError: there is no such cloud.
-    """
+    """Add a marker, and let the drivers' dependencies be warned of things."""
     config.addinivalue_line("markers", "consumer(name): take this charm as consumer")
-    option = config.option
-    # A worker of pytest-xdist is given the options as they are after this.
-    if option.driver is None:
-        option.driver = option.cloud or choices.CLOUDS[0]
-        option.cloud = option.juju_cloud
-    if option.driver not in choices.CLOUDS:
-        raise pytest.UsageError(f"--cloud is one of {', '.join(choices.CLOUDS)}")
-    if option.driver != "local":
+    if config.getoption("driver") != "local":
         # What the drivers' own dependencies are warned of is no reason for a story to fail.
         for category in ("DeprecationWarning", "pytest.PytestUnraisableExceptionWarning"):
             config.addinivalue_line("filterwarnings", f"default::{category}")
@@ -66,9 +54,6 @@ def pytest_runtest_makereport(
     report = yield
     item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
     return report
-
-
-_AnyCloud = local.LocalCloud | real.RealCloud
 
 
 @pytest.fixture(scope="session")
@@ -99,10 +84,10 @@ def charms(chosen: dict[choices.Choice, str]) -> choices.Charms:
 def cloud(
     request: pytest.FixtureRequest, chosen: dict[choices.Choice, str]
 ) -> Iterator[protocol.Cloud]:
-    """A model of its own, as `--cloud` says; gone after the test, unless it is to be kept."""
+    """A model of its own, as `--driver` says; gone after the test, unless it is to be kept."""
     makers: dict[
-        str, Callable[[pytest.FixtureRequest], contextlib.AbstractContextManager[_AnyCloud]]
-    ] = {"juju": _libjuju, "jubilant": _jubilant, "local": _local}
+        str, Callable[[pytest.FixtureRequest], contextlib.AbstractContextManager[protocol.Cloud]]
+    ] = {"libjuju": _libjuju, "jubilant": _jubilant, "local": _local}
     driver = cast("str", request.config.getoption("driver"))
     with makers[driver](request) as made:
         yield made
@@ -125,13 +110,7 @@ def _keep(evidence: Iterator[tuple[str, str]], directory: pathlib.Path) -> None:
 @contextlib.contextmanager
 def _local(_: pytest.FixtureRequest) -> Generator[local.LocalCloud, None, None]:
     """The in-memory model of Juju, on real LXD daemons."""
-    if reason := lxd.available():
-        # Nobody should believe that the stories were told when they were not.
-        if os.environ.get("MCTD_WITHOUT_LXD") == "1":
-            pytest.skip(f"MCTD_WITHOUT_LXD=1, and LXD daemons cannot run here: {reason}")
-        pytest.fail(
-            f"LXD daemons cannot run here: {reason}; MCTD_WITHOUT_LXD=1 skips", pytrace=False
-        )
+    needs_lxd.require()
     cluster = lxd.LxdMicrocluster()
     try:
         with juju_model.Juju(behaviour=juju_model.Behaviour.of("4.0")) as juju:
@@ -158,7 +137,7 @@ def _jubilant(request: pytest.FixtureRequest) -> Generator[real.RealCloud, None,
     """A model of Jubilant's; pytest-operator's options hold for it, too."""
     import jubilant
 
-    from tests.clouds import juju_cli
+    from tests.clouds import jubilant_cloud
 
     sources = _sources(request)
     option: Any = request.config.option
@@ -167,7 +146,7 @@ def _jubilant(request: pytest.FixtureRequest) -> Generator[real.RealCloud, None,
         name = f"{option.controller}:{option.model}" if option.controller else option.model
         client = jubilant.Juju(model=name)
         client.model_config(pace.config)
-        yield juju_cli.JujuCliCloud(client, sources, pace)
+        yield jubilant_cloud.JubilantCloud(client, sources, pace)
         return
     with jubilant.temp_model(
         keep=option.keep_models,
@@ -175,7 +154,7 @@ def _jubilant(request: pytest.FixtureRequest) -> Generator[real.RealCloud, None,
         cloud=option.cloud,
         config=pace.config,
     ) as client:
-        yield juju_cli.JujuCliCloud(client, sources, pace)
+        yield jubilant_cloud.JubilantCloud(client, sources, pace)
 
 
 def _sources(request: pytest.FixtureRequest) -> dict[str, real.CharmSource]:

@@ -8,13 +8,27 @@ import shutil
 import subprocess
 import tempfile
 import zipfile
+from typing import TYPE_CHECKING
 
 import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = pathlib.Path(__file__).parents[2]
 DIST = ROOT / "dist"
 LIBRARY = "lib/charms/microcluster_token_distributor/v0/token_distributor.py"
 
+# What goes into a charm of this project, where it has them.
+_SOURCES = (
+    "charmcraft.yaml",
+    "icon.svg",
+    "lib",
+    "LICENSE",
+    "requirements/charm.txt",
+    "requirements.txt",
+    "src",
+)
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -57,7 +71,7 @@ def given(path: str, name: str, base: str) -> str:
 
 
 def pack(project: pathlib.Path, base: str, *, with_library: bool = False) -> str:
-    """Pack a charm into dist/, if it is not there yet.
+    """Pack a charm into dist/, unless it is there and no older than what goes into it.
 
     Args:
         project: the directory with its charmcraft.yaml.
@@ -71,7 +85,9 @@ def pack(project: pathlib.Path, base: str, *, with_library: bool = False) -> str
         PackingError: charmcraft cannot do it.
     """
     name = str(yaml.safe_load((project / "charmcraft.yaml").read_text())["name"])
-    if found := choose(DIST, name, base):
+    newest = max(path.stat().st_mtime for path in _sources(project, with_library=with_library))
+    found = choose(DIST, name, base)
+    if found and found.stat().st_mtime >= newest:
         return str(found)
     DIST.mkdir(exist_ok=True)
     # charmcraft's snap sees neither /tmp nor hidden directories.
@@ -84,6 +100,17 @@ def pack(project: pathlib.Path, base: str, *, with_library: bool = False) -> str
     if found is None:
         raise PackingError(f"charmcraft has packed no {name} for {base} into {DIST}")
     return str(found)
+
+
+def _sources(project: pathlib.Path, *, with_library: bool) -> Iterator[pathlib.Path]:
+    """Give the files that go into a charm."""
+    if with_library:
+        yield ROOT / LIBRARY
+    for source in _SOURCES:
+        path = project / source
+        for file in path.rglob("*") if path.is_dir() else (path,):
+            if file.is_file() and "__pycache__" not in file.parts:
+                yield file
 
 
 def stage(project: pathlib.Path, copy: pathlib.Path) -> pathlib.Path:

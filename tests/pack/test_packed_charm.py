@@ -240,22 +240,6 @@ def test_metadata_and_actions_are_the_project_files(charm_dir: pathlib.Path) -> 
     assert actions == project["actions"]
 
 
-def test_every_endpoint_says_that_it_is_optional(charm_dir: pathlib.Path) -> None:
-    """Tools that read the metadata need not guess."""
-    metadata = read_yaml(charm_dir / "metadata.yaml")
-
-    endpoints = {
-        name: endpoint
-        for role in ("provides", "requires", "peers")
-        for name, endpoint in metadata.get(role, {}).items()
-    }
-
-    assert endpoints.keys() == {"microcluster-cluster", "cluster"}
-    for name, endpoint in endpoints.items():
-        assert endpoint["interface"] == "worker-cluster", name
-        assert endpoint["optional"] is True, name
-
-
 def test_environment_holds_the_locked_packages_and_no_other(charm_dir: pathlib.Path) -> None:
     """Neither pip nor a package of the tests is in the charm."""
     distributions = importlib.metadata.distributions(path=[str(site_packages(charm_dir))])

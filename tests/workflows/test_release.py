@@ -15,9 +15,11 @@ CHARMCRAFT = """\
 #!/bin/sh
 echo "$@" >>"$(dirname "$0")/calls"
 case $* in
-    *broken.charm*) exit 1 ;;
+    *broken*) exit 1 ;;
 esac
 """
+
+CHARM = "microcluster-token-distributor"
 
 
 class Release:
@@ -56,22 +58,38 @@ def release(tmp_path: pathlib.Path) -> Release:
 def test_each_charm_is_uploaded_and_released(release: Release) -> None:
     """One for each base and architecture."""
     for base in ("22.04", "24.04"):
-        (release.dist / f"name_ubuntu@{base}-amd64.charm").touch()
+        (release.dist / f"{CHARM}_ubuntu@{base}-amd64.charm").touch()
 
     done = release.run("upload", "latest/edge")
 
-    options = "--name=microcluster-token-distributor --release=latest/edge"
+    options = f"--name={CHARM} --release=latest/edge"
     assert done.returncode == 0, done.stderr
     assert release.calls() == [
-        f"upload dist/name_ubuntu@22.04-amd64.charm {options}",
-        f"upload dist/name_ubuntu@24.04-amd64.charm {options}",
+        f"upload dist/{CHARM}_ubuntu@22.04-amd64.charm {options}",
+        f"upload dist/{CHARM}_ubuntu@24.04-amd64.charm {options}",
     ]
+
+
+def test_what_else_lies_beside_them_is_not_uploaded(release: Release) -> None:
+    """The consumers of the integration tests, and what was built where Juju deploys nothing."""
+    ours = f"{CHARM}_ubuntu@24.04-amd64.charm"
+    for name in (
+        ours,
+        f"{CHARM}_debian@12-amd64.charm",
+        "lxd-cluster_ubuntu@24.04-amd64.charm",
+        "microovn_ubuntu@24.04-amd64.charm",
+    ):
+        (release.dist / name).touch()
+
+    release.run("upload", "latest/edge")
+
+    assert [call.split()[1] for call in release.calls()] == [f"dist/{ours}"]
 
 
 def test_a_charm_that_is_refused_ends_the_release(release: Release) -> None:
     """A job that goes on would end in success."""
-    (release.dist / "a-broken.charm").touch()
-    (release.dist / "b.charm").touch()
+    (release.dist / f"{CHARM}_ubuntu@22.04-broken.charm").touch()
+    (release.dist / f"{CHARM}_ubuntu@24.04-amd64.charm").touch()
 
     done = release.run("upload", "latest/edge")
 
@@ -85,15 +103,14 @@ def test_promotion_names_both_channels(release: Release) -> None:
 
     assert done.returncode == 0, done.stderr
     assert release.calls() == [
-        "promote --name=microcluster-token-distributor"
-        " --from-channel=latest/edge --to-channel=latest/candidate --yes"
+        f"promote --name={CHARM} --from-channel=latest/edge --to-channel=latest/candidate --yes"
     ]
 
 
 @pytest.mark.parametrize(
     ("args", "reason"),
     [
-        (("upload", "latest/edge"), "no charm in dist/"),
+        (("upload", "latest/edge"), f"no {CHARM} for Ubuntu in dist/"),
         (("upload", ""), "not a track and a risk"),
         (("upload", "edge"), "not a track and a risk"),
         (("upload", "latest/branch/edge"), "not a track and a risk"),
@@ -117,7 +134,7 @@ def test_what_makes_no_sense_is_refused(
 
 def test_nothing_begins_without_credentials(release: Release) -> None:
     """Charmcraft would open a browser, which a runner does not have."""
-    (release.dist / "name.charm").touch()
+    (release.dist / f"{CHARM}_ubuntu@24.04-amd64.charm").touch()
 
     done = release.run("upload", "latest/edge", auth="")
 

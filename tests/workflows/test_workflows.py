@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").iterdir())
 
-# What prepares a machine that no other one is like: scripts/runner alone.
-PREPARES = "scripts/runner"
+# The one script that only a runner of GitHub needs.
+PREPARES = "scripts/prepare-runner"
 
 
 def load(path: pathlib.Path) -> dict[Any, Any]:
@@ -57,6 +57,12 @@ def jobs_with_steps() -> Iterator[Any]:
                 yield pytest.param(job, id=f"{path.stem}:{name}")
 
 
+def step_that(job: dict[Any, Any], key: str, begins: str) -> dict[str, Any]:
+    """Return the one step of a job whose name, `uses` or `run` begins so."""
+    (found,) = [step for step in job["steps"] if str(step.get(key, "")).startswith(begins)]
+    return found
+
+
 def targets() -> set[str]:
     """Return the targets that the Makefile says it has."""
     lines = subprocess.run(
@@ -83,7 +89,7 @@ def expand(matrix: dict[str, Any]) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("command", list(steps()))
 def test_step_runs_one_thing_that_runs_elsewhere_too(command: str) -> None:
-    """A step is a target of the Makefile, or scripts/runner: nothing that only CI ever ran."""
+    """A target of the Makefile, or scripts/prepare-runner: nothing that only CI ever ran."""
     words = shlex.split(command.replace(">>", " >> "))
     if ">>" in words:
         words, output = words[: words.index(">>")], words[words.index(">>") + 1 :]
@@ -112,7 +118,12 @@ def test_workflow_that_starts_a_run_says_what_cancels_it(path: pathlib.Path) -> 
     called_only = list(content[True]) == ["workflow_call"]
 
     assert ("concurrency" in content) is not called_only
-    assert content["permissions"] == {}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflow_permits_nothing_by_itself(path: pathlib.Path) -> None:
+    """Each job says what it needs, and a new one begins with nothing."""
+    assert load(path)["permissions"] == {}
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -121,20 +132,6 @@ def test_each_action_names_the_version_that_it_is_pinned_to(path: pathlib.Path) 
     others = [line for line in path.read_text().splitlines() if re.search(r"uses: [^$]", line)]
 
     assert all(re.search(r"@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line) for line in others), others
-
-
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_no_checkout_keeps_credentials(path: pathlib.Path) -> None:
-    """No step after it talks to GitHub; zizmor lets it pass where nothing is said."""
-    jobs = cast("dict[str, dict[str, Any]]", load(path)["jobs"])
-    checkouts = [
-        step
-        for job in jobs.values()
-        for step in cast("list[dict[str, Any]]", job.get("steps", []))
-        if str(step.get("uses", "")).startswith("actions/checkout@")
-    ]
-
-    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
 def test_one_action_has_one_version() -> None:
@@ -228,15 +225,16 @@ def test_each_module_of_the_integration_tests_is_a_job() -> None:
 
     assert yaml.safe_load(listed.removeprefix("modules=")) == modules
     assert modules
-    assert jobs["modules"]["steps"][-1]["run"] == 'make list-integration >>"$GITHUB_OUTPUT"'
+    step = step_that(jobs["modules"], "name", "List the modules")
+    assert step["run"] == 'make list-integration >>"$GITHUB_OUTPUT"'
     assert "needs.modules.outputs.modules" in jobs["module"]["strategy"]["matrix"]["module"]
 
 
 def test_what_is_released_is_what_was_tested() -> None:
     """The release takes the packed charms of its own run, after all checks, and packs nothing."""
     jobs = workflow("release.yaml")["jobs"]
-    upload = workflow("pack.yaml")["jobs"]["pack"]["steps"][3]["with"]
-    download = jobs["release"]["steps"][2]["with"]
+    upload = step_that(workflow("pack.yaml")["jobs"]["pack"], "name", "Keep the charm")["with"]
+    download = step_that(jobs["release"], "uses", "actions/download-artifact@")["with"]
 
     assert jobs["release"]["needs"] == "checks"
     assert upload["name"].startswith("charm-")

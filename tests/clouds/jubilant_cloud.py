@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-class JujuCliCloud(real.RealCloud):
+class JubilantCloud(real.RealCloud):
     """A model, driven by Jubilant.
 
     Args:

@@ -1,4 +1,4 @@
-"""What scripts/propose commits, pushes and asks GitHub for."""
+"""What scripts/propose-lock commits, pushes and asks GitHub for."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Proposal:
         self._git(root, "clone", "--quiet", "origin", "clone")
         for directory in (self._tools, self.lock.parent, self._clone / "scripts"):
             directory.mkdir()
-        shutil.copy2(PROJECT / "scripts" / "propose", self._clone / "scripts")
+        shutil.copy2(PROJECT / "scripts" / "propose-lock", self._clone / "scripts")
         self.lock.write_text("ops==1\n")
         self._git(self._clone, "add", ".")
         author = ("-c", "user.name=A", "-c", "user.email=a@example.com")
@@ -64,7 +64,7 @@ class Proposal:
     def run(self) -> None:
         """Run the script, as a workflow does: from main, whatever was proposed before."""
         subprocess.run(  # noqa: S603, the script under test
-            [self._clone / "scripts" / "propose"],
+            [self._clone / "scripts" / "propose-lock"],
             env=self._environment,
             capture_output=True,
             check=True,
