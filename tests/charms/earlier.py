@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import ops
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,8 @@ COMMAND = [
 ]
 
 
-def _mirrored(bag: ops.RelationDataContent) -> dict[str, str]:
+def mirrored(bag: Mapping[str, str]) -> dict[str, str]:
+    """Return the values that a databag mirrors, by host name or other key."""
     return {
         key.removeprefix("mirror-"): value
         for key, value in bag.items()
@@ -58,11 +59,11 @@ class EarlierDistributorCharm(ops.CharmBase):
             return
         merged: dict[str, str] = {}
         for relation in relations:
-            self._merge(merged, _mirrored(relation.data[self.unit]).items())
+            self._merge(merged, mirrored(relation.data[self.unit]).items())
             for unit in sorted(relation.units, key=lambda unit: unit.name):
                 bag = relation.data[unit]
                 if bag.get("mirror") == "up":
-                    self._merge(merged, _mirrored(bag).items())
+                    self._merge(merged, mirrored(bag).items())
                 if bag.get("hostname"):
                     self._merge(merged, [(bag["hostname"], "empty")])
         for relation in relations:
@@ -145,7 +146,7 @@ class EarlierConsumerCharm(ops.CharmBase):
             return
         bag["mirror"] = "up"
         for unit in self._mirrors(relation):
-            for name, value in _mirrored(relation.data[unit]).items():
+            for name, value in mirrored(relation.data[unit]).items():
                 if value == "empty" and f"mirror-{name}" not in bag:
                     added = self._call("add", name)
                     if added.returncode == 0:
@@ -158,9 +159,7 @@ class EarlierConsumerCharm(ops.CharmBase):
         """Return all values but `empty` that any unit of the distributor mirrors."""
         values: dict[str, str] = {}
         for unit in self._mirrors(relation):
-            values.update(
-                {k: v for k, v in _mirrored(relation.data[unit]).items() if v != "empty"}
-            )
+            values.update({k: v for k, v in mirrored(relation.data[unit]).items() if v != "empty"})
         return values
 
     def _address(self, relation: ops.Relation) -> list[str]:

@@ -79,53 +79,47 @@ def test_two_microclusters_share_no_address() -> None:
         other.close()
 
 
-def test_a_killed_machine_keeps_its_name_its_address_and_its_data() -> None:
+def test_a_killed_machine_keeps_its_name_its_address_and_its_data(
+    cluster: lxd.LxdMicrocluster,
+) -> None:
     """Started again it is the member that it was."""
-    cluster = lxd.LxdMicrocluster()
-    try:
-        machine = cluster.add_machine("node-1")
-        address = machine.address
-        suite.succeed(machine, "bootstrap")
-        machine.kill()
-        assert not machine.running
+    machine = cluster.add_machine("node-1")
+    address = machine.address
+    suite.succeed(machine, "bootstrap")
+    machine.kill()
+    assert not machine.running
 
-        machine.start()
+    machine.start()
 
-        assert machine.running
-        assert machine.address == address
-        assert suite.online(machine) == {"node-1"}
-    finally:
-        cluster.close()
+    assert machine.running
+    assert machine.address == address
+    assert suite.online(machine) == {"node-1"}
 
 
-def test_a_machine_that_was_killed_before_it_was_ready_becomes_ready() -> None:
+def test_a_machine_that_was_killed_before_it_was_ready_becomes_ready(
+    cluster: lxd.LxdMicrocluster,
+) -> None:
     """A machine's daemon is not waited for until somebody needs it, or not at all."""
-    cluster = lxd.LxdMicrocluster()
-    try:
-        machine = cluster.add_machine("node-1")
-        machine.kill()
+    machine = cluster.add_machine("node-1")
+    machine.kill()
 
-        machine.start()
+    machine.start()
 
-        assert machine.running
-        suite.succeed(machine, "bootstrap")
-        assert suite.online(machine) == {"node-1"}
-    finally:
-        cluster.close()
+    assert machine.running
+    suite.succeed(machine, "bootstrap")
+    assert suite.online(machine) == {"node-1"}
 
 
-def test_an_address_is_not_used_again_in_the_same_microcluster() -> None:
+def test_an_address_is_not_used_again_in_the_same_microcluster(
+    cluster: lxd.LxdMicrocluster,
+) -> None:
     """A database may know it for a while after the machine is gone."""
-    cluster = lxd.LxdMicrocluster()
-    try:
-        gone = cluster.add_machine("node-1")
-        gone.destroy()
+    gone = cluster.add_machine("node-1")
+    gone.destroy()
 
-        machine = cluster.add_machine("node-1")
+    machine = cluster.add_machine("node-1")
 
-        assert machine.address != gone.address
-    finally:
-        cluster.close()
+    assert machine.address != gone.address
 
 
 def test_data_goes_to_memory_unless_there_is_no_room_or_somebody_says_otherwise(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import juju_model, scenarios
-from tests.clouds import local, protocol
+from tests.clouds import local
 
 if TYPE_CHECKING:
     from tests.microclusters import lxd
@@ -26,7 +25,7 @@ BEYOND = {
 @pytest.mark.parametrize("story", [pytest.param(story, id=story.name) for story in STORIES])
 def test_story(story: telling.Story, cluster: lxd.LxdMicrocluster) -> None:
     """A story comes to its good end."""
-    with juju_model.Juju(behaviour=_behaviour(story)) as juju:
+    with juju_model.Juju(behaviour=local.behaviour("4.0", story.needs)) as juju:
         cloud = local.LocalCloud(juju, cluster)
         if obstacle := story.obstacle(cloud):
             pytest.skip(obstacle)
@@ -40,16 +39,8 @@ def test_only_known_stories_are_skipped(cluster: lxd.LxdMicrocluster) -> None:
     """Nobody should believe that a story was told here when it was not."""
     skipped: set[str] = set()
     for story in STORIES:
-        with juju_model.Juju(behaviour=_behaviour(story)) as juju:
+        with juju_model.Juju(behaviour=local.behaviour("4.0", story.needs)) as juju:
             if story.obstacle(local.LocalCloud(juju, cluster)):
                 skipped.add(story.name)
 
     assert skipped == BEYOND
-
-
-def _behaviour(story: telling.Story) -> juju_model.Behaviour:
-    """Give the behaviour of Juju 4.0, but for what a story needs of a removal by force."""
-    behaviour = juju_model.Behaviour.of("4.0")
-    if protocol.Trait.FORCE_DEPARTS in story.needs:
-        return dataclasses.replace(behaviour, force_departs=True)
-    return behaviour

@@ -47,6 +47,12 @@ FaultPlan: TypeAlias = "Callable[[FakeMachine, Moment, tuple[str, ...]], Fault |
 VOTERS = 3
 STAND_BYS = 3
 
+#: Seconds between a cluster's heartbeats.
+HEARTBEAT = 10.0
+
+#: Seconds that a token is valid if `add` is not told otherwise.
+TOKEN_LIFE = 10800.0
+
 #: Seconds until a command gives up when the database has no leader.
 NO_LEADER = 10.5
 
@@ -79,7 +85,6 @@ class Fault:
     command has taken effect, and the fault is all that the caller sees.
     """
 
-    kind: Literal["ends", "missing"]
     code: int = 0
     stdout: str = ""
     stderr: str = ""
@@ -88,27 +93,22 @@ class Fault:
 
 def fails(stderr: str = "Error: injected", code: int = 1, cost: float = AT_ONCE) -> Fault:
     """The command exits with `code` and says `stderr`, after `cost` seconds."""
-    return Fault("ends", code=code, stderr=stderr + "\n", cost=cost)
+    return Fault(code=code, stderr=stderr + "\n", cost=cost)
 
 
 def dies(signal: int = 9) -> Fault:
     """The command is killed by a signal: a negative exit code, and no output."""
-    return Fault("ends", code=-signal)
+    return Fault(code=-signal)
 
 
 def prints(rubbish: str) -> Fault:
     """The command exits 0, but prints something else."""
-    return Fault("ends", stdout=rubbish)
+    return Fault(stdout=rubbish)
 
 
 def hangs() -> Fault:
     """The command does not end; its time limit strikes."""
-    return Fault("ends", cost=math.inf)
-
-
-def missing() -> Fault:
-    """There is no such program; only before a command."""
-    return Fault("missing")
+    return Fault(cost=math.inf)
 
 
 class Command(NamedTuple):
@@ -116,7 +116,7 @@ class Command(NamedTuple):
 
     `time` is the clock's when the command began. `words` is what follows the program's own words,
     a token cut out. `code` is None if the caller was told none: the command ran into its time
-    limit, was not found, or the caller died.
+    limit, or the caller died.
     """
 
     time: float
@@ -163,7 +163,7 @@ class Member:
     @property
     def online(self) -> bool:
         """Whether the member answers the others."""
-        return self.machine.responsive and self.machine.member is self
+        return self.machine.running and self.machine.member is self
 
     @property
     def ghost(self) -> bool:
@@ -189,7 +189,7 @@ class Cluster:
         members: by name, in the order in which they joined.
     """
 
-    def __init__(self, number: int, fingerprint: str, born: float, heartbeat: float):
+    def __init__(self, number: int, fingerprint: str, born: float):
         self.number = number
         self.members: dict[str, Member] = {}
         self.fingerprint = fingerprint
@@ -197,7 +197,6 @@ class Cluster:
         self.tokens: dict[str, _TokenRecord] = {}
         self.refused_addresses: dict[str, bool] = {}
         self._born = born
-        self._heartbeat = heartbeat
         self._rounds = 0
 
     def __repr__(self) -> str:
@@ -239,7 +238,7 @@ class Cluster:
 
     def catch_up(self, now: float) -> None:
         """Do the heartbeats that have become due; as nothing changed since, one is enough."""
-        rounds = math.floor((now - self._born) / self._heartbeat)
+        rounds = math.floor((now - self._born) / HEARTBEAT)
         if rounds > self._rounds:
             self._rounds = rounds
             self.beat()
@@ -277,7 +276,7 @@ class Cluster:
     def take_out(self, member: Member) -> None:
         """Strike a member from the database and from raft; its vote passes to another."""
         del self.members[member.name]
-        if member.machine.member is member and member.machine.responsive:
+        if member.machine.member is member and member.machine.running:
             member.machine.forget()
         if self.leader is member:
             self.leader = None
@@ -345,7 +344,6 @@ class FakeMachine:
         self._name = name
         self._address = address
         self._running = True
-        self._suspended = False
 
     def __repr__(self) -> str:
         return f"<machine {self._name} at {self._address}>"
@@ -375,11 +373,6 @@ class FakeMachine:
         """Whether the machine is up."""
         return self._running
 
-    @property
-    def responsive(self) -> bool:
-        """Whether its daemon answers others: it is up and not suspended."""
-        return self._running and not self._suspended
-
     def run(
         self, argv: Sequence[str], *, timeout: float | None = None
     ) -> subprocess.CompletedProcess[str]:
@@ -394,7 +387,7 @@ class FakeMachine:
 
         Raises:
             AssertionError: no real program has such a command line; or it hangs for ever.
-            FileNotFoundError: it is another program, or a fault says so.
+            FileNotFoundError: it is another program.
             subprocess.TimeoutExpired: it takes longer than `timeout`.
         """
         __tracebackhide__ = True  # a failed test must not show the arguments: one may be a token
@@ -408,15 +401,13 @@ class FakeMachine:
         shown = _without_token(words)
         place = self._world.note(Command(self._world.now, self._name, shown, None))
         fault = self._ask("before", shown)
-        if fault is None and self._suspended:
-            fault = hangs()
         if fault is None:
             outcome = self._execute(words, shown)
             fault = self._ask("after", shown)
             if fault is not None:
-                outcome = _suffer(fault, argv)
+                outcome = _suffer(fault)
         else:
-            outcome = _suffer(fault, argv)
+            outcome = _suffer(fault)
         if timeout is not None and outcome.cost > timeout:
             self._world.spend(timeout)
             raise subprocess.TimeoutExpired(list(argv), timeout)
@@ -431,7 +422,6 @@ class FakeMachine:
         """Let the machine die at once; its data survives."""
         self._world.catch_up()
         self._running = False
-        self._suspended = False
 
     def start(self) -> None:
         """Start a killed machine again."""
@@ -439,16 +429,6 @@ class FakeMachine:
             raise AssertionError(f"{self._name} was not killed")
         self._world.catch_up()
         self._running = True
-
-    def suspend(self) -> None:
-        """Let the daemon hang: it answers neither the other members nor its own commands."""
-        self._world.catch_up()
-        self._suspended = True
-
-    def resume(self) -> None:
-        """Let a suspended daemon go on."""
-        self._world.catch_up()
-        self._suspended = False
 
     def destroy(self) -> None:
         """Take the machine away with its data."""
@@ -474,7 +454,7 @@ class FakeMachine:
             case ["bootstrap", *_]:
                 action = self._bootstrap
             case ["add", name, *options] if _is_name(name):
-                life = _life(options, self._world.token_life, shown)
+                life = _life(options, shown)
                 action = functools.partial(self._add, name, life)
             case ["join", token, *_]:
                 action = functools.partial(self._join, token)
@@ -559,6 +539,7 @@ class FakeMachine:
     def _objection(self, cluster: Cluster, secret: str) -> tuple[float, str] | None:
         """Why a cluster does not let this machine in, with the seconds it takes to say so."""
         if not cluster.quorum:
+            # Not measured: as long as `add` and `list` take, and in their words.
             return NO_LEADER, NO_QUORUM
         taken = {member.address for member in cluster.members.values()}
         if self.endpoint in taken or self.endpoint in cluster.refused_addresses:
@@ -600,6 +581,7 @@ class FakeMachine:
     def _remove(self, name: str, *, force: bool) -> _Outcome:
         cluster = self.cluster
         if cluster is None:
+            # Not measured: in the words of `add` and `list`.
             return _error(AT_ONCE, NOT_INITIALIZED)
         target = cluster.members.get(name)
         if target is None:
@@ -624,8 +606,7 @@ class FakeMachine:
         if target is self.member and dead is not None:
             return _error(DEADLINE, "Error: context deadline exceeded")
         if not target.online and not force:
-            hung = target.machine.running and target.machine.member is target
-            return _error(DEADLINE if hung else 0.05 + delay, f"Error: {_unanswered(target)}")
+            return _error(0.05 + delay, f"Error: {_unanswered(target)}")
         cost = (1.0 if target.online else 0.2) + delay
         ghost = target.ghost
         cluster.take_out(target)
@@ -647,10 +628,8 @@ class FakeMachine:
         return known and cluster.quorum
 
 
-def _suffer(fault: Fault, argv: Sequence[str]) -> _Outcome:
+def _suffer(fault: Fault) -> _Outcome:
     """What a fault makes of a command."""
-    if fault.kind == "missing":
-        raise FileNotFoundError(2, "No such file or directory", argv[0])
     return _Outcome(fault.code, fault.stdout, fault.stderr, fault.cost)
 
 
@@ -666,8 +645,6 @@ class FakeMicrocluster:
             generator itself.
         spend: told how many seconds each command takes, once it has taken effect; a model moves
             its clock by that. By default commands take no time.
-        heartbeat: seconds between a cluster's heartbeats.
-        token_life: seconds that a token is valid if `add` is not told otherwise.
         command: the words before the sub-command.
         faults: asked before and after each command on a machine that has no `faults` of its own.
         ghost_role: the role in which a failed join leaves its ghost, unless fewer than three
@@ -691,8 +668,6 @@ class FakeMicrocluster:
         clock: Callable[[], float] | None = None,
         seed: int | random.Random = 0,
         spend: Callable[[float], None] | None = None,
-        heartbeat: float = 10.0,
-        token_life: float = 10800.0,
         command: Sequence[str] = ("microovn", "cluster"),
         faults: FaultPlan | None = None,
         ghost_role: Literal["voter", "spare", "PENDING"] | None = None,
@@ -701,8 +676,6 @@ class FakeMicrocluster:
         self.clusters: list[Cluster] = []
         self.machines: list[FakeMachine] = []
         self.history: list[Command] = []
-        self.heartbeat = heartbeat
-        self.token_life = token_life
         self.command = tuple(command)
         self.faults = faults
         self.ghost_role: Literal["voter", "spare", "PENDING"] | None = ghost_role
@@ -722,14 +695,9 @@ class FakeMicrocluster:
         """The time in seconds."""
         return self._own_time if self._clock is None else self._clock()
 
-    def add_machine(self, name: str, *, twin: bool = False) -> FakeMachine:
-        """Bring up a fresh machine, with an address that no other ever had.
-
-        Args:
-            name: its host name.
-            twin: whether another machine may have that host name.
-        """
-        if not twin and any(machine.name == name for machine in self.machines):
+    def add_machine(self, name: str) -> FakeMachine:
+        """Bring up a fresh machine, with an address that no other ever had."""
+        if any(machine.name == name for machine in self.machines):
             raise AssertionError(f"there is a machine {name} already")
         self._created += 1
         machine = FakeMachine(self, name, str(ipaddress.IPv4Address("10.0.0.0") + self._created))
@@ -815,7 +783,7 @@ class FakeMicrocluster:
     def establish(self, machine: FakeMachine) -> None:
         """Make a cluster of one."""
         self._bootstraps += 1
-        cluster = Cluster(self._bootstraps, self._hex(), self.now, self.heartbeat)
+        cluster = Cluster(self._bootstraps, self._hex(), self.now)
         member = Member(machine.name, machine.endpoint, machine, "PENDING", "voter")
         cluster.members[machine.name] = member
         cluster.leader = member
@@ -892,11 +860,11 @@ def _is_name(word: str) -> bool:
     return bool(word) and not word.startswith("-")
 
 
-def _life(options: Sequence[str], default: float, shown: tuple[str, ...]) -> float:
+def _life(options: Sequence[str], shown: tuple[str, ...]) -> float:
     """The life of a token, in seconds, by what follows `add NAME`."""
     match options:
         case []:
-            return default
+            return TOKEN_LIFE
         case ["--timeout", seconds] if seconds.isdecimal():
             return float(seconds)
         case _:
@@ -905,8 +873,6 @@ def _life(options: Sequence[str], default: float, shown: tuple[str, ...]) -> flo
 
 def _unanswered(member: Member) -> str:
     """What a request to a member that cannot be reached ends in, as Go words it."""
-    if member.machine.running and member.machine.member is member:
-        return f'Post "https://{member.address}/core/internal": context deadline exceeded'
     return (
         f'Post "https://{member.address}/core/internal": '
         f"dial tcp {member.address}: connect: connection refused"

@@ -34,7 +34,7 @@ def form(cluster: fake.FakeMicrocluster, size: int) -> list[fake.FakeMachine]:
     suite.succeed(nodes[0], "bootstrap")
     for node in nodes[1:]:
         suite.succeed(node, "join", suite.add(nodes[0], node.name))
-    cluster.advance(cluster.heartbeat)
+    cluster.advance(fake.HEARTBEAT)
     return nodes
 
 
@@ -98,7 +98,7 @@ def test_a_dead_voter_is_replaced_at_the_next_heartbeat(cluster: fake.FakeMicroc
 
     for victim in nodes[:2]:
         victim.kill()
-        cluster.advance(cluster.heartbeat)
+        cluster.advance(fake.HEARTBEAT)
 
     assert suite.voters(nodes[4]) == {"node-3", "node-4", "node-5"}
 
@@ -114,7 +114,7 @@ def test_two_voters_that_die_between_heartbeats_take_the_quorum_along(
 
     for victim in voters[:2]:
         victim.kill()
-    cluster.advance(cluster.heartbeat)
+    cluster.advance(fake.HEARTBEAT)
 
     assert not cluster.clusters[0].quorum
     suite.refused(survivor, "list", "-f", "json", because=fake.NO_QUORUM)
@@ -168,8 +168,8 @@ def test_a_join_with_an_expired_token_deletes_its_record(cluster: fake.FakeMicro
 # costs
 
 
-def test_commands_cost_the_measured_seconds(cluster: fake.FakeMicrocluster) -> None:
-    """Without quorum it is 10.5 s to answer, and 30 s to remove."""
+def test_without_a_quorum_a_command_costs_many_seconds(cluster: fake.FakeMicrocluster) -> None:
+    """Measured for `list`, `add` and `remove`; `join` is taken to wait like the first two."""
     nodes = form(cluster, 3)
     newcomer = cluster.add_machine("node-4")
     token = suite.add(nodes[0], "node-4")
@@ -290,7 +290,7 @@ def test_removing_a_ghost_while_another_is_dead_fails_and_takes_it_out() -> None
     first, *_, ghost = haunted(cluster)
 
     suite.refused(first, "remove", "ghost", "--force", because="post-remove hook")
-    cluster.advance(cluster.heartbeat)
+    cluster.advance(fake.HEARTBEAT)
 
     assert "ghost" not in suite.members(first)
     suite.succeed(first, "remove", "node-7", "--force")
@@ -317,7 +317,7 @@ def test_a_refused_address_can_be_forgotten_with_a_heartbeat() -> None:
     suite.refused(first, "remove", "ghost", "--force", because="post-remove hook")
     suite.succeed(first, "remove", "node-7", "--force")
 
-    cluster.advance(cluster.heartbeat)
+    cluster.advance(fake.HEARTBEAT)
 
     suite.succeed(ghost, "join", suite.add(first, "ghost"))
 
@@ -327,15 +327,15 @@ def test_a_name_that_is_a_members_cannot_join_and_keeps_its_token(
 ) -> None:
     """A second machine of the same host name waits until the first is out."""
     first, second = form(cluster, 2)
-    twin = cluster.add_machine("node-2", twin=True)
+    second.destroy()
+    heir = cluster.add_machine("node-2")
     token = suite.add(first, "node-2")
 
-    suite.refused(twin, "join", token, because='"core_cluster_members" entry already exists$')
+    suite.refused(heir, "join", token, because='"core_cluster_members" entry already exists$')
 
     assert cluster.usable_tokens() == {token.digest}
-    suite.succeed(first, "remove", "node-2")
-    suite.succeed(twin, "join", token)
-    suite.refused(second, "list", "-f", "json", because=fake.NOT_INITIALIZED)
+    suite.succeed(first, "remove", "node-2", "--force")
+    suite.succeed(heir, "join", token)
 
 
 def test_a_member_removed_by_force_while_it_was_down_knows_nothing_of_it(
@@ -362,7 +362,7 @@ def test_nobody_is_removed_before_the_first_heartbeat(cluster: fake.FakeMicroclu
 
     suite.refused(first, "remove", "node-2", because="no remaining non-pending members$")
 
-    cluster.advance(cluster.heartbeat)
+    cluster.advance(fake.HEARTBEAT)
     suite.succeed(first, "remove", "node-2")
 
 
@@ -409,22 +409,6 @@ def test_a_machine_that_stays_pending_is_online_and_has_no_vote(
     assert (shown.role, shown.status) == ("PENDING", "ONLINE")
     newcomer = cluster.add_machine("newcomer")
     suite.succeed(newcomer, "join", suite.add(first, "newcomer"))
-
-
-def test_a_suspended_machine_is_unreachable_and_its_commands_hang(
-    cluster: fake.FakeMicrocluster,
-) -> None:
-    """Resumed, it is a member as before."""
-    first, _, third = form(cluster, 3)
-
-    third.suspend()
-    hung = suite.run(third, "list", "-f", "json")
-    shown = suite.members(first)["node-3"].status
-    third.resume()
-
-    assert hung.code is None
-    assert shown == "UNREACHABLE"
-    assert "node-3" in suite.online(third)
 
 
 # a strict fake
@@ -673,15 +657,14 @@ def test_a_fault_hides_whether_the_command_took_effect(
     assert cluster.history[-1].code == code
 
 
-def test_a_missing_program_raises_as_subprocess_does(cluster: fake.FakeMicrocluster) -> None:
-    """For the whole microcluster at once, or for one machine."""
-    cluster.faults = strike("before", "bootstrap", fake.missing())
+def test_faults_strike_everywhere_or_on_one_machine(cluster: fake.FakeMicrocluster) -> None:
+    """A machine's own plan takes the place of the microcluster's."""
+    cluster.faults = strike("before", "bootstrap", fake.fails("Error: oh"))
     node = cluster.add_machine("node-1")
 
-    with pytest.raises(FileNotFoundError):
-        node.run([*node.command, "bootstrap"])
+    suite.refused(node, "bootstrap", because="oh")
 
-    node.faults = strike("before", "list", fake.missing())
+    node.faults = strike("before", "list", fake.fails("Error: oh"))
     suite.succeed(node, "bootstrap")
 
 
@@ -705,7 +688,7 @@ def test_a_plan_may_raise_once_the_command_took_effect(cluster: fake.FakeMicrocl
 def test_hanging_without_a_limit_fails_the_test(cluster: fake.FakeMicrocluster) -> None:
     """Each command needs one."""
     node = cluster.add_machine("node-1")
-    node.suspend()
+    node.faults = strike("before", "list", fake.hangs())
 
     with pytest.raises(AssertionError, match="has no time limit"):
         node.run([*node.command, "list", "-f", "json"])
@@ -725,13 +708,11 @@ def test_nothing_happens_on_a_destroyed_machine(cluster: fake.FakeMicrocluster) 
 
 
 def test_a_name_is_given_to_one_machine_at_a_time(cluster: fake.FakeMicrocluster) -> None:
-    """Unless a twin is asked for."""
+    """Host names tell machines apart."""
     cluster.add_machine("node-1")
 
     with pytest.raises(AssertionError, match="already"):
         cluster.add_machine("node-1")
-
-    assert cluster.add_machine("node-1", twin=True).name == "node-1"
 
 
 def test_commands_on_a_killed_machine_cannot_reach_the_daemon(

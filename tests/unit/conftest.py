@@ -2,16 +2,68 @@
 
 from __future__ import annotations
 
+import logging
+import pathlib
 import subprocess
+import tempfile
+from typing import TYPE_CHECKING
 
+import hypothesis
+import hypothesis.configuration
 import pytest
 
-from tests.unit import runner
+from tests.unit import consumer, distributor, runner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What Hypothesis keeps to be quicker the next time does not belong into the project.
+hypothesis.configuration.set_hypothesis_home_dir(pathlib.Path(tempfile.gettempdir(), "hypothesis"))
+
+# Without a database and with a fixed seed nothing is written, and a failure can be had again.
+hypothesis.settings.register_profile(
+    "unit",
+    max_examples=100,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("unit")
+
+
+@pytest.fixture(autouse=True)
+def no_token_leaks(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No test logs a token, at whatever level."""
+    caplog.set_level(logging.DEBUG)
+    yield
+    records = [*caplog.get_records("setup"), *caplog.get_records("call")]
+    format_record = logging.Formatter("%(levelname)s %(name)s %(message)s").format
+    consumer.check(format_record(record) for record in records)
 
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> runner.FakeRunner:
-    """All commands go to a strict fake, in which none is expected yet but a lone `goal-state`."""
+    """All commands go to a strict fake, in which none is expected yet."""
     fake = runner.FakeRunner()
     monkeypatch.setattr(subprocess, "run", fake.run)
     return fake
+
+
+@pytest.fixture
+def unit(
+    tmp_path: pathlib.Path, commands: runner.FakeRunner, monkeypatch: pytest.MonkeyPatch
+) -> consumer.Unit:
+    """The unit `micro/0` on the machine `node-0`, no member, beside a distributor with no data."""
+    consumer.set_hostname(monkeypatch, "node-0")
+    return consumer.Unit(tmp_path, commands)
+
+
+@pytest.fixture
+def distributor_unit(
+    commands: runner.FakeRunner, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[distributor.Distributor]:
+    """One unit of the charm."""
+    made = distributor.Distributor(commands, monkeypatch)
+    yield made
+    made.close()

@@ -9,6 +9,7 @@ Every hook is followed by a check that no token is in a log line, a status or an
 from __future__ import annotations
 
 import base64
+import dataclasses
 import errno
 import hashlib
 import json
@@ -22,6 +23,7 @@ import scenario._runtime
 from scenario import mocking
 
 import charm
+from charms.microcluster_token_distributor.v0 import token_distributor as lib
 from tests.unit import runner
 
 if TYPE_CHECKING:
@@ -35,6 +37,21 @@ UNIT = f"{APP}/0"
 PEERS = 1000
 MEMORY = "memory"
 GOAL_STATE = ("goal-state", "--format=json")
+
+# What the application of a leader says.
+LEADER = {"leader": UNIT}
+
+# Events at which a leader reads all databags, and all events, each with the number of a unit.
+SWEEPS = ["leader_elected", "upgrade_charm", "config_changed", "update_status"]
+EVENTS: list[tuple[str, int | None]] = [
+    ("relation_created", None),
+    ("relation_joined", 0),
+    ("relation_changed", 0),
+    ("relation_changed", None),
+    ("relation_departed", 0),
+    ("relation_broken", None),
+    *((name, None) for name in SWEEPS),
+]
 
 _made: set[str] = set()
 
@@ -94,6 +111,30 @@ def offering(hostname: str, tokens: Mapping[str, str], **keys: str) -> dict[str,
     bag = says(hostname, "true", mirror="up", **keys)
     bag.update({f"mirror-{name}": value for name, value in tokens.items()})
     return bag
+
+
+def shown(values: Mapping[str, str], **keys: str) -> dict[str, str]:
+    """Make the databag of a distributor's unit that leads."""
+    bag = {f"mirror-{key}": value for key, value in values.items()}
+    return {"mirror": "up", **bag, **{key.replace("_", "-"): text for key, text in keys.items()}}
+
+
+def formed(
+    *more: Mapping[str, str],
+    values: Mapping[str, str] | None = None,
+    offers: Mapping[str, str] | None = None,
+    left: str = "",
+    **keys: str,
+) -> ops.testing.Relation:
+    """Make a relation with a cluster of `node-a`, the communicator, and `node-b`."""
+    bags = [offering("node-a", offers or {}, **keys), says("node-b", "true"), *more]
+    app_bag = {**LEADER, "bootstrap-app": "microovn"}
+    return related(
+        "microovn",
+        dict(enumerate(bags)),
+        ours=shown({"node-a": lib.JOINED, "node-b": lib.JOINED, **(values or {})}),
+        app_bag={**app_bag, "left": left} if left else app_bag,
+    )
 
 
 def names_of(relations: Sequence[ops.testing.Relation]) -> dict[str, str]:
@@ -343,6 +384,15 @@ def relations_of(state: ops.testing.State) -> list[ops.testing.Relation]:
     """Give the relations as a hook left them, the first related first, that of peers left out."""
     relations = [each for each in state.relations if isinstance(each, ops.testing.Relation)]
     return sorted(relations, key=lambda relation: relation.id)
+
+
+def with_bag(
+    state: ops.testing.State, number: int, bag: Mapping[str, str]
+) -> list[ops.testing.Relation]:
+    """Give the relations with a databag of the first application's replaced."""
+    first, *others = relations_of(state)
+    bags = {**first.remote_units_data, number: dict(bag)}
+    return [dataclasses.replace(first, remote_units_data=bags), *others]
 
 
 def _relation(state: ops.testing.State, relation_id: int) -> ops.testing.Relation:

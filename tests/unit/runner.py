@@ -41,16 +41,11 @@ class FakeRunner:
         """Allow a command line, and say how it answers."""
         self._answers[argv] = list(answers)
 
-    def expect_goal_state(
-        self, endpoint: str, units: Mapping[str, str], own: Mapping[str, str] | None = None
-    ) -> None:
-        """Let `goal-state` name related units, each with its status."""
-        goals = {name: {"status": status, "since": ""} for name, status in units.items()}
-        apps = {name.split("/")[0]: {"status": "joined", "since": ""} for name in units}
-        state: dict[str, Any] = {
-            "units": {name: {"status": status} for name, status in (own or {}).items()},
-            "relations": {endpoint: {**apps, **goals}},
-        }
+    def expect_goal_state(self, own: Mapping[str, str]) -> None:
+        """Let `goal-state` name the application's own units, each with its status."""
+        since = "2026-01-01 00:00:00Z"
+        units = {name: {"status": status, "since": since} for name, status in own.items()}
+        state = {"units": units, "relations": {}}
         self.expect("goal-state", "--format=json", answers=[Answer(stdout=json.dumps(state))])
 
     def run(self, argv: Sequence[str], **kwargs: Any) -> subprocess.CompletedProcess[str]:

@@ -12,24 +12,22 @@ import pytest
 from ops import testing
 
 from charms.microcluster_token_distributor.v0 import token_distributor as lib
-from tests.unit import charms, runner
+from tests.unit import consumer, runner
 
 if TYPE_CHECKING:
     import pathlib
     from collections.abc import Sequence
 
-no_token_leaks = charms.no_token_leaks
-unit = charms.unit
 
-LIST = charms.LIST
-TOKEN_0 = charms.token("node-0")
-TOKEN_1 = charms.token("node-1")
+LIST = consumer.LIST
+TOKEN_0 = consumer.token("node-0")
+TOKEN_1 = consumer.token("node-1")
 JOIN = ("join", TOKEN_0, "--address", "192.0.2.7")
 
 
 def hang(*words: str) -> runner.Answer:
     """Return the answer of a command that is killed at its limit; it names the command line."""
-    return runner.Answer(error=subprocess.TimeoutExpired([*charms.COMMAND, *words], 30))
+    return runner.Answer(error=subprocess.TimeoutExpired([*consumer.COMMAND, *words], 30))
 
 
 MISSING = runner.Answer(error=FileNotFoundError(2, "No such file or directory"))
@@ -38,19 +36,19 @@ FORBIDDEN = runner.Answer(error=PermissionError(13, "Permission denied"))
 # Answers from which nothing can be told.
 USELESS = {
     "empty": runner.Answer(),
-    "prose": charms.prints("all is well"),
-    "half": charms.prints('[{"name": "node-0", "role": "vo'),
-    "null": charms.prints("null"),
-    "object": charms.prints("{}"),
-    "no members": charms.prints("[]"),
-    "numbers": charms.prints("[1]"),
-    "a number for a name": charms.prints('[{"name": 1, "role": "voter", "status": "ONLINE"}]'),
-    "no status": charms.prints('[{"name": "node-0", "role": "voter"}]'),
-    "deep": charms.prints("[" * 10_000),
-    "deep object": charms.prints('{"a":' * 10_000),
-    "huge": charms.prints("[" + "1," * 500_000 + "1]"),
-    "not UTF-8": charms.prints("\ufffd\ufffd"),
-    "others": charms.members("node-1"),
+    "prose": consumer.prints("all is well"),
+    "half": consumer.prints('[{"name": "node-0", "role": "vo'),
+    "null": consumer.prints("null"),
+    "object": consumer.prints("{}"),
+    "no members": consumer.prints("[]"),
+    "numbers": consumer.prints("[1]"),
+    "a number for a name": consumer.prints('[{"name": 1, "role": "voter", "status": "ONLINE"}]'),
+    "no status": consumer.prints('[{"name": "node-0", "role": "voter"}]'),
+    "deep": consumer.prints("[" * 10_000),
+    "deep object": consumer.prints('{"a":' * 10_000),
+    "huge": consumer.prints("[" + "1," * 500_000 + "1]"),
+    "not UTF-8": consumer.prints("\ufffd\ufffd"),
+    "others": consumer.members("node-1"),
     "missing": MISSING,
     "forbidden": FORBIDDEN,
     "hanging": hang(*LIST),
@@ -69,13 +67,13 @@ USELESS = {
 
 @pytest.mark.parametrize("answer", USELESS.values(), ids=USELESS)
 def test_a_newcomer_that_cannot_tell_waits_and_heals(
-    unit: charms.Unit, answer: runner.Answer
+    unit: consumer.Unit, answer: runner.Answer
 ) -> None:
     """It says why, begins nothing, and joins once it can tell."""
-    unit.use(charms.FieldCharm)
+    unit.use(consumer.StatusCharm)
     unit.show({"node-0": TOKEN_0}, bootstrap_unit="micro/0")
     unit.expect(*JOIN)
-    unit.lists(answer, charms.NOT_A_MEMBER)
+    unit.lists(answer, consumer.NOT_A_MEMBER)
 
     first = unit.hook("relation_changed", remote_unit=0)
     second = unit.hook("update_status")
@@ -92,7 +90,7 @@ def test_a_newcomer_that_cannot_tell_waits_and_heals(
 
 @pytest.mark.parametrize("answer", USELESS.values(), ids=USELESS)
 def test_a_communicator_that_cannot_tell_keeps_what_it_said_and_heals(
-    unit: charms.Unit, answer: runner.Answer
+    unit: consumer.Unit, answer: runner.Answer
 ) -> None:
     """Tokens that wait to be taken stay, and nobody is issued one or removed."""
     before = {
@@ -106,8 +104,8 @@ def test_a_communicator_that_cannot_tell_keeps_what_it_said_and_heals(
     unit.keep("node-1", TOKEN_1)
     unit.write(before)
     unit.show({"node-0": "joined", "node-1": TOKEN_1, "node-2": "empty"}, left="node-3")
-    unit.expect("add", "node-2", answers=[charms.prints(charms.token("node-2"))])
-    unit.lists(answer, charms.members("node-0"))
+    unit.expect("add", "node-2", answers=[consumer.prints(consumer.token("node-2"))])
+    unit.lists(answer, consumer.members("node-0"))
 
     first = unit.hook("update_status")
     second = unit.hook("update_status")
@@ -121,7 +119,7 @@ def test_a_communicator_that_cannot_tell_keeps_what_it_said_and_heals(
         "member": "true",
         "mirror": "up",
         "mirror-node-1": TOKEN_1,
-        "mirror-node-2": charms.token("node-2"),
+        "mirror-node-2": consumer.token("node-2"),
         "gone": "node-3",
         "turns": "1",
     }
@@ -141,7 +139,7 @@ def test_a_communicator_that_cannot_tell_keeps_what_it_said_and_heals(
 )
 @pytest.mark.parametrize("way", ["join", "bootstrap"])
 def test_a_join_or_bootstrap_that_ends_badly_is_logged_and_heals(
-    unit: charms.Unit, answer: runner.Answer, reason: str, way: str
+    unit: consumer.Unit, answer: runner.Answer, reason: str, way: str
 ) -> None:
     """One clear line, no traceback, and another try at the next event."""
     if way == "join":
@@ -169,13 +167,13 @@ def test_a_join_or_bootstrap_that_ends_badly_is_logged_and_heals(
     ids=["missing", "forbidden", "hanging", "killed", "silent"],
 )
 def test_an_add_that_ends_badly_is_logged_and_heals(
-    unit: charms.Unit, answer: runner.Answer
+    unit: consumer.Unit, answer: runner.Answer
 ) -> None:
     """The newcomer gets its token from the next hook."""
     unit.remember(in_cluster=True)
     unit.show({"node-0": "joined", "node-1": "empty"})
-    unit.lists(charms.members("node-0"))
-    unit.expect("add", "node-1", answers=[answer, charms.prints(TOKEN_1)])
+    unit.lists(consumer.members("node-0"))
+    unit.expect("add", "node-1", answers=[answer, consumer.prints(TOKEN_1)])
 
     first = unit.hook("update_status")
     second = unit.hook("update_status")
@@ -187,7 +185,7 @@ def test_an_add_that_ends_badly_is_logged_and_heals(
 
 @pytest.mark.parametrize("ending", ["hangs", "the hook dies"])
 def test_a_token_that_was_printed_before_the_end_is_not_lost(
-    unit: charms.Unit, monkeypatch: pytest.MonkeyPatch, ending: str
+    unit: consumer.Unit, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     """The cluster would refuse another for hours."""
 
@@ -201,7 +199,7 @@ def test_a_token_that_was_printed_before_the_end_is_not_lost(
 
     unit.remember(in_cluster=True)
     unit.show({"node-0": "joined", "node-1": "empty"})
-    unit.lists(charms.members("node-0"))
+    unit.lists(consumer.members("node-0"))
     monkeypatch.setattr(subprocess, "run", print_and_end)
     if ending == "hangs":
         unit.hook("update_status")
@@ -218,14 +216,14 @@ def test_a_token_that_was_printed_before_the_end_is_not_lost(
 
 
 def test_a_hook_that_dies_before_a_token_is_printed_leaves_nothing_behind(
-    unit: charms.Unit,
+    unit: consumer.Unit,
 ) -> None:
     """The next one has it issued."""
     killed = runner.Answer(error=RuntimeError("killed"))
     unit.remember(in_cluster=True)
     unit.show({"node-0": "joined", "node-1": "empty"})
-    unit.lists(charms.members("node-0"))
-    unit.expect("add", "node-1", answers=[killed, charms.prints(TOKEN_1)])
+    unit.lists(consumer.members("node-0"))
+    unit.expect("add", "node-1", answers=[killed, consumer.prints(TOKEN_1)])
     with pytest.raises(testing.errors.UncaughtCharmError):
         unit.hook("update_status")
 
@@ -236,7 +234,7 @@ def test_a_hook_that_dies_before_a_token_is_printed_leaves_nothing_behind(
     assert unit.token_files() == {"node-1": TOKEN_1}
 
 
-def test_a_word_that_a_refused_add_printed_is_no_token(unit: charms.Unit) -> None:
+def test_a_word_that_a_refused_add_printed_is_no_token(unit: consumer.Unit) -> None:
     """It would take the place of a good one."""
     unit.remember(in_cluster=True)
     unit.keep("node-1", TOKEN_1)
@@ -244,8 +242,8 @@ def test_a_word_that_a_refused_add_printed_is_no_token(unit: charms.Unit) -> Non
         {"node-0": "joined", "node-1": TOKEN_1},
         unit_bag={"failed-node-1": lib.digest(TOKEN_1)},
     )
-    unit.lists(charms.members("node-0"))
-    refused = dataclasses.replace(charms.TAKEN, stdout="refused\n")
+    unit.lists(consumer.members("node-0"))
+    refused = dataclasses.replace(consumer.TAKEN, stdout="refused\n")
     unit.expect("add", "node-1", answers=[refused])
 
     unit.hook("update_status")
@@ -255,15 +253,15 @@ def test_a_word_that_a_refused_add_printed_is_no_token(unit: charms.Unit) -> Non
 
 
 def test_the_token_of_a_host_whose_name_ends_like_a_file_in_the_making_is_kept(
-    unit: charms.Unit,
+    unit: consumer.Unit,
 ) -> None:
     """Nor does it take the place of another's."""
-    odd = charms.token("node-1.new")
+    odd = consumer.token("node-1.new")
     unit.remember(in_cluster=True)
     unit.keep("node-1", TOKEN_1)
     unit.show({"node-0": "joined", "node-1": TOKEN_1, "node-1.new": "empty"})
-    unit.lists(charms.members("node-0"))
-    unit.expect("add", "node-1.new", answers=[charms.prints(odd), charms.TAKEN])
+    unit.lists(consumer.members("node-0"))
+    unit.expect("add", "node-1.new", answers=[consumer.prints(odd), consumer.TAKEN])
 
     unit.hook("update_status")
     hook = unit.hook("update_status")
@@ -274,7 +272,7 @@ def test_the_token_of_a_host_whose_name_ends_like_a_file_in_the_making_is_kept(
 
 
 def test_no_command_waits_for_input_or_for_ever(
-    unit: charms.Unit, monkeypatch: pytest.MonkeyPatch
+    unit: consumer.Unit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is nobody to answer it in a hook."""
     given: list[tuple[object, object]] = []
@@ -286,7 +284,7 @@ def test_no_command_waits_for_input_or_for_ever(
     monkeypatch.setattr(subprocess, "run", run)
     unit.show({"node-1": "empty"}, bootstrap_unit="micro/0")
     unit.expect("bootstrap", "--first")
-    unit.expect("add", "node-1", answers=[charms.prints(TOKEN_1)])
+    unit.expect("add", "node-1", answers=[consumer.prints(TOKEN_1)])
 
     unit.hook("update_status")
 
@@ -300,15 +298,15 @@ def test_no_command_waits_for_input_or_for_ever(
     "name", ["", "-rf", ".", "a b", "a=b", "a\nb", "a/../b", "\N{SNOWMAN}", "x" * 65, "x" * 300]
 )
 def test_under_a_host_name_that_cannot_be_used_nothing_is_begun_until_it_is_mended(
-    unit: charms.Unit, monkeypatch: pytest.MonkeyPatch, name: str
+    unit: consumer.Unit, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """It would become an argument, a key and a file's name."""
-    unit.use(charms.FieldCharm)
+    unit.use(consumer.StatusCharm)
     unit.leads = True
     unit.show({name: TOKEN_0} if name else {}, bootstrap_unit="micro/0")
-    charms.set_hostname(monkeypatch, name)
+    consumer.set_hostname(monkeypatch, name)
     first = unit.hook("config_changed")
-    charms.set_hostname(monkeypatch, "node-0")
+    consumer.set_hostname(monkeypatch, "node-0")
     unit.show({"node-0": TOKEN_0})
     unit.expect(*JOIN)
 
@@ -324,11 +322,11 @@ def test_under_a_host_name_that_cannot_be_used_nothing_is_begun_until_it_is_mend
 
 @pytest.mark.parametrize("name", ["mirror-node", "failed-x", "x" * 64, "0", "Node.example"])
 def test_an_odd_host_name_that_can_be_used_is(
-    unit: charms.Unit, monkeypatch: pytest.MonkeyPatch, name: str
+    unit: consumer.Unit, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Even one that looks like a key of a databag."""
-    token = charms.token(name)
-    charms.set_hostname(monkeypatch, name)
+    token = consumer.token(name)
+    consumer.set_hostname(monkeypatch, name)
     unit.show({name: token})
     unit.expect("join", token, "--address", "192.0.2.7")
 
@@ -339,13 +337,13 @@ def test_an_odd_host_name_that_can_be_used_is(
 
 @pytest.mark.parametrize("event", ["update_status", "remove"])
 def test_a_member_whose_host_name_changed_neither_acts_nor_leaves(
-    unit: charms.Unit, monkeypatch: pytest.MonkeyPatch, event: str
+    unit: consumer.Unit, monkeypatch: pytest.MonkeyPatch, event: str
 ) -> None:
     """The cluster knows it by the old one."""
     unit.remember(in_cluster=True)
     unit.show({"node-0": "joined", "node-1": "empty"}, left="node-0")
-    unit.lists(charms.members("node-0"))
-    charms.set_hostname(monkeypatch, "other")
+    unit.lists(consumer.members("node-0"))
+    consumer.set_hostname(monkeypatch, "other")
 
     hook = unit.hook(event)
 
@@ -371,10 +369,10 @@ def test_a_member_whose_host_name_changed_neither_acts_nor_leaves(
     ],
 )
 def test_a_value_that_cannot_be_an_argument_is_refused_by_its_digest(
-    unit: charms.Unit, value: str
+    unit: consumer.Unit, value: str
 ) -> None:
     """So that the communicator has another issued."""
-    unit.use(charms.FieldCharm)
+    unit.use(consumer.StatusCharm)
     unit.show({"node-0": value, "node-1": "joined"})
     first = unit.hook("relation_changed", remote_unit=0)
     unit.show({"node-0": TOKEN_0, "node-1": "joined"})
@@ -389,7 +387,7 @@ def test_a_value_that_cannot_be_an_argument_is_refused_by_its_digest(
     assert "failed" not in second.bag
 
 
-def test_a_value_of_a_megabyte_is_as_good_as_none(unit: charms.Unit) -> None:
+def test_a_value_of_a_megabyte_is_as_good_as_none(unit: consumer.Unit) -> None:
     """It is neither tried nor taken for a reason to bootstrap."""
     unit.show({"node-0": "x" * 1_000_000}, bootstrap_unit="micro/0")
     unit.leads = True
@@ -403,7 +401,7 @@ def test_a_value_of_a_megabyte_is_as_good_as_none(unit: charms.Unit) -> None:
     assert second.in_cluster
 
 
-def test_keys_of_other_versions_do_no_harm(unit: charms.Unit) -> None:
+def test_keys_of_other_versions_do_no_harm(unit: consumer.Unit) -> None:
     """Whatever they hold."""
     junk = {
         "mirror-": "nobody",
@@ -423,10 +421,12 @@ def test_keys_of_other_versions_do_no_harm(unit: charms.Unit) -> None:
     app_junk = {"left": "-rf ../x node-1", "version": "99", "bootstrap_plan": "{"}
     unit.remember(in_cluster=True)
     unit.show({"node-0": "joined", "node-2": "empty"}, unit_bag=junk, **app_junk)
-    unit.lists(charms.members("node-0", ("-rf", "spare", "UNREACHABLE")), charms.members("node-0"))
+    unit.lists(
+        consumer.members("node-0", ("-rf", "spare", "UNREACHABLE")), consumer.members("node-0")
+    )
 
     held = unit.hook("update_status")
-    unit.expect("add", "node-2", answers=[charms.prints(charms.token("node-2"))])
+    unit.expect("add", "node-2", answers=[consumer.prints(consumer.token("node-2"))])
     healed = unit.hook("update_status")
 
     assert held.calls == [LIST]
@@ -434,7 +434,7 @@ def test_keys_of_other_versions_do_no_harm(unit: charms.Unit) -> None:
     assert healed.bag["gone"] == "node-1"
 
 
-def test_junk_in_its_own_databag_does_no_harm(unit: charms.Unit) -> None:
+def test_junk_in_its_own_databag_does_no_harm(unit: consumer.Unit) -> None:
     """Keys that are not the library's stay."""
     unit.write(
         {
@@ -464,7 +464,7 @@ def test_junk_in_its_own_databag_does_no_harm(unit: charms.Unit) -> None:
 
 
 def test_with_several_distributors_the_first_is_used_and_the_second_not_touched(
-    unit: charms.Unit,
+    unit: consumer.Unit,
 ) -> None:
     """Each could make a cluster of its own."""
     unit.show({"node-0": TOKEN_0}, bootstrap_unit="micro/0")
@@ -473,7 +473,7 @@ def test_with_several_distributors_the_first_is_used_and_the_second_not_touched(
         id=2,
         remote_app_name="another",
         local_unit_data={},
-        remote_units_data={0: {"mirror": "up", "mirror-node-0": charms.token("node-0", 2)}},
+        remote_units_data={0: {"mirror": "up", "mirror-node-0": consumer.token("node-0", 2)}},
         remote_app_data={"leader": "another/0", "bootstrap-unit": "micro/0"},
     )
     unit.relate(unit.relation(), other)
@@ -487,7 +487,7 @@ def test_with_several_distributors_the_first_is_used_and_the_second_not_touched(
     assert hook.logged("WARNING several token distributors are related: only the first is used")
 
 
-def test_once_the_first_distributor_is_gone_the_other_is_used(unit: charms.Unit) -> None:
+def test_once_the_first_distributor_is_gone_the_other_is_used(unit: consumer.Unit) -> None:
     """From the very event on at which its relation breaks."""
     other = testing.Relation(
         "cluster", id=2, remote_app_name="another", local_unit_data={}, remote_units_data={0: {}}
@@ -504,12 +504,12 @@ def test_once_the_first_distributor_is_gone_the_other_is_used(unit: charms.Unit)
 
 
 @pytest.fixture
-def real(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> charms.Unit:
+def real(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> consumer.Unit:
     """A unit whose commands are real processes, of whatever the file `program` holds."""
-    charms.set_hostname(monkeypatch, "node-0")
-    unit = charms.Unit(tmp_path, runner.FakeRunner())
+    consumer.set_hostname(monkeypatch, "node-0")
+    unit = consumer.Unit(tmp_path, runner.FakeRunner())
     unit.use(
-        type("RealCharm", (charms.FieldCharm,), {"command": ["/bin/sh", f"{tmp_path}/program"]})
+        type("RealCharm", (consumer.StatusCharm,), {"command": ["/bin/sh", f"{tmp_path}/program"]})
     )
     return unit
 
@@ -525,7 +525,7 @@ def real(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> charms.Unit
     ids=["printed rubbish", "complained rubbish", "killed", "silent"],
 )
 def test_a_real_process_that_ends_badly_is_told_of(
-    real: charms.Unit, program: str, reason: str
+    real: consumer.Unit, program: str, reason: str
 ) -> None:
     """Not only the fake of one."""
     (real.root / "program").write_text(program)
@@ -536,12 +536,12 @@ def test_a_real_process_that_ends_badly_is_told_of(
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_program_that_cannot_be_run_is_told_of(real: charms.Unit, exists: bool) -> None:
+def test_a_program_that_cannot_be_run_is_told_of(real: consumer.Unit, exists: bool) -> None:
     """Whether it is not there, or is no program."""
     program = real.root / "program"
     if exists:
         program.write_text("x")
-    real.use(type("RealCharm", (charms.FieldCharm,), {"command": [str(program)]}))
+    real.use(type("RealCharm", (consumer.StatusCharm,), {"command": [str(program)]}))
 
     kind, said = real.hook("update_status").status
 
@@ -550,12 +550,12 @@ def test_a_program_that_cannot_be_run_is_told_of(real: charms.Unit, exists: bool
 
 
 def test_a_real_process_prints_its_token_into_a_file_that_root_alone_can_read(
-    real: charms.Unit,
+    real: consumer.Unit,
 ) -> None:
     """From the moment that it is made."""
     program = f"""
         case $1 in
-        list) echo '{charms.members("node-0").stdout}' ;;
+        list) echo '{consumer.members("node-0").stdout}' ;;
         add) {sys.executable} -c 'import os; print("x%o" % (os.fstat(1).st_mode & 0o777))' ;;
         esac
     """

@@ -10,21 +10,17 @@ import pytest
 from ops import testing
 
 from charms.microcluster_token_distributor.v0 import token_distributor as lib
-from tests.unit import charms, runner
+from tests.unit import consumer, runner
 
 if TYPE_CHECKING:
     import pathlib
 
-no_token_leaks = charms.no_token_leaks
-unit = charms.unit
 
-LIST = charms.LIST
+LIST = consumer.LIST
 BOOTSTRAP = ("bootstrap", "--first")
-REFUSED = runner.Answer(1, stderr="Error: context deadline exceeded")
-TOKEN_0 = charms.token("node-0")
-TOKEN_1 = charms.token("node-1")
-TOKEN_1_AGAIN = charms.token("node-1", 2)
-TOKEN_2 = charms.token("node-2")
+TOKEN_0 = consumer.token("node-0")
+TOKEN_1 = consumer.token("node-1")
+TOKEN_2 = consumer.token("node-2")
 JOIN = ("join", TOKEN_0, "--address", "192.0.2.7")
 
 # All events at which the library looks around, while there is a relation.
@@ -43,7 +39,7 @@ EVENTS: dict[str, dict[str, Any]] = {
 every_event = pytest.mark.parametrize("event", EVENTS)
 
 
-def run(unit: charms.Unit, event: str) -> charms.Hook:
+def run(unit: consumer.Unit, event: str) -> consumer.Hook:
     """Run one of `EVENTS`."""
     if event == "leader_elected":
         unit.leads = True
@@ -69,7 +65,7 @@ def forbid_writes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @every_event
 def test_whatever_the_event_a_newcomer_with_nothing_to_go_by_gives_its_name(
-    unit: charms.Unit, event: str
+    unit: consumer.Unit, event: str
 ) -> None:
     """The first event can be any of them."""
     hook = run(unit, event)
@@ -83,13 +79,13 @@ def test_whatever_the_event_a_newcomer_with_nothing_to_go_by_gives_its_name(
 
 @every_event
 def test_whatever_the_event_a_unit_that_is_granted_it_bootstraps_and_issues(
-    unit: charms.Unit, event: str
+    unit: consumer.Unit, event: str
 ) -> None:
     """No other hook need follow for the others to get their tokens."""
     unit.show({"node-1": "empty", "node-2": "empty"}, bootstrap_unit="micro/0")
     unit.expect(*BOOTSTRAP)
-    unit.expect("add", "node-1", answers=[charms.prints(TOKEN_1)])
-    unit.expect("add", "node-2", answers=[charms.prints(TOKEN_2)])
+    unit.expect("add", "node-1", answers=[consumer.prints(TOKEN_1)])
+    unit.expect("add", "node-2", answers=[consumer.prints(TOKEN_2)])
 
     hook = run(unit, event)
 
@@ -113,7 +109,9 @@ def test_whatever_the_event_a_unit_that_is_granted_it_bootstraps_and_issues(
 
 
 @every_event
-def test_whatever_the_event_a_newcomer_joins_with_its_token(unit: charms.Unit, event: str) -> None:
+def test_whatever_the_event_a_newcomer_joins_with_its_token(
+    unit: consumer.Unit, event: str
+) -> None:
     """And says so at once, without the list being asked for again."""
     unit.show({"node-0": TOKEN_0, "node-1": "joined"})
     unit.expect(*JOIN)
@@ -129,16 +127,16 @@ def test_whatever_the_event_a_newcomer_joins_with_its_token(unit: charms.Unit, e
 
 @every_event
 def test_whatever_the_event_the_communicator_tidies_up_and_then_issues(
-    unit: charms.Unit, event: str
+    unit: consumer.Unit, event: str
 ) -> None:
     """A removal takes its time, and is followed by another look before a token is issued."""
     unit.remember(in_cluster=True)
     unit.show({"node-0": "joined", "node-2": "empty"}, left="node-1 node-9")
     unit.lists(
-        charms.members("node-0", ("node-1", "voter", "UNREACHABLE")), charms.members("node-0")
+        consumer.members("node-0", ("node-1", "voter", "UNREACHABLE")), consumer.members("node-0")
     )
     unit.expect("remove", "node-1", "--force")
-    unit.expect("add", "node-2", answers=[charms.prints(TOKEN_2)])
+    unit.expect("add", "node-2", answers=[consumer.prints(TOKEN_2)])
 
     hook = run(unit, event)
 
@@ -156,13 +154,13 @@ def test_whatever_the_event_the_communicator_tidies_up_and_then_issues(
 
 @every_event
 def test_whatever_the_event_nothing_is_written_twice(
-    unit: charms.Unit, event: str, monkeypatch: pytest.MonkeyPatch
+    unit: consumer.Unit, event: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A write that changes nothing costs a call of a hook tool, in each hook of each unit."""
     unit.remember(in_cluster=True)
     unit.leads = True
     unit.show({"node-0": "joined", "node-1": TOKEN_1}, left="node-9")
-    unit.lists(charms.members("node-0"))
+    unit.lists(consumer.members("node-0"))
     unit.keep("node-1", TOKEN_1)
     before = run(unit, event)
     forbid_writes(monkeypatch)
@@ -174,9 +172,9 @@ def test_whatever_the_event_nothing_is_written_twice(
 
 
 @every_event
-@pytest.mark.parametrize("answer", [charms.NOT_A_MEMBER, charms.members("node-0")])
+@pytest.mark.parametrize("answer", [consumer.NOT_A_MEMBER, consumer.members("node-0")])
 def test_whatever_the_event_the_library_sets_no_status(
-    unit: charms.Unit, event: str, answer: runner.Answer
+    unit: consumer.Unit, event: str, answer: runner.Answer
 ) -> None:
     """A status is the charm's."""
     unit.lists(answer)
@@ -186,7 +184,7 @@ def test_whatever_the_event_the_library_sets_no_status(
 
 @every_event
 def test_whatever_the_event_a_unit_that_cannot_tell_changes_nothing(
-    unit: charms.Unit, event: str
+    unit: consumer.Unit, event: str
 ) -> None:
     """It neither joins, nor issues, nor removes, nor takes anything back."""
     before = {
@@ -199,7 +197,7 @@ def test_whatever_the_event_a_unit_that_cannot_tell_changes_nothing(
     unit.write(before)
     unit.remember(in_cluster=True)
     unit.show({"node-0": TOKEN_0, "node-3": "empty"}, bootstrap_unit="micro/0", left="node-2")
-    unit.lists(charms.NO_QUORUM)
+    unit.lists(consumer.NO_QUORUM)
 
     hook = run(unit, event)
 
@@ -214,7 +212,7 @@ def test_whatever_the_event_a_unit_that_cannot_tell_changes_nothing(
 
 
 def test_when_the_relation_breaks_nothing_is_begun_or_written(
-    unit: charms.Unit, monkeypatch: pytest.MonkeyPatch
+    unit: consumer.Unit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the distributor showed holds no longer."""
     unit.show({"node-0": TOKEN_0}, bootstrap_unit="micro/0", leader="")
@@ -227,11 +225,11 @@ def test_when_the_relation_breaks_nothing_is_begun_or_written(
     assert hook.events == []
 
 
-def test_when_the_relation_breaks_a_member_stays_one(unit: charms.Unit) -> None:
+def test_when_the_relation_breaks_a_member_stays_one(unit: consumer.Unit) -> None:
     """A cluster needs no distributor to go on."""
     unit.remember(in_cluster=True)
     unit.show({"node-0": "joined"})
-    unit.lists(charms.members("node-0"))
+    unit.lists(consumer.members("node-0"))
 
     hook = unit.hook("relation_broken")
 
@@ -240,7 +238,7 @@ def test_when_the_relation_breaks_a_member_stays_one(unit: charms.Unit) -> None:
 
 
 @pytest.mark.parametrize("event", ["install", "stop"])
-def test_at_other_events_it_does_nothing(unit: charms.Unit, event: str) -> None:
+def test_at_other_events_it_does_nothing(unit: consumer.Unit, event: str) -> None:
     """The workload may not be there yet, or is there no more."""
     hook = unit.hook(event)
 
@@ -249,7 +247,7 @@ def test_at_other_events_it_does_nothing(unit: charms.Unit, event: str) -> None:
 
 
 @pytest.mark.parametrize("event", ["leader_elected", "config_changed", "start", "update_status"])
-def test_without_a_relation_it_only_looks(unit: charms.Unit, event: str) -> None:
+def test_without_a_relation_it_only_looks(unit: consumer.Unit, event: str) -> None:
     """There is nobody to hear of it."""
     unit.relate()
     unit.leads = True
@@ -261,11 +259,11 @@ def test_without_a_relation_it_only_looks(unit: charms.Unit, event: str) -> None
 
 
 def test_without_a_relation_the_charm_still_hears_of_a_join_that_others_did(
-    unit: charms.Unit,
+    unit: consumer.Unit,
 ) -> None:
     """An operator may form a cluster by hand."""
     unit.relate()
-    unit.lists(charms.members("node-0", "node-1"))
+    unit.lists(consumer.members("node-0", "node-1"))
 
     assert unit.hook("update_status").events == ["joined"]
     assert unit.hook("update_status").events == []
@@ -276,9 +274,9 @@ def test_a_dying_unit_that_departs_does_nothing(
 ) -> None:
     """A unit that joined now would leave a dead member behind."""
     # `ops.testing` names a remote unit as the one that departs: here it has this unit's name.
-    charms.set_hostname(monkeypatch, "node-7")
-    dying = charms.Unit(tmp_path, commands, number=7)
-    dying.show({"node-7": charms.token("node-7")})
+    consumer.set_hostname(monkeypatch, "node-7")
+    dying = consumer.Unit(tmp_path, commands, number=7)
+    dying.show({"node-7": consumer.token("node-7")})
     namesake = dataclasses.replace(
         dying.relation(), remote_app_name="micro", remote_app_data={"leader": "micro/0"}
     )
@@ -294,8 +292,8 @@ def test_another_units_departure_is_an_event_as_any(
     tmp_path: pathlib.Path, commands: runner.FakeRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The test before this one would show nothing if no departure did anything."""
-    charms.set_hostname(monkeypatch, "node-7")
-    staying = charms.Unit(tmp_path, commands, number=7)
+    consumer.set_hostname(monkeypatch, "node-7")
+    staying = consumer.Unit(tmp_path, commands, number=7)
     staying.relate(dataclasses.replace(staying.relation(), remote_app_name="micro"))
 
     hook = staying.hook("relation_departed", remote_unit=0, departing_unit=6)
@@ -312,7 +310,7 @@ RELATION_EVENTS = [event for event in EVENTS if event.startswith("relation_")]
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_only_news_of_others_are_no_reason_to_ask_the_workload(
-    unit: charms.Unit, event: str, monkeypatch: pytest.MonkeyPatch
+    unit: consumer.Unit, event: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A member of a whole cluster runs no command and writes nothing at them."""
     settle(unit)
@@ -324,165 +322,29 @@ def test_only_news_of_others_are_no_reason_to_ask_the_workload(
     assert hook.in_cluster
 
 
-def test_a_unit_that_learns_of_a_newcomer_asks_the_workload(unit: charms.Unit) -> None:
+def test_a_unit_that_learns_of_a_newcomer_asks_the_workload(unit: consumer.Unit) -> None:
     """It may have to speak for the cluster."""
     settle(unit)
     unit.show({"node-0": "joined", "node-1": "joined", "node-2": "empty"})
-    unit.expect("add", "node-2", answers=[charms.prints(TOKEN_2)])
+    unit.expect("add", "node-2", answers=[consumer.prints(TOKEN_2)])
 
     hook = unit.hook("relation_changed", remote_unit=0)
 
     assert hook.calls == [LIST, ("add", "node-2")]
 
 
-def settle(unit: charms.Unit) -> None:
+def settle(unit: consumer.Unit) -> None:
     """Make a unit one of two members that have nothing to do."""
     unit.remember(in_cluster=True)
     unit.show({"node-0": "joined", "node-1": "joined"})
-    unit.lists(charms.members("node-0", "node-1"))
+    unit.lists(consumer.members("node-0", "node-1"))
     unit.hook("update_status")
-
-
-# The end of a unit
-
-
-def test_a_member_that_is_removed_leaves_the_cluster(unit: charms.Unit) -> None:
-    """By its own name and without force, while its daemon can still do so."""
-    unit.relate()
-    unit.remember(in_cluster=True)
-    unit.lists(charms.members("node-0", "node-1"))
-    unit.expect("remove", "node-0")
-
-    hook = unit.hook("remove")
-
-    assert hook.calls == [LIST, ("remove", "node-0")]
-    assert hook.limits == [30, 60]
-    assert hook.events == []
-    assert not hook.in_cluster
-    assert hook.logged("INFO node-0 has left the cluster")
-
-
-def test_a_member_that_cannot_tell_tries_to_leave(unit: charms.Unit) -> None:
-    """It goes in any case, and its vote with it if it does not leave."""
-    unit.relate()
-    unit.remember(in_cluster=True)
-    unit.lists(charms.prints("{]"))
-    unit.expect("remove", "node-0")
-
-    hook = unit.hook("remove")
-
-    assert hook.calls == [LIST, ("remove", "node-0")]
-    assert not hook.in_cluster
-
-
-@pytest.mark.parametrize("answer", [charms.NOT_A_MEMBER, charms.NO_QUORUM])
-def test_who_is_no_member_or_cannot_tell_leaves_nothing(
-    unit: charms.Unit, answer: runner.Answer
-) -> None:
-    """A command that cannot succeed would only make the removal of the unit slow."""
-    unit.relate()
-    unit.lists(answer)
-
-    assert unit.hook("remove").calls == [LIST]
-
-
-def _refusal(unit: charms.Unit, *lists: runner.Answer, other: str = "active") -> str:
-    """Remove a unit that its cluster refuses to let go, and give the reason of the failed hook."""
-    unit.relate()
-    unit.remember(in_cluster=True)
-    unit.lists(*lists)
-    unit.expect("remove", "node-0", answers=[REFUSED])
-    unit.commands.expect_goal_state(charms.ENDPOINT, {}, {"lxd/0": "dying", "lxd/1": other})
-    with pytest.raises(testing.errors.UncaughtCharmError) as caught:
-        unit.hook("remove")
-    assert isinstance(caught.value.__cause__, lib.LeaveRefusedError)
-    return str(caught.value.__cause__)
-
-
-def test_a_member_that_the_cluster_does_not_let_go_stays(unit: charms.Unit) -> None:
-    """The hook fails, so that Juju tries it again: with the unit would go its vote."""
-    refusal = _refusal(unit, charms.members("node-0", ("node-1", "voter", "UNREACHABLE")))
-
-    assert refusal == "node-0 cannot leave the cluster yet: not online: node-1"
-
-
-def test_a_member_that_may_not_go_before_it_has_a_role_stays(unit: charms.Unit) -> None:
-    """All are online, and the cluster says why itself."""
-    members = charms.members(("node-0", "PENDING", "ONLINE"), "node-1")
-
-    refusal = _refusal(unit, members, other="dying")
-
-    assert "cannot leave the cluster yet: Error: context deadline" in refusal
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        (
-            charms.members("node-0", ("node-1", "voter", "UNREACHABLE")),
-            charms.NOT_A_MEMBER,
-        ),
-        (charms.NO_QUORUM, charms.NO_QUORUM),
-    ],
-    ids=["has left", "no quorum"],
-)
-def test_a_member_goes_where_its_staying_would_not_help(
-    unit: charms.Unit, first: runner.Answer, second: runner.Answer
-) -> None:
-    """A leave that failed after having taken effect, or a cluster that nobody can keep whole."""
-    unit.relate()
-    unit.remember(in_cluster=True)
-    unit.lists(first, second)
-    unit.expect("remove", "node-0", answers=[REFUSED])
-
-    hook = unit.hook("remove")
-
-    assert hook.calls == [LIST, ("remove", "node-0"), LIST]
-    assert hook.logged("ERROR node-0 cannot leave the cluster: .*deadline")
-
-
-@pytest.mark.parametrize(
-    ("state", "reason"), [("ONLINE", "Error: context deadline"), ("UNREACHABLE", "node-1")]
-)
-def test_a_member_whose_cluster_stops_answering_as_it_leaves_stays(
-    unit: charms.Unit, state: str, reason: str
-) -> None:
-    """It answered just now, and the others need the vote that would go with the unit."""
-    members = charms.members("node-0", ("node-1", "voter", state))
-
-    assert reason in _refusal(unit, members, charms.NO_QUORUM)
-
-
-def test_the_members_of_an_application_that_goes_as_a_whole_go(unit: charms.Unit) -> None:
-    """With nobody left to keep a quorum for, the operator is not made to wait."""
-    unit.relate()
-    unit.remember(in_cluster=True)
-    unit.lists(charms.members("node-0", ("node-1", "voter", "UNREACHABLE")))
-    unit.expect("remove", "node-0", answers=[REFUSED])
-    unit.commands.expect_goal_state(charms.ENDPOINT, {}, {"lxd/0": "dying", "lxd/1": "unknown"})
-
-    hook = unit.hook("remove")
-
-    assert hook.logged("ERROR node-0 cannot leave the cluster: .*deadline")
-
-
-def test_a_member_whose_program_is_gone_goes_as_well(unit: charms.Unit) -> None:
-    """There is nothing that could be asked any more."""
-    unit.relate()
-    unit.remember(in_cluster=True)
-    missing = runner.Answer(error=FileNotFoundError(2, "No such file or directory"))
-    unit.lists(missing)
-    unit.expect("remove", "node-0", answers=[missing])
-
-    hook = unit.hook("remove")
-
-    assert hook.logged("ERROR node-0 cannot leave the cluster: .*No such file")
 
 
 # The proposal of who is to bootstrap
 
 
-def test_a_leader_proposes_itself_while_it_is_no_member(unit: charms.Unit) -> None:
+def test_a_leader_proposes_itself_while_it_is_no_member(unit: consumer.Unit) -> None:
     """In its application's databag, which only a leader can write."""
     unit.leads = True
 
@@ -491,11 +353,15 @@ def test_a_leader_proposes_itself_while_it_is_no_member(unit: charms.Unit) -> No
 
 @pytest.mark.parametrize(
     ("leads", "answer"),
-    [(False, charms.NOT_A_MEMBER), (True, charms.members("node-0")), (True, charms.NO_QUORUM)],
+    [
+        (False, consumer.NOT_A_MEMBER),
+        (True, consumer.members("node-0")),
+        (True, consumer.NO_QUORUM),
+    ],
     ids=["no leader", "a member", "no telling"],
 )
 def test_nobody_else_proposes_itself(
-    unit: charms.Unit, leads: bool, answer: runner.Answer
+    unit: consumer.Unit, leads: bool, answer: runner.Answer
 ) -> None:
     """Who does not lead could not write it, and the others are in no need of it."""
     unit.leads = leads
@@ -504,7 +370,7 @@ def test_nobody_else_proposes_itself(
     assert unit.hook("config_changed").app_bag == {}
 
 
-def test_another_leaders_proposal_gives_way(unit: charms.Unit) -> None:
+def test_another_leaders_proposal_gives_way(unit: consumer.Unit) -> None:
     """The earlier one may be gone."""
     unit.leads = True
     unit.relate(
@@ -521,12 +387,12 @@ def test_another_leaders_proposal_gives_way(unit: charms.Unit) -> None:
 # Joining: told once, and never missed
 
 
-def test_a_join_is_told_once(unit: charms.Unit) -> None:
+def test_a_join_is_told_once(unit: consumer.Unit) -> None:
     """The next hooks find a member that knows of it."""
     unit.show({"node-0": TOKEN_0, "node-1": "joined"})
     unit.expect(*JOIN)
     unit.hook("relation_changed", remote_unit=0)
-    unit.lists(charms.members("node-0", "node-1"))
+    unit.lists(consumer.members("node-0", "node-1"))
 
     hooks = [run(unit, event) for event in EVENTS]
 
@@ -534,12 +400,12 @@ def test_a_join_is_told_once(unit: charms.Unit) -> None:
     assert all(hook.in_cluster for hook in hooks)
 
 
-def test_a_bootstrap_is_told_once(unit: charms.Unit) -> None:
+def test_a_bootstrap_is_told_once(unit: consumer.Unit) -> None:
     """Even while the grant still stands."""
     unit.show({}, bootstrap_unit="micro/0")
     unit.expect(*BOOTSTRAP)
     unit.hook("relation_changed", remote_unit=0)
-    unit.lists(charms.members(("node-0", "PENDING", "ONLINE")))
+    unit.lists(consumer.members(("node-0", "PENDING", "ONLINE")))
 
     hooks = [run(unit, event) for event in EVENTS]
 
@@ -547,9 +413,11 @@ def test_a_bootstrap_is_told_once(unit: charms.Unit) -> None:
 
 
 @pytest.mark.parametrize("bootstraps", [True, False])
-def test_joined_survives_a_deferral_with_what_it_says(unit: charms.Unit, bootstraps: bool) -> None:
+def test_joined_survives_a_deferral_with_what_it_says(
+    unit: consumer.Unit, bootstraps: bool
+) -> None:
     """A charm that is not ready for it is told the same at the next event of any kind."""
-    unit.use(charms.DeferringCharm)
+    unit.use(consumer.DeferringCharm)
     if bootstraps:
         unit.show({}, bootstrap_unit="micro/0")
         unit.expect(*BOOTSTRAP)
@@ -558,7 +426,7 @@ def test_joined_survives_a_deferral_with_what_it_says(unit: charms.Unit, bootstr
         unit.expect(*JOIN)
     expected = "joined as bootstrapper" if bootstraps else "joined"
     first = unit.hook("relation_changed", remote_unit=0)
-    unit.lists(charms.members("node-0", "node-1"))
+    unit.lists(consumer.members("node-0", "node-1"))
 
     second = unit.hook("update_status")
     (unit.root / "ready").touch()
@@ -572,16 +440,16 @@ def test_joined_survives_a_deferral_with_what_it_says(unit: charms.Unit, bootstr
 
 
 def test_a_deferred_joined_of_an_earlier_library_says_that_others_bootstrapped(
-    unit: charms.Unit,
+    unit: consumer.Unit,
 ) -> None:
     """It kept nothing of it."""
-    unit.use(charms.DeferringCharm)
+    unit.use(consumer.DeferringCharm)
     unit.show({}, bootstrap_unit="micro/0")
     unit.expect(*BOOTSTRAP)
     deferred = unit.hook("relation_changed", remote_unit=0).deferred
     earlier = [dataclasses.replace(event, snapshot_data={}) for event in deferred]
     unit.state = dataclasses.replace(unit.state, deferred=earlier)
-    unit.lists(charms.members("node-0"))
+    unit.lists(consumer.members("node-0"))
     (unit.root / "ready").touch()
 
     assert unit.hook("upgrade_charm").events == ["joined"]
@@ -597,15 +465,15 @@ def test_an_event_that_is_restored_says_what_was_kept_of_it(snapshot: Any) -> No
     assert event.bootstrapper is False
 
 
-def test_a_hook_that_died_after_joining_has_the_next_one_tell_it(unit: charms.Unit) -> None:
+def test_a_hook_that_died_after_joining_has_the_next_one_tell_it(unit: consumer.Unit) -> None:
     """Nothing of the dead hook lasts, but the cluster has its member."""
-    unit.use(charms.FailingCharm)
+    unit.use(consumer.FailingCharm)
     unit.show({"node-0": TOKEN_0, "node-1": "joined"})
     unit.expect(*JOIN)
     with pytest.raises(testing.errors.UncaughtCharmError):
         unit.hook("relation_changed", remote_unit=0)
-    unit.use(charms.SilentCharm)
-    unit.lists(charms.members("node-0", "node-1"))
+    unit.use(consumer.SilentCharm)
+    unit.lists(consumer.members("node-0", "node-1"))
 
     hook = unit.hook("relation_changed", remote_unit=0)
 
@@ -617,19 +485,19 @@ def test_a_hook_that_died_after_joining_has_the_next_one_tell_it(unit: charms.Un
 
 @pytest.mark.parametrize(
     "members",
-    [charms.members(("node-0", "PENDING", "ONLINE")), charms.members("node-0", "node-1")],
+    [consumer.members(("node-0", "PENDING", "ONLINE")), consumer.members("node-0", "node-1")],
     ids=["alone", "others have joined meanwhile"],
 )
 def test_a_hook_that_died_after_bootstrapping_has_the_next_one_tell_it(
-    unit: charms.Unit, members: runner.Answer
+    unit: consumer.Unit, members: runner.Answer
 ) -> None:
     """With who bootstrapped, and without bootstrapping again."""
-    unit.use(charms.FailingCharm)
+    unit.use(consumer.FailingCharm)
     unit.show({}, bootstrap_unit="micro/0")
     unit.expect(*BOOTSTRAP)
     with pytest.raises(testing.errors.UncaughtCharmError):
         unit.hook("relation_changed", remote_unit=0)
-    unit.use(charms.SilentCharm)
+    unit.use(consumer.SilentCharm)
     unit.lists(members)
 
     hook = unit.hook("relation_changed", remote_unit=0)
@@ -640,11 +508,11 @@ def test_a_hook_that_died_after_bootstrapping_has_the_next_one_tell_it(
 
 
 def test_a_lone_member_has_bootstrapped_though_nothing_says_so_any_more(
-    unit: charms.Unit,
+    unit: consumer.Unit,
 ) -> None:
     """The grant may be gone with its distributor; whoever is alone was the first."""
     unit.show({"node-0": "joined"})
-    unit.lists(charms.members("node-0"))
+    unit.lists(consumer.members("node-0"))
 
     hook = unit.hook("relation_changed", remote_unit=0)
 
@@ -662,7 +530,7 @@ def test_a_lone_member_has_bootstrapped_though_nothing_says_so_any_more(
     ],
 )
 def test_the_databag_of_the_distributors_leader_alone_counts(
-    unit: charms.Unit, shown_by_leader: dict[str, str], joins_with: list[tuple[str, ...]]
+    unit: consumer.Unit, shown_by_leader: dict[str, str], joins_with: list[tuple[str, ...]]
 ) -> None:
     """Another unit that led once, and may have died since, shows old values.
 
@@ -685,7 +553,7 @@ def test_the_databag_of_the_distributors_leader_alone_counts(
 
 
 def test_no_member_is_removed_on_the_word_of_a_distributor_that_no_longer_leads(
-    unit: charms.Unit,
+    unit: consumer.Unit,
 ) -> None:
     """It failed to join and has joined since; the new leader has yet to be seen mirroring."""
     old = {"mirror": "up", "mirror-node-1": TOKEN_1, "failed-node-1": lib.digest(TOKEN_1)}
@@ -696,7 +564,7 @@ def test_no_member_is_removed_on_the_word_of_a_distributor_that_no_longer_leads(
             remote_app_data={"leader": "distributor/1"},
         )
     )
-    unit.lists(charms.members("node-0", ("node-1", "spare", "UNREACHABLE")))
+    unit.lists(consumer.members("node-0", ("node-1", "spare", "UNREACHABLE")))
 
     hook = unit.hook("relation_changed", remote_unit=None)
 
@@ -713,13 +581,13 @@ def test_no_member_is_removed_on_the_word_of_a_distributor_that_no_longer_leads(
     ],
 )
 def test_a_command_that_failed_after_it_took_effect_has_the_next_hook_tell_it(
-    unit: charms.Unit, answer: runner.Answer
+    unit: consumer.Unit, answer: runner.Answer
 ) -> None:
     """The workload is asked, not the exit code remembered."""
     unit.show({"node-0": TOKEN_0, "node-1": "joined"})
     unit.expect(*JOIN, answers=[answer])
     first = unit.hook("relation_changed", remote_unit=0)
-    unit.lists(charms.members("node-0", "node-1"))
+    unit.lists(consumer.members("node-0", "node-1"))
 
     second = unit.hook("update_status")
 
@@ -729,13 +597,18 @@ def test_a_command_that_failed_after_it_took_effect_has_the_next_hook_tell_it(
     assert second.bag == {"hostname": "node-0", "member": "true", "mirror": "up"}
 
 
+@pytest.mark.parametrize(
+    "ending",
+    [runner.Answer(1, stderr="Error: unexpected end of file"), runner.Answer(-9)],
+    ids=["an error", "killed"],
+)
 def test_a_join_that_took_effect_however_it_ended_is_not_said_to_have_failed(
-    unit: charms.Unit,
+    unit: consumer.Unit, ending: runner.Answer
 ) -> None:
     """A member that is down is removed on that word, though its daemon would come back."""
     unit.show({"node-0": TOKEN_0, "node-1": "joined"})
-    unit.expect(*JOIN, answers=[runner.Answer(1, stderr="Error: unexpected end of file")])
-    unit.lists(charms.NOT_A_MEMBER, charms.members("node-0", "node-1"))
+    unit.expect(*JOIN, answers=[ending])
+    unit.lists(consumer.NOT_A_MEMBER, consumer.members("node-0", "node-1"))
 
     hook = unit.hook("relation_changed", remote_unit=0)
 
@@ -745,11 +618,11 @@ def test_a_join_that_took_effect_however_it_ended_is_not_said_to_have_failed(
     assert hook.bag == {"hostname": "node-0", "member": "true", "mirror": "up"}
 
 
-def test_a_join_that_may_have_taken_effect_is_not_said_to_have_failed(unit: charms.Unit) -> None:
+def test_a_join_that_may_have_taken_effect_is_not_said_to_have_failed(unit: consumer.Unit) -> None:
     """The next hook asks again, and joins where it had none."""
     unit.show({"node-0": TOKEN_0, "node-1": "joined"})
     unit.expect(*JOIN, answers=[runner.Answer(1, stderr="Error: unexpected end of file")])
-    unit.lists(charms.NOT_A_MEMBER, runner.Answer(1, stderr="Error: no leader found"))
+    unit.lists(consumer.NOT_A_MEMBER, runner.Answer(1, stderr="Error: no leader found"))
 
     hook = unit.hook("relation_changed", remote_unit=0)
 
@@ -757,22 +630,7 @@ def test_a_join_that_may_have_taken_effect_is_not_said_to_have_failed(unit: char
     assert "failed" not in hook.bag
 
 
-def test_a_join_that_failed_after_it_took_effect_is_found_out_at_once(unit: charms.Unit) -> None:
-    """With all other members leaving, somebody might bootstrap on the word that it failed."""
-    unit.show({"node-0": TOKEN_0, "node-1": "joined"})
-    unit.expect(*JOIN, answers=[runner.Answer(-9)])
-    unit.lists(charms.NOT_A_MEMBER, charms.members("node-0", "node-1"))
-
-    hook = unit.hook("relation_changed", remote_unit=0)
-
-    assert hook.calls == [LIST, JOIN, LIST]
-    assert hook.events == ["prejoin", "joined"]
-    assert hook.in_cluster
-    assert hook.bag["member"] == "true"
-    assert "failed" not in hook.bag
-
-
-def test_a_unit_that_dropped_out_says_so_and_is_told_of_its_next_join(unit: charms.Unit) -> None:
+def test_a_unit_that_dropped_out_says_so_and_is_told_of_its_next_join(unit: consumer.Unit) -> None:
     """It is a newcomer like any other."""
     unit.remember(in_cluster=True)
     unit.write({"hostname": "node-0", "member": "true", "mirror": "up", "hold": "node-1"})
@@ -803,13 +661,13 @@ def test_a_unit_that_dropped_out_says_so_and_is_told_of_its_next_join(unit: char
 
 
 def test_a_daemon_that_starts_up_does_not_cost_its_unit_the_membership(
-    unit: charms.Unit,
+    unit: consumer.Unit,
 ) -> None:
     """Until it opens its database it can say the same as one that never was a member."""
     unit.remember(in_cluster=True)
     unit.write({"hostname": "node-0", "member": "true", "mirror": "up"})
     unit.show({"node-0": "joined"})
-    unit.lists(charms.NOT_A_MEMBER, charms.members("node-0"))
+    unit.lists(consumer.NOT_A_MEMBER, consumer.members("node-0"))
 
     starting = unit.hook("start")
     started = unit.hook("config_changed")
@@ -820,12 +678,12 @@ def test_a_daemon_that_starts_up_does_not_cost_its_unit_the_membership(
     assert started.bag == {"hostname": "node-0", "member": "true", "mirror": "up", "turns": "1"}
 
 
-def test_a_member_under_an_earlier_library_is_told_nothing_new(unit: charms.Unit) -> None:
+def test_a_member_under_an_earlier_library_is_told_nothing_new(unit: consumer.Unit) -> None:
     """Only the databag gains what this library says besides."""
     unit.remember(in_cluster=True)
     unit.write({"hostname": "node-0", "mirror": "up", "mirror-node-1": TOKEN_1})
     unit.show({"node-0": "empty", "node-1": TOKEN_1}, leader="", bootstrap_app="micro")
-    unit.lists(charms.members("node-0"))
+    unit.lists(consumer.members("node-0"))
 
     hook = unit.hook("upgrade_charm")
 
@@ -842,7 +700,7 @@ def test_a_member_under_an_earlier_library_is_told_nothing_new(unit: charms.Unit
 # Joining and bootstrapping that fail
 
 
-def test_a_join_that_fails_is_said_and_tried_again(unit: charms.Unit) -> None:
+def test_a_join_that_fails_is_said_and_tried_again(unit: consumer.Unit) -> None:
     """Until it succeeds, or another token is shown."""
     refused = runner.Answer(1, stderr="Error: 1 join attempts were unsuccessful. CoreTokenRecord")
     unit.show({"node-0": TOKEN_0, "node-1": "joined"})
@@ -867,10 +725,10 @@ def test_a_join_that_fails_is_said_and_tried_again(unit: charms.Unit) -> None:
     assert third.bag == {"hostname": "node-0", "member": "true"}
 
 
-def test_another_token_is_tried_without_a_complaint_of_the_last_one(unit: charms.Unit) -> None:
+def test_another_token_is_tried_without_a_complaint_of_the_last_one(unit: consumer.Unit) -> None:
     """Or the distributor would replace the good one."""
     unit.write({"hostname": "node-0", "failed": lib.digest(TOKEN_0)})
-    other = charms.token("node-0", 2)
+    other = consumer.token("node-0", 2)
     unit.show({"node-0": other}, unit_bag={"hold": "node-1"})
 
     hook = unit.hook("relation_changed", remote_unit=0)
@@ -879,7 +737,7 @@ def test_another_token_is_tried_without_a_complaint_of_the_last_one(unit: charms
     assert "failed" not in hook.bag
 
 
-def test_a_bootstrap_that_fails_is_logged_and_tried_again(unit: charms.Unit) -> None:
+def test_a_bootstrap_that_fails_is_logged_and_tried_again(unit: consumer.Unit) -> None:
     """The grant stands until somebody says that it is a member."""
     unit.show({"node-1": "empty"}, bootstrap_unit="micro/0")
     unit.expect(*BOOTSTRAP, answers=[runner.Answer(1, stderr="Error: no route to host")])
@@ -893,46 +751,19 @@ def test_a_bootstrap_that_fails_is_logged_and_tried_again(unit: charms.Unit) -> 
     assert not first.in_cluster
 
 
-# Issuing and removing that fail
+# What comes and goes
 
 
-def test_a_token_is_on_disk_before_the_hook_ends(unit: charms.Unit) -> None:
-    """The cluster issues no second one while the first is good."""
-    unit.remember(in_cluster=True)
-    unit.show({"node-0": "joined", "node-1": "empty"})
-    unit.lists(charms.members("node-0"))
-    unit.expect("add", "node-1", answers=[charms.prints(TOKEN_1)])
-
-    hook = unit.hook("relation_changed", remote_unit=0)
-
-    assert hook.bag["mirror-node-1"] == TOKEN_1
-    assert unit.token_files() == {"node-1": TOKEN_1}
-
-
-def test_a_hook_that_died_between_issuing_and_publishing_loses_no_token(unit: charms.Unit) -> None:
-    """The next hook publishes it, without asking for another."""
-    unit.use(charms.FailingLaterCharm)
-    unit.remember(in_cluster=True)
-    unit.show({"node-0": "joined", "node-1": "empty"})
-    unit.lists(charms.members("node-0"))
-    unit.expect("add", "node-1", answers=[charms.prints(TOKEN_1), charms.TAKEN])
-    with pytest.raises(testing.errors.UncaughtCharmError):
-        unit.hook("relation_changed", remote_unit=0)
-
-    hook = unit.hook("relation_changed", remote_unit=0)
-
-    assert hook.calls == [LIST]
-    assert hook.bag["mirror-node-1"] == TOKEN_1
-
-
-def test_a_hold_that_is_taken_back_leaves_a_trace(unit: charms.Unit) -> None:
+def test_a_hold_that_is_taken_back_leaves_a_trace(unit: consumer.Unit) -> None:
     """Juju 4 tells nobody of a databag that is again what it was, whoever read it in between."""
     unit.remember(in_cluster=True)
     before = {"hostname": "node-0", "member": "true", "mirror": "up"}
     unit.write(before)
     unit.show({"node-0": "joined", "node-1": "joined"})
-    down = charms.members("node-0", ("node-1", "spare", "UNREACHABLE"))
-    unit.lists(down, charms.members("node-0", "node-1"), down, charms.members("node-0", "node-1"))
+    down = consumer.members("node-0", ("node-1", "spare", "UNREACHABLE"))
+    unit.lists(
+        down, consumer.members("node-0", "node-1"), down, consumer.members("node-0", "node-1")
+    )
 
     bags = [unit.hook("update_status").bag for _ in range(4)]
 
@@ -944,203 +775,14 @@ def test_a_hold_that_is_taken_back_leaves_a_trace(unit: charms.Unit) -> None:
     ]
 
 
-def test_a_token_is_dropped_once_the_newcomer_is_an_online_member(unit: charms.Unit) -> None:
-    """Not before: a newcomer may be half joined."""
-    unit.remember(in_cluster=True)
-    unit.keep("node-1", TOKEN_1)
-    unit.show({"node-0": "joined", "node-1": TOKEN_1})
-    unit.lists(
-        charms.members("node-0", ("node-1", "spare", "UNREACHABLE")),
-        charms.members("node-0", "node-1"),
-    )
-
-    half = unit.hook("update_status")
-    half_files = unit.token_files()
-    whole = unit.hook("update_status")
-
-    assert half.bag["mirror-node-1"] == TOKEN_1
-    assert half_files == {"node-1": TOKEN_1}
-    assert whole.bag == {"hostname": "node-0", "member": "true", "mirror": "up", "turns": "1"}
-    assert unit.token_files() == {}
-
-
-def test_a_token_that_is_out_of_sight_is_kept(unit: charms.Unit) -> None:
-    """The cluster refuses another for hours, and the newcomer may come back within them."""
-    unit.remember(in_cluster=True)
-    unit.write({"hostname": "node-0", "mirror": "up", "mirror-node-1": TOKEN_1})
-    unit.show({"node-0": "joined"}, left="node-1")
-    unit.lists(charms.members("node-0"))
-
-    hidden = unit.hook("relation_changed", remote_unit=0)
-    files = unit.token_files()
-    unit.show({"node-0": "joined", "node-1": "empty"})
-    shown = unit.hook("relation_changed", remote_unit=0)
-
-    assert "mirror-node-1" not in hidden.bag
-    assert files == {"node-1": TOKEN_1}
-    assert shown.calls == [LIST]
-    assert shown.bag["mirror-node-1"] == TOKEN_1
-
-
-def test_when_the_cluster_refuses_another_token_the_old_one_is_still_good(
-    unit: charms.Unit,
-) -> None:
-    """The join failed for another reason than the token."""
-    unit.remember(in_cluster=True)
-    unit.keep("node-1", TOKEN_1)
-    unit.show(
-        {"node-0": "joined", "node-1": TOKEN_1},
-        unit_bag={"failed-node-1": lib.digest(TOKEN_1)},
-    )
-    unit.lists(charms.members("node-0"))
-    unit.expect("add", "node-1", answers=[charms.TAKEN])
-
-    hook = unit.hook("relation_changed", remote_unit=0)
-
-    assert hook.calls == [LIST, ("add", "node-1")]
-    assert hook.events == []
-    assert hook.bag["mirror-node-1"] == TOKEN_1
-    assert unit.hook("update_status").bag["mirror-node-1"] == TOKEN_1
-    assert unit.token_files()["node-1"] == TOKEN_1
-    assert hook.logged("WARNING no token for node-1: .*is taken")
-
-
-def test_another_token_takes_the_place_of_one_that_failed(unit: charms.Unit) -> None:
-    """On disk and in the databag."""
-    unit.remember(in_cluster=True)
-    unit.keep("node-1", TOKEN_1)
-    unit.show(
-        {"node-0": "joined", "node-1": TOKEN_1},
-        unit_bag={"failed-node-1": lib.digest(TOKEN_1)},
-    )
-    unit.lists(charms.members("node-0"))
-    unit.expect("add", "node-1", answers=[charms.prints(TOKEN_1_AGAIN)])
-
-    hook = unit.hook("relation_changed", remote_unit=0)
-
-    assert hook.bag["mirror-node-1"] == TOKEN_1_AGAIN
-    assert unit.token_files() == {"node-1": TOKEN_1_AGAIN}
-
-
-@pytest.mark.parametrize(
-    "printed", ["", "\n", "two words", "a line\nand a token", "-x", "x" * 70_000]
-)
-def test_when_add_prints_no_token_none_is_published(unit: charms.Unit, printed: str) -> None:
-    """And it is asked again in the next hook, while the others get theirs in this one."""
-    unit.remember(in_cluster=True)
-    unit.show({"node-0": "joined", "node-1": "empty", "node-2": "empty"})
-    unit.lists(charms.members("node-0"))
-    unit.expect("add", "node-1", answers=[charms.prints(printed), charms.prints(TOKEN_1)])
-    unit.expect("add", "node-2", answers=[charms.prints(TOKEN_2)])
-
-    first = unit.hook("relation_changed", remote_unit=0)
-    second = unit.hook("relation_changed", remote_unit=0)
-
-    assert first.calls == [LIST, ("add", "node-1"), ("add", "node-2")]
-    assert first.events == ["token_generated"]
-    assert "mirror-node-1" not in first.bag
-    assert first.bag["mirror-node-2"] == TOKEN_2
-    assert first.logged("WARNING no token for node-1: it printed no token")
-    assert second.bag["mirror-node-1"] == TOKEN_1
-
-
-@pytest.mark.parametrize(
-    ("seconds", "asked"), [(0.02, ["node-1", "node-2", "node-3"]), (10.5, ["node-1", "node-2"])]
-)
-def test_a_slow_failure_of_add_ends_the_issuing_for_this_hook(
-    unit: charms.Unit, monkeypatch: pytest.MonkeyPatch, seconds: float, asked: list[str]
-) -> None:
-    """A cluster without a quorum keeps each command waiting; a plain refusal does not."""
-    unit.remember(in_cluster=True)
-    unit.show({"node-0": "joined", "node-1": "empty", "node-2": "empty", "node-3": "empty"})
-    unit.lists(charms.members("node-0"))
-    unit.expect("add", "node-1", answers=[charms.prints(TOKEN_1)])
-    unit.expect("add", "node-2", answers=[charms.NO_QUORUM])
-    unit.expect("add", "node-3", answers=[charms.prints(charms.token("node-3"))])
-    charms.be_slow(monkeypatch, unit.commands, "node-2", seconds)
-
-    hook = unit.hook("relation_changed", remote_unit=0)
-
-    assert hook.calls == [LIST, *(("add", name) for name in asked)]
-    assert unit.token_files()["node-1"] == TOKEN_1
-
-
-def test_a_slow_failure_of_add_does_not_hold_up_the_token_issued_before_it(
-    unit: charms.Unit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The failure may repeat in each hook, and be one newcomer's alone."""
-    unit.remember(in_cluster=True)
-    unit.show({"node-0": "joined", "node-1": "empty", "node-2": "empty"})
-    unit.lists(charms.members("node-0"))
-    unit.expect("add", "node-1", answers=[charms.prints(TOKEN_1)])
-    unit.expect("add", "node-2", answers=[charms.NO_QUORUM])
-    charms.be_slow(monkeypatch, unit.commands, "node-2", 10.5)
-
-    hooks = [unit.hook("update_status") for _ in range(3)]
-
-    assert [hook.bag.get("mirror-node-1") for hook in hooks] == [TOKEN_1] * 3
-    assert [hook.bag["member"] for hook in hooks] == ["true"] * 3
-
-
-def test_a_removal_that_fails_keeps_newcomers_out(unit: charms.Unit) -> None:
-    """Who is still there after it decides, not the exit code."""
-    unit.remember(in_cluster=True)
-    unit.show({"node-0": "joined", "node-2": "empty"}, left="node-1")
-    unit.lists(charms.members("node-0", ("node-1", "voter", "UNREACHABLE")))
-    unit.expect("remove", "node-1", "--force", answers=[runner.Answer(1, stderr="Error: hook")])
-
-    hook = unit.hook("relation_changed", remote_unit=0)
-
-    assert hook.calls == [LIST, ("remove", "node-1", "--force"), LIST]
-    assert hook.bag == {
-        "hostname": "node-0",
-        "member": "true",
-        "mirror": "up",
-        "hold": "node-1",
-    }
-    assert hook.logged("WARNING removing node-1 from the cluster: Error: hook")
-
-
-def test_a_removal_that_complains_but_took_effect_is_one(unit: charms.Unit) -> None:
-    """The ghost of a half-joined unit goes with an error, while another member is down."""
-    unit.remember(in_cluster=True)
-    unit.show({"node-0": "joined", "node-2": "empty"}, left="node-1")
-    unit.lists(
-        charms.members("node-0", ("node-1", "voter", "UNREACHABLE")), charms.members("node-0")
-    )
-    unit.expect("remove", "node-1", "--force", answers=[runner.Answer(1, stderr="Error: hook")])
-    unit.expect("add", "node-2", answers=[charms.prints(TOKEN_2)])
-
-    hook = unit.hook("relation_changed", remote_unit=0)
-
-    assert hook.bag["mirror-node-2"] == TOKEN_2
-    assert hook.bag["gone"] == "node-1"
-    assert "hold" not in hook.bag
-
-
-def test_when_there_is_no_telling_after_a_removal_nothing_more_is_done(unit: charms.Unit) -> None:
-    """A removal can cost the quorum."""
-    before = {"hostname": "node-0", "member": "true", "mirror": "up", "hold": "node-1"}
-    unit.write(before)
-    unit.remember(in_cluster=True)
-    unit.show({"node-0": "joined", "node-2": "empty"}, left="node-1")
-    unit.lists(charms.members("node-0", ("node-1", "voter", "UNREACHABLE")), charms.NO_QUORUM)
-    unit.expect("remove", "node-1", "--force")
-
-    hook = unit.hook("relation_changed", remote_unit=0)
-
-    assert hook.calls == [LIST, ("remove", "node-1", "--force"), LIST]
-    assert hook.bag == before
-
-
 # A charm's own values
 
 
-def test_a_charms_own_values_stay(unit: charms.Unit) -> None:
+def test_a_charms_own_values_stay(unit: consumer.Unit) -> None:
     """As a member, as none, and when it cannot tell."""
     unit.write({"mirror-central": "192.0.2.1"})
     unit.show({"node-0": "joined"})
-    unit.lists(charms.NOT_A_MEMBER, charms.members("node-0"), charms.NO_QUORUM)
+    unit.lists(consumer.NOT_A_MEMBER, consumer.members("node-0"), consumer.NO_QUORUM)
 
     hooks = [unit.hook("update_status") for _ in range(3)]
 
@@ -1149,9 +791,9 @@ def test_a_charms_own_values_stay(unit: charms.Unit) -> None:
 
 
 @pytest.mark.parametrize("way", ["join", "bootstrap", "found"])
-def test_what_a_charm_has_mirrored_on_joining_is_published(unit: charms.Unit, way: str) -> None:
+def test_what_a_charm_has_mirrored_on_joining_is_published(unit: consumer.Unit, way: str) -> None:
     """The handler of `joined` is the natural place to do so."""
-    unit.use(charms.MirroringCharm)
+    unit.use(consumer.MirroringCharm)
     unit.expect(*JOIN)
     unit.expect(*BOOTSTRAP)
     if way == "join":
@@ -1160,7 +802,7 @@ def test_what_a_charm_has_mirrored_on_joining_is_published(unit: charms.Unit, wa
         unit.show({}, bootstrap_unit="micro/0")
     else:
         unit.show({"node-0": "joined"})
-        unit.lists(charms.members("node-0", "node-1"))
+        unit.lists(consumer.members("node-0", "node-1"))
 
     hook = unit.hook("relation_changed", remote_unit=0)
 

@@ -4,41 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import pathlib
-import tempfile
 from typing import TYPE_CHECKING
 
 import hypothesis
-import hypothesis.configuration
 from hypothesis import strategies as st
 
 from charms.microcluster_token_distributor.v0 import token_distributor as lib
-from tests.unit import charms
+from tests.unit import consumer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-no_token_leaks = charms.no_token_leaks
 
 SELF = "node-1"
 HOSTS = ["node-0", SELF, "node-2", "node-3"]
-TOKENS = [charms.token(name, number) for name in HOSTS for number in (1, 2)]
+TOKENS = [consumer.token(name, number) for name in HOSTS for number in (1, 2)]
 VALUES = ["empty", "empty", "joined", *TOKENS, "192.0.2.1:6642", "-rf", "two words", "x" * 70_000]
 # Letters enough, and all that has a meaning somewhere.
 SIGNS = "aZ09-_.=/+ \n\t\0\x7f\u00e9\u0663\u2028\N{SNOWMAN}"
 JUNK = ["mirror-", "mirror-a b", "mirror-=", "version", "left", "FAILED-x", "egress-subnets"]
 CUSTOM = {"central": "192.0.2.1", "port": "6642"}
 
-# Hypothesis keeps what it works out about Unicode and about this code anywhere but in the tree.
-hypothesis.configuration.set_hypothesis_home_dir(pathlib.Path(tempfile.gettempdir(), "hypothesis"))
-
-# As many runs each as a few seconds allow; nothing is kept between them.
-several = hypothesis.settings(
-    max_examples=80,
-    deadline=None,
-    database=None,
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
-)
+# Rare combinations matter here, and each example takes little.
+several = hypothesis.settings(max_examples=200)
 
 
 def some(values: list[str]) -> st.SearchStrategy[frozenset[str]]:
@@ -127,6 +115,41 @@ situations = st.builds(
 )
 
 
+@st.composite
+def newcomers(draw: st.DrawFn) -> lib.Situation:
+    """Return a unit that sees a distributor, and may have a token or the grant."""
+    shown = draw(mirrors)
+    values = {**shown.values, SELF: draw(st.sampled_from(VALUES))}
+    hold = draw(st.sampled_from([frozenset[str](), shown.hold]))
+    shown = dataclasses.replace(shown, values=values, hold=hold)
+    outside = lib.Workload(lib.Membership.NOT_A_MEMBER)
+    return dataclasses.replace(draw(situations), workload=outside, shown=shown)
+
+
+@st.composite
+def communicators(draw: st.DrawFn) -> lib.Situation:
+    """Return the only voter of a cluster, with newcomers to serve or members that are down."""
+    all_online = draw(st.booleans())
+    least, most = (0, 1) if all_online else (2, None)
+    rows = draw(
+        st.lists(members, min_size=least, max_size=most, unique_by=lambda member: member.name)
+    )
+    others = [
+        dataclasses.replace(row, role="spare", status="ONLINE" if all_online else row.status)
+        for row in rows
+        if row.name != SELF
+    ]
+    own = lib.Member(SELF, "voter", "ONLINE")
+    shown = draw(mirrors)
+    values = {**shown.values, **dict.fromkeys(draw(names), "empty")}
+    left = shown.left | {row.name for row in others if draw(st.booleans())}
+    return dataclasses.replace(
+        draw(situations),
+        workload=lib.Workload(lib.Membership.MEMBER, (own, *others)),
+        shown=dataclasses.replace(shown, values=values, left=left),
+    )
+
+
 @dataclasses.dataclass
 class Hook:
     """One hook in an environment that answers at random.
@@ -145,9 +168,9 @@ class Hook:
 
 
 @st.composite
-def hooks(draw: st.DrawFn) -> Hook:
+def hooks(draw: st.DrawFn, start: st.SearchStrategy[lib.Situation] = situations) -> Hook:
     """Let a unit take its steps, each of which may succeed, fail, or end in no telling."""
-    now = draw(situations)
+    now = draw(start)
     before: list[tuple[lib.Situation, lib.Step]] = []
     while (step := lib.next_step(now)) is not None:
         assert len(before) < 3 * len(HOSTS), "there is no end"
@@ -169,7 +192,7 @@ def outcome(draw: st.DrawFn, now: lib.Situation, step: lib.Step) -> lib.Situatio
         token = step.token if isinstance(step, lib.Join) else ""
         return dataclasses.replace(now, spoilt=now.spoilt | {lib.digest(token)})
     if isinstance(step, lib.Issue):
-        return dataclasses.replace(now, kept={**now.kept, step.name: charms.token(step.name, 3)})
+        return dataclasses.replace(now, kept={**now.kept, step.name: consumer.token(step.name, 3)})
     member = lib.Member(SELF, "PENDING", "ONLINE")
     rows = (member,) if isinstance(step, lib.Bootstrap) else ()
     return dataclasses.replace(now, workload=lib.Workload(lib.Membership.MEMBER, rows))
@@ -185,7 +208,7 @@ def is_online(situation: lib.Situation, name: str) -> bool:
 
 
 @several
-@hypothesis.given(hooks())
+@hypothesis.given(hooks(communicators()))
 def test_nobody_removes_an_online_member_or_itself(hook: Hook) -> None:
     """Nor whom nobody spoke of, nor what could be taken for an option."""
     for start, step in hook.taken(lib.Remove):
@@ -199,7 +222,7 @@ def test_nobody_removes_an_online_member_or_itself(hook: Hook) -> None:
 
 
 @several
-@hypothesis.given(hooks())
+@hypothesis.given(hooks(newcomers()))
 def test_nobody_joins_or_bootstraps_during_a_hold(hook: Hook) -> None:
     """Nor who is not certainly no member, nor without being shown its token or its name."""
     for start, step in [*hook.taken(lib.Join), *hook.taken(lib.Bootstrap)]:
@@ -216,7 +239,7 @@ def test_nobody_joins_or_bootstraps_during_a_hold(hook: Hook) -> None:
 
 
 @several
-@hypothesis.given(hooks())
+@hypothesis.given(hooks(communicators()))
 def test_nobody_issues_while_a_member_is_not_online(hook: Hook) -> None:
     """Nor for a member, nor for itself, nor for whom nobody asked."""
     for start, step in hook.taken(lib.Issue):
@@ -230,7 +253,7 @@ def test_nobody_issues_while_a_member_is_not_online(hook: Hook) -> None:
 
 
 @several
-@hypothesis.given(hooks())
+@hypothesis.given(st.one_of(hooks(), hooks(newcomers()), hooks(communicators())))
 def test_who_cannot_tell_does_nothing(hook: Hook) -> None:
     """Nor who sees no distributor."""
     for start, _ in hook.before:
@@ -239,7 +262,7 @@ def test_who_cannot_tell_does_nothing(hook: Hook) -> None:
 
 
 @several
-@hypothesis.given(hooks())
+@hypothesis.given(st.one_of(hooks(), hooks(newcomers()), hooks(communicators())))
 def test_a_hook_ends_and_takes_no_step_twice(hook: Hook) -> None:
     """At most a removal and a token for each other host, and one look between."""
     steps = [step for _, step in hook.before]
@@ -259,7 +282,7 @@ def test_a_token_is_published_under_mirror_keys_alone_and_by_a_member_alone(hook
     end = hook.end
     bag = lib.consumer_bag(end)
 
-    shown = {key for key, value in bag.items() if charms.leaks([value])}
+    shown = {key for key, value in bag.items() if consumer.leaks([value])}
 
     assert all(key.startswith("mirror-") for key in shown)
     if end.workload.membership is lib.Membership.NOT_A_MEMBER:

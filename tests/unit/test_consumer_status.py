@@ -8,12 +8,9 @@ from typing import Any
 import pytest
 from ops import testing
 
-from tests.unit import charms, runner
+from tests.unit import consumer, runner
 
-no_token_leaks = charms.no_token_leaks
-unit = charms.unit
-
-TOKEN_0 = charms.token("node-0")
+TOKEN_0 = consumer.token("node-0")
 JOIN = ("join", TOKEN_0, "--address", "192.0.2.7")
 DOWN = ("node-1", "voter", "UNREACHABLE")
 BLOCKING = "no unit can join until online: node-1"
@@ -33,9 +30,9 @@ every_event = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def shown(unit: charms.Unit) -> charms.Unit:
+def shown(unit: consumer.Unit) -> consumer.Unit:
     """A unit of a charm that shows what the library has to say."""
-    unit.use(charms.FieldCharm)
+    unit.use(consumer.StatusCharm)
     return unit
 
 
@@ -57,7 +54,7 @@ def shown(unit: charms.Unit) -> charms.Unit:
     ids=["nobody yet", "another", "another application", "a token", "another token", "a hold"],
 )
 def test_a_newcomer_says_what_it_waits_for(
-    shown: charms.Unit,
+    shown: consumer.Unit,
     event: str,
     about: dict[str, Any],
     values: dict[str, str],
@@ -70,12 +67,12 @@ def test_a_newcomer_says_what_it_waits_for(
     hook = shown.hook(event, **about)
 
     assert hook.status == ("waiting", expected)
-    assert hook.calls == [charms.LIST]
+    assert hook.calls == [consumer.LIST]
 
 
 @every_event
 def test_a_unit_that_may_bootstrap_waits_until_it_is_shown(
-    shown: charms.Unit, event: str, about: dict[str, Any]
+    shown: consumer.Unit, event: str, about: dict[str, Any]
 ) -> None:
     """Juju brings the application's databag and the unit's one after the other."""
     shown.show({}, bootstrap_unit="micro/0")
@@ -87,18 +84,18 @@ def test_a_unit_that_may_bootstrap_waits_until_it_is_shown(
         "waiting",
         "waiting for the token distributor to show its host name",
     )
-    assert hook.calls == [charms.LIST]
+    assert hook.calls == [consumer.LIST]
 
 
 @every_event
 def test_a_unit_waits_for_the_distributor(
-    shown: charms.Unit, event: str, about: dict[str, Any]
+    shown: consumer.Unit, event: str, about: dict[str, Any]
 ) -> None:
     """Its units may be there long before one of them mirrors."""
     assert shown.hook(event, **about).status == ("waiting", "waiting for the token distributor")
 
 
-def test_a_unit_waits_for_the_databag_of_the_distributors_leader(shown: charms.Unit) -> None:
+def test_a_unit_waits_for_the_databag_of_the_distributors_leader(shown: consumer.Unit) -> None:
     """Another unit's may be old."""
     shown.show({"node-0": TOKEN_0}, leader="distributor/7")
 
@@ -107,17 +104,17 @@ def test_a_unit_waits_for_the_databag_of_the_distributors_leader(shown: charms.U
 
 @every_event
 def test_a_member_has_nothing_to_say(
-    shown: charms.Unit, event: str, about: dict[str, Any]
+    shown: consumer.Unit, event: str, about: dict[str, Any]
 ) -> None:
     """And is asked for once in a hook, not twice."""
     shown.remember(in_cluster=True)
     shown.show({"node-0": "joined"})
-    shown.lists(charms.members("node-0"))
+    shown.lists(consumer.members("node-0"))
 
     hook = shown.hook(event, **about)
 
     assert hook.status == ("active", "")
-    assert hook.calls == [charms.LIST]
+    assert hook.calls == [consumer.LIST]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +145,7 @@ def test_a_member_has_nothing_to_say(
     ],
 )
 def test_the_communicator_says_who_keeps_newcomers_out(
-    shown: charms.Unit,
+    shown: consumer.Unit,
     values: dict[str, str],
     failed: dict[str, str],
     rows: list[str | tuple[str, str, str]],
@@ -158,15 +155,15 @@ def test_the_communicator_says_who_keeps_newcomers_out(
     shown.remember(in_cluster=True)
     known = {"another": "joined", "node-0": "joined", "node-1": "joined"}
     shown.show({**known, **values}, unit_bag=failed)
-    shown.lists(charms.members(*rows))
+    shown.lists(consumer.members(*rows))
 
     assert shown.hook().status == ("active", message)
 
 
 @pytest.mark.parametrize("event", ["update_status", "install", "stop"])
-@pytest.mark.parametrize("answer", [charms.NOT_A_MEMBER, charms.NO_QUORUM])
+@pytest.mark.parametrize("answer", [consumer.NOT_A_MEMBER, consumer.NO_QUORUM])
 def test_without_a_relation_a_unit_that_is_no_member_is_blocked(
-    shown: charms.Unit, event: str, answer: runner.Answer
+    shown: consumer.Unit, event: str, answer: runner.Answer
 ) -> None:
     """Somebody has to integrate it."""
     shown.relate()
@@ -179,17 +176,17 @@ def test_without_a_relation_a_unit_that_is_no_member_is_blocked(
 
 
 @pytest.mark.parametrize("event", ["update_status", "relation_broken"])
-def test_without_a_relation_a_member_is_fine(shown: charms.Unit, event: str) -> None:
+def test_without_a_relation_a_member_is_fine(shown: consumer.Unit, event: str) -> None:
     """A cluster can do without a distributor until it is to grow."""
     shown.remember(in_cluster=True)
-    shown.lists(charms.members("node-0", "node-1"))
+    shown.lists(consumer.members("node-0", "node-1"))
     if event == "update_status":
         shown.relate()
 
     assert shown.hook(event).status == ("active", "")
 
 
-def test_when_the_relation_breaks_a_newcomer_is_blocked(shown: charms.Unit) -> None:
+def test_when_the_relation_breaks_a_newcomer_is_blocked(shown: consumer.Unit) -> None:
     """The relation is still there during its last event."""
     shown.show({"node-0": TOKEN_0})
 
@@ -199,9 +196,9 @@ def test_when_the_relation_breaks_a_newcomer_is_blocked(shown: charms.Unit) -> N
 
 
 @every_event
-@pytest.mark.parametrize("answer", [charms.NOT_A_MEMBER, charms.members("node-0")])
+@pytest.mark.parametrize("answer", [consumer.NOT_A_MEMBER, consumer.members("node-0")])
 def test_with_several_distributors_a_unit_is_blocked(
-    shown: charms.Unit, event: str, about: dict[str, Any], answer: runner.Answer
+    shown: consumer.Unit, event: str, about: dict[str, Any], answer: runner.Answer
 ) -> None:
     """Each could make a cluster of its own."""
     second = testing.Relation("cluster", id=2, remote_app_name="another")
@@ -218,10 +215,10 @@ def test_with_several_distributors_a_unit_is_blocked(
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (charms.NO_QUORUM, "no available dqlite leader server found"),
-        (charms.prints("oops"), "its list of members is not JSON"),
-        (charms.prints("{}"), "its list of members has an unknown shape"),
-        (charms.members("node-1"), "its list of members lacks node-0"),
+        (consumer.NO_QUORUM, "no available dqlite leader server found"),
+        (consumer.prints("oops"), "its list of members is not JSON"),
+        (consumer.prints("{}"), "its list of members has an unknown shape"),
+        (consumer.members("node-1"), "its list of members lacks node-0"),
         (
             runner.Answer(error=FileNotFoundError(2, "No such file or directory")),
             "cannot run micro: No such file or directory",
@@ -233,7 +230,7 @@ def test_with_several_distributors_a_unit_is_blocked(
     ],
 )
 def test_a_unit_that_cannot_tell_says_why(
-    shown: charms.Unit, event: str, about: dict[str, Any], answer: runner.Answer, reason: str
+    shown: consumer.Unit, event: str, about: dict[str, Any], answer: runner.Answer, reason: str
 ) -> None:
     """In one short line."""
     shown.show({"node-0": TOKEN_0})
@@ -251,14 +248,14 @@ def test_a_unit_that_cannot_tell_says_why(
 @pytest.mark.parametrize("name", ["", "-x", "a b", "a=b", "a\nb", "x" * 300])
 @every_event
 def test_a_unit_whose_host_name_cannot_be_used_is_blocked(
-    shown: charms.Unit,
+    shown: consumer.Unit,
     monkeypatch: pytest.MonkeyPatch,
     event: str,
     about: dict[str, Any],
     name: str,
 ) -> None:
     """Somebody has to give its machine another."""
-    charms.set_hostname(monkeypatch, name)
+    consumer.set_hostname(monkeypatch, name)
 
     assert shown.hook(event, **about).status == (
         "blocked",
@@ -266,7 +263,7 @@ def test_a_unit_whose_host_name_cannot_be_used_is_blocked(
     )
 
 
-def test_a_join_that_failed_is_said(shown: charms.Unit) -> None:
+def test_a_join_that_failed_is_said(shown: consumer.Unit) -> None:
     """And where to read why."""
     shown.show({"node-0": TOKEN_0})
     shown.expect(*JOIN, answers=[runner.Answer(1, stderr="Error: refused")])
@@ -276,7 +273,7 @@ def test_a_join_that_failed_is_said(shown: charms.Unit) -> None:
     assert hook.status == ("waiting", "join failed and will be tried again, see the log")
 
 
-def test_a_bootstrap_that_failed_is_said(shown: charms.Unit) -> None:
+def test_a_bootstrap_that_failed_is_said(shown: consumer.Unit) -> None:
     """And where to read why."""
     shown.show({}, bootstrap_unit="micro/0")
     shown.expect("bootstrap", "--first", answers=[runner.Answer(1, stderr="Error: refused")])
@@ -288,7 +285,7 @@ def test_a_bootstrap_that_failed_is_said(shown: charms.Unit) -> None:
 
 @pytest.mark.parametrize("way", ["join", "bootstrap"])
 def test_a_unit_is_active_in_the_hook_in_which_it_becomes_a_member(
-    shown: charms.Unit, way: str
+    shown: consumer.Unit, way: str
 ) -> None:
     """Without another look."""
     if way == "join":
@@ -301,14 +298,14 @@ def test_a_unit_is_active_in_the_hook_in_which_it_becomes_a_member(
     hook = shown.hook()
 
     assert hook.status == ("active", "")
-    assert hook.calls.count(charms.LIST) == 1
+    assert hook.calls.count(consumer.LIST) == 1
 
 
-def test_a_unit_that_left_the_cluster_says_so_to_the_end(shown: charms.Unit) -> None:
+def test_a_unit_that_left_the_cluster_says_so_to_the_end(shown: consumer.Unit) -> None:
     """The status is asked for after the last hook too."""
     shown.relate()
     shown.remember(in_cluster=True)
-    shown.lists(charms.members("node-0", "node-1"), charms.NOT_A_MEMBER)
+    shown.lists(consumer.members("node-0", "node-1"), consumer.NOT_A_MEMBER)
     shown.expect("remove", "node-0")
 
     hook = shown.hook("remove")
@@ -317,7 +314,7 @@ def test_a_unit_that_left_the_cluster_says_so_to_the_end(shown: charms.Unit) -> 
 
 
 def test_a_unit_beside_a_distributor_with_an_earlier_library_says_what_it_waits_for(
-    shown: charms.Unit,
+    shown: consumer.Unit,
 ) -> None:
     """It names an application at most."""
     shown.show({}, leader="", bootstrap_app="micro")

@@ -17,28 +17,18 @@ from charms.microcluster_token_distributor.v0 import token_distributor as lib
 from tests.unit import distributor, runner
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
 
 EMPTY = lib.EMPTY_STRING
 JOINED = lib.JOINED
 A, B, C = "node-a", "node-b", "node-c"
 T1 = distributor.token(C)
-LEADER = {"leader": distributor.UNIT}
+LEADER = distributor.LEADER
 says, offering, related = distributor.says, distributor.offering, distributor.related
 our_bag, our_app_bag = distributor.our_bag, distributor.our_app_bag
 MEGABYTE = "x" * 1024 * 1024
 
 FORMED = {"mirror": "up", f"mirror-{A}": JOINED, f"mirror-{B}": JOINED}
-
-
-@pytest.fixture
-def unit(
-    commands: runner.FakeRunner, monkeypatch: pytest.MonkeyPatch
-) -> Generator[distributor.Distributor]:
-    """One unit of the charm."""
-    made = distributor.Distributor(commands, monkeypatch)
-    yield made
-    made.close()
 
 
 def formed(*more: Mapping[str, str], **ours: str) -> ops.testing.Relation:
@@ -86,20 +76,20 @@ EVENTS = ["relation_changed", "update_status", "leader_elected"]
     ],
 )
 def test_a_host_name_that_cannot_be_used(
-    unit: distributor.Distributor, event: str, hostname: str
+    distributor_unit: distributor.Distributor, event: str, hostname: str
 ) -> None:
     """Its unit is not shown; the log names it, without the name."""
     relation = formed({**says("x", "false"), "hostname": hostname})
 
-    state = unit.hook(event, relation, unit=2)
+    state = distributor_unit.hook(event, relation, unit=2)
 
     assert our_bag(state) == FORMED
-    assert "microovn/2 gives a host name that cannot be used" in unit.log()
-    assert not any(hostname in line for line in unit.log() if len(hostname) > 1)
+    assert "microovn/2 gives a host name that cannot be used" in distributor_unit.log()
+    assert not any(hostname in line for line in distributor_unit.log() if len(hostname) > 1)
 
     [relation] = distributor.relations_of(state)
     changed(relation, 2, says(C, "false"))
-    state = unit.hook(event, relation, unit=2)
+    state = distributor_unit.hook(event, relation, unit=2)
 
     assert our_bag(state) == {**FORMED, f"mirror-{C}": EMPTY}
     assert "left" not in our_app_bag(state)
@@ -107,12 +97,14 @@ def test_a_host_name_that_cannot_be_used(
 
 @pytest.mark.parametrize("event", EVENTS)
 @pytest.mark.parametrize("bag", [{}, {"hostname": ""}, {"member": "false"}, {"mirror": "up"}])
-def test_no_host_name(unit: distributor.Distributor, event: str, bag: dict[str, str]) -> None:
+def test_no_host_name(
+    distributor_unit: distributor.Distributor, event: str, bag: dict[str, str]
+) -> None:
     """It is not worth a warning: the unit may just have been started."""
-    state = unit.hook(event, formed(bag), unit=2)
+    state = distributor_unit.hook(event, formed(bag), unit=2)
 
     assert our_bag(state) == FORMED
-    assert not any("host name" in line for line in unit.log())
+    assert not any("host name" in line for line in distributor_unit.log())
 
 
 @pytest.mark.parametrize("event", EVENTS)
@@ -121,16 +113,16 @@ def test_no_host_name(unit: distributor.Distributor, event: str, bag: dict[str, 
     ["mirror-node-a", "mirror-", "failed-node-a", "failed", "mirror", "empty", "joined", "hold"],
 )
 def test_a_host_name_that_looks_like_a_key(
-    unit: distributor.Distributor, event: str, hostname: str
+    distributor_unit: distributor.Distributor, event: str, hostname: str
 ) -> None:
     """It is a name like any other, if a machine can have it."""
     usable = lib.is_hostname(hostname)
     relation = formed(says(hostname, "false"))
     changed(relation, 0, offering(A, {hostname: T1}))
 
-    state = unit.hook(event, relation, unit=2)
+    state = distributor_unit.hook(event, relation, unit=2)
     if event == "relation_changed":
-        state = unit.hook(event, *distributor.relations_of(state), unit=0)
+        state = distributor_unit.hook(event, *distributor.relations_of(state), unit=0)
 
     assert usable == (hostname != "mirror-")
     if usable:
@@ -138,20 +130,20 @@ def test_a_host_name_that_looks_like_a_key(
 
         [relation] = distributor.relations_of(state)
         changed(relation, 2, says(hostname, "true"))
-        state = unit.hook(event, relation, unit=2)
+        state = distributor_unit.hook(event, relation, unit=2)
 
         assert our_bag(state) == {**FORMED, f"mirror-{hostname}": JOINED}
 
 
 def test_an_unusable_host_name_keeps_nobody_from_bootstrapping(
-    unit: distributor.Distributor,
+    distributor_unit: distributor.Distributor,
 ) -> None:
     """It has been heard, at the latest when all are read."""
     relation = related(
         "microovn", {0: says(A, "false"), 1: {"hostname": "="}}, candidate="microovn/0"
     )
 
-    state = unit.hook("update_status", relation)
+    state = distributor_unit.hook("update_status", relation)
 
     assert our_bag(state) == {"mirror": "up", f"mirror-{A}": EMPTY}
     assert our_app_bag(state)["bootstrap-unit"] == "microovn/0"
@@ -160,14 +152,14 @@ def test_an_unusable_host_name_keeps_nobody_from_bootstrapping(
 @pytest.mark.parametrize("event", EVENTS)
 @pytest.mark.parametrize("numbers", [(2, 3), (3, 2)])
 def test_two_newcomers_of_one_host_name(
-    unit: distributor.Distributor, event: str, numbers: tuple[int, int]
+    distributor_unit: distributor.Distributor, event: str, numbers: tuple[int, int]
 ) -> None:
     """There is one token for both; once one is a member it is joined, whatever the other says."""
     twin = says(C, "false")
     joined, late = numbers
     relation = formed(twin, twin, **{f"mirror-{C}": EMPTY})
     changed(relation, 0, offering(A, {C: T1}))
-    state = unit.hook(event, relation, unit=0)
+    state = distributor_unit.hook(event, relation, unit=0)
     assert our_bag(state)[f"mirror-{C}"] == T1
 
     for number, bag in (
@@ -177,13 +169,13 @@ def test_two_newcomers_of_one_host_name(
     ):
         [relation] = distributor.relations_of(state)
         changed(relation, number, bag)
-        state = unit.hook(event, relation, unit=number)
+        state = distributor_unit.hook(event, relation, unit=number)
 
     assert our_bag(state) == {**FORMED, f"mirror-{C}": JOINED}
 
     [relation] = distributor.relations_of(state)
     changed(relation, late, says("node-d", "false"))
-    state = unit.hook(event, relation, unit=late)
+    state = distributor_unit.hook(event, relation, unit=late)
 
     assert our_bag(state) == {**FORMED, f"mirror-{C}": JOINED, "mirror-node-d": EMPTY}
 
@@ -205,33 +197,35 @@ def test_two_newcomers_of_one_host_name(
     ],
 )
 def test_a_value_that_is_not_mirrored(
-    unit: distributor.Distributor, event: str, key: str, value: str
+    distributor_unit: distributor.Distributor, event: str, key: str, value: str
 ) -> None:
     """It takes nothing else with it, and a good one takes its place."""
     newcomer = says(C, "false")
     relation = formed(newcomer, **{f"mirror-{C}": EMPTY})
     changed(relation, 0, {**offering(A, {}), key: value, "mirror-other": "fine"})
 
-    state = unit.hook(event, relation, unit=0)
+    state = distributor_unit.hook(event, relation, unit=0)
 
     assert our_bag(state) == {**FORMED, f"mirror-{C}": EMPTY, "mirror-other": "fine"}
 
     [relation] = distributor.relations_of(state)
     changed(relation, 0, offering(A, {C: T1}))
-    state = unit.hook(event, relation, unit=0)
+    state = distributor_unit.hook(event, relation, unit=0)
 
     assert our_bag(state)[f"mirror-{C}"] == T1
 
 
 @pytest.mark.parametrize("event", EVENTS)
 @pytest.mark.parametrize("key", ["hold", "gone"])
-def test_lists_of_names_that_are_none(unit: distributor.Distributor, event: str, key: str) -> None:
+def test_lists_of_names_that_are_none(
+    distributor_unit: distributor.Distributor, event: str, key: str
+) -> None:
     """Only what can be a member's name is taken from them."""
     relation = formed()
     distributor.bag(relation.local_app_data)["left"] = "node-x node-y"
     changed(relation, 0, offering(A, {}, **{key: f"= -x {MEGABYTE} node-x \n a/b \t ,node-y"}))
 
-    state = unit.hook(event, relation, unit=0)
+    state = distributor_unit.hook(event, relation, unit=0)
 
     assert our_bag(state).get("hold", "") == ("node-x" if key == "hold" else "")
     left = {"hold": "node-x node-y", "gone": "node-y"}[key]
@@ -249,18 +243,20 @@ def test_lists_of_names_that_are_none(unit: distributor.Distributor, event: str,
     ],
 )
 def test_failures_that_are_no_digests(
-    unit: distributor.Distributor, event: str, failed: str
+    distributor_unit: distributor.Distributor, event: str, failed: str
 ) -> None:
     """Every unit of every application would have to read them."""
     relation = formed(says(C, "false", failed=failed), **{f"mirror-{C}": T1})
 
-    state = unit.hook(event, relation, unit=2)
+    state = distributor_unit.hook(event, relation, unit=2)
 
     assert our_bag(state) == {**FORMED, f"mirror-{C}": T1}
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_keys_and_words_of_other_versions(unit: distributor.Distributor, event: str) -> None:
+def test_keys_and_words_of_other_versions(
+    distributor_unit: distributor.Distributor, event: str
+) -> None:
     """Nothing is taken from them, and nothing that was said beside them is lost."""
     future = {
         "schema": "2",
@@ -276,7 +272,7 @@ def test_keys_and_words_of_other_versions(unit: distributor.Distributor, event: 
     }
     relation = formed({**future, "hostname": C})
 
-    state = unit.hook(event, relation, unit=2)
+    state = distributor_unit.hook(event, relation, unit=2)
 
     assert our_bag(state) == {**FORMED, f"mirror-{C}": EMPTY}
     assert our_app_bag(state) == {**LEADER, "bootstrap-app": "microovn"}
@@ -285,36 +281,43 @@ def test_keys_and_words_of_other_versions(unit: distributor.Distributor, event: 
 @pytest.mark.parametrize(
     "candidate", ["", "microovn", "microovn/7", "other/0", "/", "=", "x" * 300, "microovn/0 "]
 )
-def test_a_candidate_that_is_none(unit: distributor.Distributor, candidate: str) -> None:
+def test_a_candidate_that_is_none(
+    distributor_unit: distributor.Distributor, candidate: str
+) -> None:
     """Nobody is granted the bootstrap until a unit is proposed that there is."""
     relation = related("microovn", {0: says(A, "false")}, candidate=candidate)
 
-    state = unit.hook("update_status", relation)
+    state = distributor_unit.hook("update_status", relation)
 
     assert our_app_bag(state) == {**LEADER, "bootstrap-app": "microovn"}
 
     [relation] = distributor.relations_of(state)
     distributor.bag(relation.remote_app_data)["bootstrap-candidate"] = "microovn/0"
-    state = unit.hook("relation_changed", relation)
+    state = distributor_unit.hook("relation_changed", relation)
 
     assert our_app_bag(state)["bootstrap-unit"] == "microovn/0"
 
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_rubbish_in_the_distributors_own_databags(
-    unit: distributor.Distributor, event: str
+    distributor_unit: distributor.Distributor, event: str
 ) -> None:
     """Whoever put it there: what is read is written back clean."""
     relation = formed(says(C, "false"), hold="= node-x", **{"failed-=": "x", "mirror-": "x"})
     distributor.bag(relation.local_app_data)["left"] = "=\n--force node-y"
-    unit.memory = {"host-": "known", "host-=": "known", "another": "x", f"host-{A}": "odd"}
+    distributor_unit.memory = {
+        "host-": "known",
+        "host-=": "known",
+        "another": "x",
+        f"host-{A}": "odd",
+    }
 
-    state = unit.hook(event, relation, unit=2)
+    state = distributor_unit.hook(event, relation, unit=2)
 
     assert our_app_bag(state)["left"] == "node-y"
     assert our_bag(state)[f"mirror-{C}"] == EMPTY
     assert not {"failed-=", "mirror-"} & set(our_bag(state))
-    assert unit.memory["another"] == "x"
+    assert distributor_unit.memory["another"] == "x"
 
 
 @pytest.mark.parametrize(
@@ -331,14 +334,16 @@ def test_rubbish_in_the_distributors_own_databags(
         pytest.param('{"hold": [{}]}', id="no text"),
     ],
 )
-def test_rubbish_for_a_tally(unit: distributor.Distributor, text: str) -> None:
+def test_rubbish_for_a_tally(distributor_unit: distributor.Distributor, text: str) -> None:
     """All is counted anew."""
-    unit.memory = {"named-microovn": "true", "tally": text}
+    distributor_unit.memory = {"named-microovn": "true", "tally": text}
 
-    state = unit.hook("relation_changed", formed(), unit=1)
+    state = distributor_unit.hook("relation_changed", formed(), unit=1)
 
     assert lib.Tally.from_text(text) is None
-    assert lib.Tally.from_text(unit.memory["tally"]) == lib.Tally(2, joined=2, cluster=True)
+    assert lib.Tally.from_text(distributor_unit.memory["tally"]) == lib.Tally(
+        2, joined=2, cluster=True
+    )
     assert state.unit_status == ops.ActiveStatus("2 units in 1 application")
 
 
@@ -354,6 +359,7 @@ NO_ANSWERS = {
     "nothing": runner.Answer(stdout=""),
     "not JSON": runner.Answer(stdout="units:\n  microovn/0: active\n"),
     "half of it": runner.Answer(stdout='{"units": {}, "relations": {"microclus'),
+    "nested too deeply": runner.Answer(stdout="[" * 100_000),
     "null": runner.Answer(stdout="null"),
     "a list": runner.Answer(stdout="[]"),
     "a word": runner.Answer(stdout='"microovn/0"'),
@@ -368,24 +374,28 @@ NO_ANSWERS = {
 
 
 @pytest.mark.parametrize("answer", [pytest.param(NO_ANSWERS[key], id=key) for key in NO_ANSWERS])
-def test_goal_state_of_no_use(unit: distributor.Distributor, answer: runner.Answer) -> None:
+def test_goal_state_of_no_use(
+    distributor_unit: distributor.Distributor, answer: runner.Answer
+) -> None:
     """Nobody has left, nobody is granted anything, and a later answer is good enough."""
     fresh = related("microovn", {0: says(A, "false")}, candidate="microovn/0")
     cluster = formed(**{f"mirror-{C}": T1})
 
-    fresh_state = unit.hook("relation_changed", fresh, unit=0, goal=answer)
-    unit.memory = {}
-    cluster_state = unit.hook("update_status", cluster, goal=answer)
+    fresh_state = distributor_unit.hook("relation_changed", fresh, unit=0, goal=answer)
+    distributor_unit.memory = {}
+    cluster_state = distributor_unit.hook("update_status", cluster, goal=answer)
 
     assert our_bag(fresh_state) == {"mirror": "up", f"mirror-{A}": EMPTY}
     assert our_app_bag(fresh_state) == LEADER
     assert our_bag(cluster_state) == {**FORMED, f"mirror-{C}": T1}
     assert "left" not in our_app_bag(cluster_state)
 
-    unit.memory = {}
-    fresh_state = unit.hook("update_status", *distributor.relations_of(fresh_state))
-    unit.memory = {}
-    cluster_state = unit.hook("update_status", *distributor.relations_of(cluster_state))
+    distributor_unit.memory = {}
+    fresh_state = distributor_unit.hook("update_status", *distributor.relations_of(fresh_state))
+    distributor_unit.memory = {}
+    cluster_state = distributor_unit.hook(
+        "update_status", *distributor.relations_of(cluster_state)
+    )
 
     assert our_app_bag(fresh_state)["bootstrap-unit"] == "microovn/0"
     assert our_bag(cluster_state) == FORMED
@@ -394,16 +404,16 @@ def test_goal_state_of_no_use(unit: distributor.Distributor, answer: runner.Answ
 
 @pytest.mark.parametrize("answer", [pytest.param(NO_ANSWERS[key], id=key) for key in NO_ANSWERS])
 def test_the_action_with_goal_state_of_no_use(
-    unit: distributor.Distributor, answer: runner.Answer
+    distributor_unit: distributor.Distributor, answer: runner.Answer
 ) -> None:
     """It shows what there is."""
-    rows = unit.show_mirror(formed(), goal=answer)
+    rows = distributor_unit.show_mirror(formed(), goal=answer)
 
     assert [row["state"] for row in rows] == ["joined", "joined"]
 
 
 def test_hook_tools_have_a_time_limit(
-    unit: distributor.Distributor, monkeypatch: pytest.MonkeyPatch
+    distributor_unit: distributor.Distributor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No hook waits for ever."""
     limits: list[object] = []
@@ -415,14 +425,7 @@ def test_hook_tools_have_a_time_limit(
 
     monkeypatch.setattr(subprocess, "run", noted)
 
-    unit.hook("update_status", formed())
+    distributor_unit.hook("update_status", formed())
 
     assert limits
     assert all(isinstance(limit, (int, float)) and 0 < limit <= 60 for limit in limits)
-
-
-def test_goal_state_nested_too_deeply(unit: distributor.Distributor) -> None:
-    """It is of no more use than any other rubbish."""
-    state = unit.hook("update_status", formed(), goal=runner.Answer(stdout="[" * 100_000))
-
-    assert our_bag(state) == FORMED

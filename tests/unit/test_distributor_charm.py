@@ -11,7 +11,7 @@ from charms.microcluster_token_distributor.v0 import token_distributor as lib
 from tests.unit import distributor, runner
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
 
 EMPTY = lib.EMPTY_STRING
 JOINED = lib.JOINED
@@ -24,16 +24,6 @@ says, offering, related = distributor.says, distributor.offering, distributor.re
 active = ops.testing.ActiveStatus
 blocked = ops.testing.BlockedStatus
 waiting = ops.testing.WaitingStatus
-
-
-@pytest.fixture
-def unit(
-    commands: runner.FakeRunner, monkeypatch: pytest.MonkeyPatch
-) -> Generator[distributor.Distributor]:
-    """One unit of the charm."""
-    made = distributor.Distributor(commands, monkeypatch)
-    yield made
-    made.close()
 
 
 def mirrored(values: Mapping[str, str], **more: Any) -> ops.testing.Relation:
@@ -130,12 +120,12 @@ AWAITED = {"microovn/9": "waiting"}
     ],
 )
 def test_what_a_leader_says(
-    unit: distributor.Distributor,
+    distributor_unit: distributor.Distributor,
     relations: list[ops.testing.Relation],
     status: ops.testing.ActiveStatus,
 ) -> None:
     """Related or not, how many, who waits, and for what."""
-    state = unit.hook("update_status", *relations, goal=AWAITED)
+    state = distributor_unit.hook("update_status", *relations, goal=AWAITED)
 
     assert state.unit_status == status
 
@@ -161,7 +151,9 @@ def test_what_a_leader_says(
     ],
 )
 def test_what_a_leader_says_while_members_are_down(
-    unit: distributor.Distributor, values: dict[str, str], status: ops.testing.ActiveStatus
+    distributor_unit: distributor.Distributor,
+    values: dict[str, str],
+    status: ops.testing.ActiveStatus,
 ) -> None:
     """It names them, since everybody waits for them."""
     relation = related(
@@ -171,7 +163,7 @@ def test_what_a_leader_says_while_members_are_down(
         app_bag={"leader": distributor.UNIT},
     )
 
-    state = unit.hook("update_status", relation)
+    state = distributor_unit.hook("update_status", relation)
 
     assert state.unit_status == status
 
@@ -184,7 +176,7 @@ def test_what_a_leader_says_while_members_are_down(
     ],
 )
 def test_what_a_leader_says_of_a_unit_whose_machine_was_replaced(
-    unit: distributor.Distributor, hold: str, status: ops.testing.WaitingStatus
+    distributor_unit: distributor.Distributor, hold: str, status: ops.testing.WaitingStatus
 ) -> None:
     """It is shown joined, says that this is not so, and waits for a token as any newcomer."""
     relation = related(
@@ -194,28 +186,32 @@ def test_what_a_leader_says_of_a_unit_whose_machine_was_replaced(
         app_bag={"leader": distributor.UNIT},
     )
 
-    state = unit.hook("update_status", relation)
+    state = distributor_unit.hook("update_status", relation)
 
     assert state.unit_status == status
 
 
-def test_what_one_says_who_does_not_lead(unit: distributor.Distributor) -> None:
+def test_what_one_says_who_does_not_lead(distributor_unit: distributor.Distributor) -> None:
     """It cannot even read its own application's databag."""
     relation = related("microovn", {0: says(A, "true")}, ours={"mirror": "up"})
 
-    state = unit.hook("update_status", relation, leader=False)
+    state = distributor_unit.hook("update_status", relation, leader=False)
 
     assert state.unit_status == active("ready to take over from the leader")
 
 
-def test_what_one_says_who_neither_leads_nor_is_related(unit: distributor.Distributor) -> None:
+def test_what_one_says_who_neither_leads_nor_is_related(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """An operator must act, whoever leads."""
-    state = unit.hook("update_status", leader=False)
+    state = distributor_unit.hook("update_status", leader=False)
 
     assert state.unit_status == blocked("integrate with a charm that forms a microcluster")
 
 
-def test_the_libraries_status_reads_no_consumers_databag(unit: distributor.Distributor) -> None:
+def test_the_libraries_status_reads_no_consumers_databag(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """It is asked for at every event, however many units there are."""
     relation = related(
         "microovn",
@@ -224,12 +220,12 @@ def test_the_libraries_status_reads_no_consumers_databag(unit: distributor.Distr
         app_bag={"leader": distributor.UNIT},
     )
 
-    unit.memory = {"named-microovn": "true"}
+    distributor_unit.memory = {"named-microovn": "true"}
 
-    state = unit.hook("relation_changed", relation)
+    state = distributor_unit.hook("relation_changed", relation)
 
     assert state.unit_status == active("20 units in 1 application")
-    assert set(unit.reads) == {distributor.APP, distributor.UNIT, distributor.MEMORY}
+    assert set(distributor_unit.reads) == {distributor.APP, distributor.UNIT, distributor.MEMORY}
 
 
 # The action
@@ -245,7 +241,9 @@ def row(unit: str, hostname: str, state: str) -> dict[str, str]:
     }
 
 
-def test_the_action_shows_each_unit_in_its_state(unit: distributor.Distributor) -> None:
+def test_the_action_shows_each_unit_in_its_state(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """It changes nothing; that no token is in it is checked at every hook."""
     first = related(
         "microovn",
@@ -275,7 +273,7 @@ def test_the_action_shows_each_unit_in_its_state(unit: distributor.Distributor) 
     goal = distributor.names_of([first, second])
     del goal["microovn/10"]
 
-    rows = unit.show_mirror(first, second, goal=goal)
+    rows = distributor_unit.show_mirror(first, second, goal=goal)
 
     assert rows == [
         row("microovn/0", A, "joined"),
@@ -289,43 +287,47 @@ def test_the_action_shows_each_unit_in_its_state(unit: distributor.Distributor) 
         row("", "node-x", "left"),
         row("", "node-y", "left"),
     ]
-    assert unit.writes == []
+    assert distributor_unit.writes == []
 
 
 def test_the_action_without_goal_state_takes_nobody_for_one_who_left(
-    unit: distributor.Distributor,
+    distributor_unit: distributor.Distributor,
 ) -> None:
     """An old Juju, or an error."""
     relation = related("microovn", {0: says(A, "true")}, ours={f"mirror-{A}": JOINED})
 
-    rows = unit.show_mirror(relation, goal=runner.Answer(1, stderr="ERROR"))
+    rows = distributor_unit.show_mirror(relation, goal=runner.Answer(1, stderr="ERROR"))
 
     assert rows == [row("microovn/0", A, "joined")]
 
 
-def test_the_action_without_a_relation_has_no_rows(unit: distributor.Distributor) -> None:
+def test_the_action_without_a_relation_has_no_rows(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """And does not fail for that."""
-    assert unit.show_mirror() == []
+    assert distributor_unit.show_mirror() == []
 
 
-def test_the_action_fails_on_a_unit_that_does_not_lead(unit: distributor.Distributor) -> None:
+def test_the_action_fails_on_a_unit_that_does_not_lead(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """It says where to run it."""
     relation = related("microovn", {0: says(A, "true")})
 
     with pytest.raises(ops.testing.ActionFailed) as failure:
-        unit.show_mirror(relation, leader=False)
+        distributor_unit.show_mirror(relation, leader=False)
 
     assert failure.value.message == (
         "only the leader mirrors: run the action on distributor/leader"
     )
-    assert unit.context.action_results is None
+    assert distributor_unit.context.action_results is None
 
 
 # The helper itself
 
 
 def test_a_token_in_the_log_is_noticed(
-    unit: distributor.Distributor, monkeypatch: pytest.MonkeyPatch
+    distributor_unit: distributor.Distributor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or no test would notice one."""
     write = lib.Mirror.unit_bag
@@ -338,4 +340,4 @@ def test_a_token_in_the_log_is_noticed(
     relation = related("microovn", {0: offering(A, {C: T1}), 1: says(C, "false")})
 
     with pytest.raises(AssertionError, match="a token is in a log line"):
-        unit.hook("leader_elected", relation)
+        distributor_unit.hook("leader_elected", relation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import ops.testing
 import pytest
@@ -11,175 +11,145 @@ import pytest
 from charms.microcluster_token_distributor.v0 import token_distributor as lib
 from tests.unit import distributor, runner
 
-if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
-
 EMPTY = lib.EMPTY_STRING
 JOINED = lib.JOINED
 A, B, C = "node-a", "node-b", "node-c"
 T1, T2 = sorted(distributor.token(C, number) for number in (1, 2))
 D1, DJ = lib.digest(T1), lib.digest(JOINED)
-LEADER = {"leader": distributor.UNIT}
 says, offering, related = distributor.says, distributor.offering, distributor.related
 our_bag, our_app_bag = distributor.our_bag, distributor.our_app_bag
-
-SWEEPS = ["leader_elected", "upgrade_charm", "config_changed", "update_status"]
-EVENTS: list[tuple[str, int | None]] = [
-    ("relation_created", None),
-    ("relation_joined", 0),
-    ("relation_changed", 0),
-    ("relation_changed", None),
-    ("relation_departed", 0),
-    ("relation_broken", None),
-    *((name, None) for name in SWEEPS),
-]
-
-
-@pytest.fixture
-def unit(
-    commands: runner.FakeRunner, monkeypatch: pytest.MonkeyPatch
-) -> Generator[distributor.Distributor]:
-    """One unit of the charm."""
-    made = distributor.Distributor(commands, monkeypatch)
-    yield made
-    made.close()
-
-
-def shown(values: Mapping[str, str], **keys: str) -> dict[str, str]:
-    """Make the databag of a distributor's unit that leads."""
-    bag = {f"mirror-{key}": value for key, value in values.items()}
-    return {"mirror": "up", **bag, **{key.replace("_", "-"): text for key, text in keys.items()}}
-
-
-def formed(
-    *more: Mapping[str, str],
-    values: Mapping[str, str] | None = None,
-    offers: Mapping[str, str] | None = None,
-    left: str = "",
-    **keys: str,
-) -> ops.testing.Relation:
-    """Make a relation with a cluster of `node-a`, the communicator, and `node-b`."""
-    bags = [offering(A, offers or {}, **keys), says(B, "true"), *more]
-    app_bag = {**LEADER, "bootstrap-app": "microovn"}
-    return related(
-        "microovn",
-        dict(enumerate(bags)),
-        ours=shown({A: JOINED, B: JOINED, **(values or {})}),
-        app_bag={**app_bag, "left": left} if left else app_bag,
-    )
+formed, shown = distributor.formed, distributor.shown
 
 
 # Each event on the leader, before there is a cluster
 
 
-def test_created_the_leader_shows_an_empty_mirror(unit: distributor.Distributor) -> None:
+def test_created_the_leader_shows_an_empty_mirror(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """There is nobody yet."""
-    state = unit.hook("relation_created", related("microovn", {}))
+    state = distributor_unit.hook("relation_created", related("microovn", {}))
 
     assert our_bag(state) == {"mirror": "up"}
-    assert our_app_bag(state) == LEADER
+    assert our_app_bag(state) == distributor.LEADER
 
 
-def test_joined_a_unit_that_has_yet_to_speak_is_waited_for(unit: distributor.Distributor) -> None:
+def test_joined_a_unit_that_has_yet_to_speak_is_waited_for(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """It enters the relation before it writes anything."""
-    state = unit.hook("relation_joined", related("microovn", {0: {}}), unit=0)
+    state = distributor_unit.hook("relation_joined", related("microovn", {0: {}}), unit=0)
 
     assert our_bag(state) == {"mirror": "up"}
-    assert our_app_bag(state) == LEADER
-    assert "the bootstrap waits for the word of microovn/0" in unit.log()
+    assert our_app_bag(state) == distributor.LEADER
+    assert "the bootstrap waits for the word of microovn/0" in distributor_unit.log()
 
 
-def test_joined_a_unit_that_spoke_is_answered(unit: distributor.Distributor) -> None:
+def test_joined_a_unit_that_spoke_is_answered(distributor_unit: distributor.Distributor) -> None:
     """And granted the bootstrap, since nobody else is there."""
     relation = related("microovn", {0: says(A, "false")}, candidate="microovn/0")
 
-    state = unit.hook("relation_joined", relation, unit=0)
+    state = distributor_unit.hook("relation_joined", relation, unit=0)
 
     assert our_bag(state) == shown({A: EMPTY})
     assert our_app_bag(state) == {
-        **LEADER,
+        **distributor.LEADER,
         "bootstrap-app": "microovn",
         "bootstrap-unit": "microovn/0",
     }
-    assert "microovn/0 may bootstrap the cluster" in unit.log()
+    assert "microovn/0 may bootstrap the cluster" in distributor_unit.log()
 
 
-def test_changed_by_the_last_unit_awaited(unit: distributor.Distributor) -> None:
+def test_changed_by_the_last_unit_awaited(distributor_unit: distributor.Distributor) -> None:
     """Then all have spoken, and none is a member."""
     relation = related(
         "microovn",
         {0: says(A, "false"), 1: says(B, "false")},
         candidate="microovn/0",
         ours=shown({A: EMPTY}),
-        app_bag=LEADER,
+        app_bag=distributor.LEADER,
     )
 
-    state = unit.hook("relation_changed", relation, unit=1)
+    state = distributor_unit.hook("relation_changed", relation, unit=1)
 
     assert our_bag(state) == shown({A: EMPTY, B: EMPTY})
     assert our_app_bag(state)["bootstrap-unit"] == "microovn/0"
 
 
-def test_changed_by_one_that_is_not_the_last(unit: distributor.Distributor) -> None:
+def test_changed_by_one_that_is_not_the_last(distributor_unit: distributor.Distributor) -> None:
     """A third is in the model already."""
     relation = related(
         "microovn",
         {0: says(A, "false"), 1: says(B, "false")},
         candidate="microovn/0",
         ours=shown({A: EMPTY}),
-        app_bag=LEADER,
+        app_bag=distributor.LEADER,
     )
     goal = {**distributor.names_of([relation]), "microovn/2": "waiting"}
 
-    state = unit.hook("relation_changed", relation, unit=1, goal=goal)
+    state = distributor_unit.hook("relation_changed", relation, unit=1, goal=goal)
 
     assert our_bag(state) == shown({A: EMPTY})
-    assert our_app_bag(state) == LEADER
-    assert unit.memory[f"host-{B}"] == "waiting"
+    assert our_app_bag(state) == distributor.LEADER
+    assert distributor_unit.memory[f"host-{B}"] == "waiting"
 
 
-def test_changed_by_the_application_that_proposes(unit: distributor.Distributor) -> None:
+def test_changed_by_the_application_that_proposes(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """The candidate is the only thing in an application's databag."""
     relation = related(
         "microovn",
         {0: says(A, "false")},
         candidate="microovn/0",
         ours=shown({A: EMPTY}),
-        app_bag={**LEADER, "bootstrap-app": "microovn"},
+        app_bag={**distributor.LEADER, "bootstrap-app": "microovn"},
     )
 
-    state = unit.hook("relation_changed", relation)
+    state = distributor_unit.hook("relation_changed", relation)
 
     assert our_app_bag(state)["bootstrap-unit"] == "microovn/0"
 
 
-def test_changed_by_the_application_after_the_grant(unit: distributor.Distributor) -> None:
+def test_changed_by_the_application_after_the_grant(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """Another leader proposes itself: the grant stays where it is."""
     relation = related(
         "microovn",
         {0: says(A, "false"), 1: says(B, "false")},
         candidate="microovn/1",
         ours=shown({A: EMPTY, B: EMPTY}),
-        app_bag={**LEADER, "bootstrap-app": "microovn", "bootstrap-unit": "microovn/0"},
+        app_bag={
+            **distributor.LEADER,
+            "bootstrap-app": "microovn",
+            "bootstrap-unit": "microovn/0",
+        },
     )
 
-    state = unit.hook("relation_changed", relation)
+    state = distributor_unit.hook("relation_changed", relation)
 
     assert our_app_bag(state)["bootstrap-unit"] == "microovn/0"
-    assert {owner for owner, _ in unit.writes} == {distributor.MEMORY}
+    assert {owner for owner, _ in distributor_unit.writes} == {distributor.MEMORY}
 
 
-def test_departed_the_unit_that_was_granted_the_bootstrap(unit: distributor.Distributor) -> None:
+def test_departed_the_unit_that_was_granted_the_bootstrap(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """It is granted anew, since nothing shows a cluster."""
     relation = related(
         "microovn",
         {0: says(A, "false"), 1: says(B, "false")},
         candidate="microovn/1",
         ours=shown({A: EMPTY, B: EMPTY}),
-        app_bag={**LEADER, "bootstrap-app": "microovn", "bootstrap-unit": "microovn/0"},
+        app_bag={
+            **distributor.LEADER,
+            "bootstrap-app": "microovn",
+            "bootstrap-unit": "microovn/0",
+        },
     )
 
-    state = unit.hook("relation_departed", relation, unit=0)
+    state = distributor_unit.hook("relation_departed", relation, unit=0)
 
     assert our_bag(state) == shown({B: EMPTY})
     assert our_app_bag(state)["bootstrap-unit"] == "microovn/1"
@@ -187,7 +157,7 @@ def test_departed_the_unit_that_was_granted_the_bootstrap(unit: distributor.Dist
 
 
 def test_departed_the_unit_that_was_granted_while_it_still_is_in_goal_state(
-    unit: distributor.Distributor,
+    distributor_unit: distributor.Distributor,
 ) -> None:
     """A dying unit is not up; on Juju 3 its hooks may still run, so that it may bootstrap."""
     relation = related(
@@ -195,10 +165,14 @@ def test_departed_the_unit_that_was_granted_while_it_still_is_in_goal_state(
         {0: says(A, "false"), 1: says(B, "false")},
         candidate="microovn/1",
         ours=shown({A: EMPTY, B: EMPTY}),
-        app_bag={**LEADER, "bootstrap-app": "microovn", "bootstrap-unit": "microovn/0"},
+        app_bag={
+            **distributor.LEADER,
+            "bootstrap-app": "microovn",
+            "bootstrap-unit": "microovn/0",
+        },
     )
 
-    state = unit.hook(
+    state = distributor_unit.hook(
         "relation_departed",
         relation,
         unit=0,
@@ -210,14 +184,18 @@ def test_departed_the_unit_that_was_granted_while_it_still_is_in_goal_state(
 
 
 def test_broken_the_application_that_might_have_bootstrapped(
-    unit: distributor.Distributor,
+    distributor_unit: distributor.Distributor,
 ) -> None:
     """The right goes to the next one."""
     going = related(
         "microovn",
         {},
         ours=shown({B: EMPTY}),
-        app_bag={**LEADER, "bootstrap-app": "microovn", "bootstrap-unit": "microovn/0"},
+        app_bag={
+            **distributor.LEADER,
+            "bootstrap-app": "microovn",
+            "bootstrap-unit": "microovn/0",
+        },
     )
     staying = related(
         "sunbeam",
@@ -225,23 +203,27 @@ def test_broken_the_application_that_might_have_bootstrapped(
         relation_id=2,
         candidate="sunbeam/0",
         ours=shown({B: EMPTY}),
-        app_bag={**LEADER, "bootstrap-app": "microovn", "bootstrap-unit": "microovn/0"},
+        app_bag={
+            **distributor.LEADER,
+            "bootstrap-app": "microovn",
+            "bootstrap-unit": "microovn/0",
+        },
     )
 
-    state = unit.hook("relation_broken", going, staying)
+    state = distributor_unit.hook("relation_broken", going, staying)
 
     assert our_app_bag(state, 2) == {
-        **LEADER,
+        **distributor.LEADER,
         "bootstrap-app": "sunbeam",
         "bootstrap-unit": "sunbeam/0",
     }
 
 
-def test_broken_the_only_relation(unit: distributor.Distributor) -> None:
+def test_broken_the_only_relation(distributor_unit: distributor.Distributor) -> None:
     """There is nobody left to show anything to."""
-    state = unit.hook("relation_broken", formed())
+    state = distributor_unit.hook("relation_broken", formed())
 
-    assert unit.writes == []
+    assert distributor_unit.writes == []
     assert state.unit_status == ops.testing.BlockedStatus(
         "integrate with a charm that forms a microcluster"
     )
@@ -250,38 +232,40 @@ def test_broken_the_only_relation(unit: distributor.Distributor) -> None:
 # Each event on the leader, while there is a cluster
 
 
-def test_changed_by_a_newcomer(unit: distributor.Distributor) -> None:
+def test_changed_by_a_newcomer(distributor_unit: distributor.Distributor) -> None:
     """Its name is shown, and it is granted nothing."""
     relation = formed(says(C, "false"))
 
-    state = unit.hook("relation_changed", relation, unit=2)
+    state = distributor_unit.hook("relation_changed", relation, unit=2)
 
     assert our_bag(state) == shown({A: JOINED, B: JOINED, C: EMPTY})
-    assert our_app_bag(state) == {**LEADER, "bootstrap-app": "microovn"}
-    assert {write for write in unit.writes if write[0] != distributor.MEMORY} == {
+    assert our_app_bag(state) == {**distributor.LEADER, "bootstrap-app": "microovn"}
+    assert {write for write in distributor_unit.writes if write[0] != distributor.MEMORY} == {
         (distributor.UNIT, f"mirror-{C}"),
     }
 
 
-def test_changed_by_the_communicator(unit: distributor.Distributor) -> None:
+def test_changed_by_the_communicator(distributor_unit: distributor.Distributor) -> None:
     """Its token is shown."""
     relation = formed(says(C, "false"), values={C: EMPTY}, offers={C: T1})
 
-    state = unit.hook("relation_changed", relation, unit=0)
+    state = distributor_unit.hook("relation_changed", relation, unit=0)
 
     assert our_bag(state) == shown({A: JOINED, B: JOINED, C: T1})
 
 
-def test_changed_by_a_newcomer_that_joined(unit: distributor.Distributor) -> None:
+def test_changed_by_a_newcomer_that_joined(distributor_unit: distributor.Distributor) -> None:
     """Its token is of no more use."""
     relation = formed(says(C, "true"), values={C: T1}, offers={C: T1})
 
-    state = unit.hook("relation_changed", relation, unit=2)
+    state = distributor_unit.hook("relation_changed", relation, unit=2)
 
     assert our_bag(state) == shown({A: JOINED, B: JOINED, C: JOINED})
 
 
-def test_changed_by_a_newcomer_whose_join_failed(unit: distributor.Distributor) -> None:
+def test_changed_by_a_newcomer_whose_join_failed(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """The other communicator has a token in its databag that has not failed."""
     relation = formed(
         says(C, "false", failed=D1),
@@ -290,26 +274,32 @@ def test_changed_by_a_newcomer_whose_join_failed(unit: distributor.Distributor) 
         offers={C: T1},
     )
 
-    state = unit.hook("relation_changed", relation, unit=2)
+    state = distributor_unit.hook("relation_changed", relation, unit=2)
 
     values = {A: JOINED, B: JOINED, "node-d": JOINED, C: T2}
     assert our_bag(state) == {**shown(values), f"failed-{C}": D1}
 
 
-def test_changed_by_a_newcomer_that_is_shown_joined(unit: distributor.Distributor) -> None:
+def test_changed_by_a_newcomer_that_is_shown_joined(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """Its machine was replaced under its old name: it needs another token."""
     relation = formed(says(C, "false", failed=DJ), values={C: JOINED})
 
-    state = unit.hook("relation_changed", relation, unit=2)
+    state = distributor_unit.hook("relation_changed", relation, unit=2)
 
     assert our_bag(state) == {**shown({A: JOINED, B: JOINED, C: JOINED}), f"failed-{C}": DJ}
 
-    state = unit.hook("relation_changed", *_with_bag(state, 0, offering(A, {C: T1})), unit=0)
+    state = distributor_unit.hook(
+        "relation_changed", *distributor.with_bag(state, 0, offering(A, {C: T1})), unit=0
+    )
 
     assert our_bag(state)[f"mirror-{C}"] == T1
 
 
-def test_changed_by_a_communicator_that_finds_members_down(unit: distributor.Distributor) -> None:
+def test_changed_by_a_communicator_that_finds_members_down(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """What all members that are up find is put together."""
     relation = formed(
         says("node-d", "true", mirror="up", hold="node-x"),
@@ -317,86 +307,88 @@ def test_changed_by_a_communicator_that_finds_members_down(unit: distributor.Dis
         hold="node-y node-z",
     )
 
-    state = unit.hook("relation_changed", relation, unit=0)
+    state = distributor_unit.hook("relation_changed", relation, unit=0)
 
     assert our_bag(state)["hold"] == "node-x node-y node-z"
 
 
 def test_changed_by_a_communicator_that_finds_all_members_up_again(
-    unit: distributor.Distributor,
+    distributor_unit: distributor.Distributor,
 ) -> None:
     """Then nobody is held back, and who has read otherwise is told so."""
     relation = formed()
     distributor.bag(relation.local_unit_data)["hold"] = B
 
-    state = unit.hook("relation_changed", relation, unit=0)
+    state = distributor_unit.hook("relation_changed", relation, unit=0)
 
     assert our_bag(state) == {**shown({A: JOINED, B: JOINED}), "turns": "1"}
 
 
 def test_changed_by_a_communicator_that_finds_a_member_gone(
-    unit: distributor.Distributor,
+    distributor_unit: distributor.Distributor,
 ) -> None:
     """Nobody needs to look for it any more."""
     relation = formed(left=f"{C} node-d", gone=C)
 
-    state = unit.hook("relation_changed", relation, unit=0)
+    state = distributor_unit.hook("relation_changed", relation, unit=0)
 
     assert our_app_bag(state)["left"] == "node-d"
 
 
-def test_departed_a_member(unit: distributor.Distributor) -> None:
+def test_departed_a_member(distributor_unit: distributor.Distributor) -> None:
     """Its key goes, and the communicator is told to see to it."""
     relation = formed()
 
-    state = unit.hook("relation_departed", relation, unit=1)
+    state = distributor_unit.hook("relation_departed", relation, unit=1)
 
     assert our_bag(state) == shown({A: JOINED})
-    assert our_app_bag(state) == {**LEADER, "bootstrap-app": "microovn", "left": B}
+    assert our_app_bag(state) == {**distributor.LEADER, "bootstrap-app": "microovn", "left": B}
 
 
-def test_departed_the_communicator(unit: distributor.Distributor) -> None:
+def test_departed_the_communicator(distributor_unit: distributor.Distributor) -> None:
     """What it found down is no longer of interest."""
     relation = formed(hold=B)
     distributor.bag(relation.local_unit_data)["hold"] = B
 
-    state = unit.hook("relation_departed", relation, unit=0)
+    state = distributor_unit.hook("relation_departed", relation, unit=0)
 
     assert our_bag(state) == {**shown({B: JOINED}), "turns": "1"}
     assert our_app_bag(state)["left"] == A
 
 
-@pytest.mark.parametrize("event", SWEEPS)
-def test_a_sweep_uses_up_the_grant(unit: distributor.Distributor, event: str) -> None:
+@pytest.mark.parametrize("event", distributor.SWEEPS)
+def test_a_sweep_uses_up_the_grant(distributor_unit: distributor.Distributor, event: str) -> None:
     """A unit that drops out must not take it for leave to bootstrap another cluster."""
     relation = formed()
     distributor.bag(relation.local_app_data)["bootstrap-unit"] = "microovn/0"
 
-    state = unit.hook(event, relation)
+    state = distributor_unit.hook(event, relation)
 
-    assert our_app_bag(state) == {**LEADER, "bootstrap-app": "microovn"}
+    assert our_app_bag(state) == {**distributor.LEADER, "bootstrap-app": "microovn"}
 
 
-@pytest.mark.parametrize("event", [*SWEEPS, "relation_broken"])
+@pytest.mark.parametrize("event", [*distributor.SWEEPS, "relation_broken"])
 def test_a_sweep_finds_out_who_was_removed_by_force(
-    unit: distributor.Distributor, event: str
+    distributor_unit: distributor.Distributor, event: str
 ) -> None:
     """There was no departed event, and relation-list and the databag are as before."""
     relation = formed()
     other = related("sunbeam", {}, relation_id=2, ours=shown({A: JOINED, B: JOINED}))
 
-    state = unit.hook(event, relation, other, about=other, goal={"microovn/0": "active"})
+    state = distributor_unit.hook(
+        event, relation, other, about=other, goal={"microovn/0": "active"}
+    )
 
     assert our_bag(state) == shown({A: JOINED})
     assert our_app_bag(state)["left"] == B
 
 
 def test_who_was_removed_by_force_is_said_to_have_left_once(
-    unit: distributor.Distributor,
+    distributor_unit: distributor.Distributor,
 ) -> None:
     """Not again once it is gone from the cluster, however long Juju shows its databag."""
     goal = {"microovn/0": "active"}
-    state = unit.hook("update_status", formed(), goal=goal)
+    state = distributor_unit.hook("update_status", formed(), goal=goal)
     lefts = [our_app_bag(state).get("left", "")]
     for bag in (
         offering(A, {}),
@@ -404,90 +396,96 @@ def test_who_was_removed_by_force_is_said_to_have_left_once(
         offering(A, {}, gone=B),
         offering(A, {}),
     ):
-        state = unit.hook("update_status", *_with_bag(state, 0, bag), goal=goal)
+        state = distributor_unit.hook(
+            "update_status", *distributor.with_bag(state, 0, bag), goal=goal
+        )
         lefts.append(our_app_bag(state).get("left", ""))
         assert our_bag(state) == shown({A: JOINED})
 
     assert lefts == [B, B, "", "", ""]
 
 
-@pytest.mark.parametrize("event", SWEEPS)
+@pytest.mark.parametrize("event", distributor.SWEEPS)
 @pytest.mark.parametrize("status", ["unknown", "dying"])
 def test_who_is_lost_or_dying_has_not_left(
-    unit: distributor.Distributor, event: str, status: str
+    distributor_unit: distributor.Distributor, event: str, status: str
 ) -> None:
     """It may come back, or take its leave itself."""
-    state = unit.hook(event, formed(), goal={"microovn/0": "active", "microovn/1": status})
+    state = distributor_unit.hook(
+        event, formed(), goal={"microovn/0": "active", "microovn/1": status}
+    )
 
     assert our_bag(state) == shown({A: JOINED, B: JOINED})
     assert "left" not in our_app_bag(state)
 
 
-@pytest.mark.parametrize("event", SWEEPS)
-def test_a_name_that_no_unit_has_any_more(unit: distributor.Distributor, event: str) -> None:
+@pytest.mark.parametrize("event", distributor.SWEEPS)
+def test_a_name_that_no_unit_has_any_more(
+    distributor_unit: distributor.Distributor, event: str
+) -> None:
     """Its departed event came while nobody led; what a charm itself mirrors stays."""
     relation = formed(values={C: T1, "node-d": JOINED, "node-e": EMPTY, "port": "6641"})
 
-    state = unit.hook(event, relation)
+    state = distributor_unit.hook(event, relation)
 
     assert our_bag(state) == shown({A: JOINED, B: JOINED, "port": "6641"})
     assert our_app_bag(state)["left"] == f"{C} node-d node-e"
 
 
-@pytest.mark.parametrize("event", SWEEPS)
+@pytest.mark.parametrize("event", distributor.SWEEPS)
 def test_a_name_that_a_unit_yet_to_be_seen_may_have(
-    unit: distributor.Distributor, event: str
+    distributor_unit: distributor.Distributor, event: str
 ) -> None:
     """goal-state names one whose joined event is still to come."""
     relation = formed(values={C: T1, "node-d": JOINED})
     goal = {**distributor.names_of([relation]), "microovn/2": "active"}
 
-    state = unit.hook(event, relation, goal=goal)
+    state = distributor_unit.hook(event, relation, goal=goal)
 
     assert our_bag(state) == shown({A: JOINED, B: JOINED, C: T1, "node-d": JOINED})
     assert "left" not in our_app_bag(state)
 
 
-@pytest.mark.parametrize("event", SWEEPS)
+@pytest.mark.parametrize("event", distributor.SWEEPS)
 def test_a_name_that_a_unit_yet_to_speak_may_have(
-    unit: distributor.Distributor, event: str
+    distributor_unit: distributor.Distributor, event: str
 ) -> None:
     """It is seen, and its databag is still empty."""
-    state = unit.hook(event, formed({}, values={C: T1}))
+    state = distributor_unit.hook(event, formed({}, values={C: T1}))
 
     assert our_bag(state) == shown({A: JOINED, B: JOINED, C: T1})
     assert "left" not in our_app_bag(state)
 
 
-@pytest.mark.parametrize("event", SWEEPS)
+@pytest.mark.parametrize("event", distributor.SWEEPS)
 def test_without_goal_state_nobody_has_left_and_nothing_is_granted(
-    unit: distributor.Distributor, event: str
+    distributor_unit: distributor.Distributor, event: str
 ) -> None:
     """An old Juju, or an error."""
     no_answer = runner.Answer(1, stderr="ERROR not available")
     cluster = formed(values={C: T1})
     fresh = related("microovn", {0: says(A, "false")}, candidate="microovn/0")
 
-    state = unit.hook(event, cluster, goal=no_answer)
-    fresh_state = unit.hook(event, fresh, goal=no_answer)
+    state = distributor_unit.hook(event, cluster, goal=no_answer)
+    fresh_state = distributor_unit.hook(event, fresh, goal=no_answer)
 
     assert our_bag(state) == shown({A: JOINED, B: JOINED, C: T1})
     assert "left" not in our_app_bag(state)
     assert our_bag(fresh_state) == shown({A: EMPTY})
-    assert our_app_bag(fresh_state) == LEADER
+    assert our_app_bag(fresh_state) == distributor.LEADER
 
 
-def test_a_name_comes_back_as_no_member(unit: distributor.Distributor) -> None:
+def test_a_name_comes_back_as_no_member(distributor_unit: distributor.Distributor) -> None:
     """What its earlier machine left in the cluster is still to be seen to."""
-    state = unit.hook("relation_changed", formed(says(C, "false"), left=C), unit=2)
+    state = distributor_unit.hook("relation_changed", formed(says(C, "false"), left=C), unit=2)
 
     assert our_bag(state)[f"mirror-{C}"] == EMPTY
     assert our_app_bag(state)["left"] == C
 
 
-def test_a_name_comes_back_as_a_member(unit: distributor.Distributor) -> None:
+def test_a_name_comes_back_as_a_member(distributor_unit: distributor.Distributor) -> None:
     """It was but out of sight."""
-    state = unit.hook("relation_changed", formed(says(C, "true"), left=C), unit=2)
+    state = distributor_unit.hook("relation_changed", formed(says(C, "true"), left=C), unit=2)
 
     assert our_bag(state)[f"mirror-{C}"] == JOINED
     assert "left" not in our_app_bag(state)
@@ -497,18 +495,18 @@ def test_a_name_comes_back_as_a_member(unit: distributor.Distributor) -> None:
 
 
 def test_a_live_cluster_is_related_again_with_a_newcomer_as_leader(
-    unit: distributor.Distributor,
+    distributor_unit: distributor.Distributor,
 ) -> None:
     """All databags are fresh; the newcomer is the first to be seen, and proposes itself."""
     goal = {f"microovn/{number}": "active" for number in range(3)}
     bags: dict[int, dict[str, str]] = {2: says(C, "false")}
-    state = unit.hook(
+    state = distributor_unit.hook(
         "relation_joined", related("microovn", bags, candidate="microovn/2"), unit=2, goal=goal
     )
-    assert our_app_bag(state) == LEADER
+    assert our_app_bag(state) == distributor.LEADER
     for number, bag in ((1, {}), (0, says(A, "unknown")), (1, says(B, "true"))):
-        state = unit.hook(
-            "relation_changed", *_with_bag(state, number, bag), unit=number, goal=goal
+        state = distributor_unit.hook(
+            "relation_changed", *distributor.with_bag(state, number, bag), unit=number, goal=goal
         )
 
         assert "bootstrap-unit" not in our_app_bag(state)
@@ -517,28 +515,28 @@ def test_a_live_cluster_is_related_again_with_a_newcomer_as_leader(
 
 
 def test_a_unit_that_cannot_tell_is_waited_for_though_its_machine_seems_lost(
-    unit: distributor.Distributor,
+    distributor_unit: distributor.Distributor,
 ) -> None:
     """It spoke once, and may be a member of a cluster."""
     relation = related(
         "microovn", {0: says(A, "false"), 1: says(B, "unknown")}, candidate="microovn/0"
     )
 
-    state = unit.hook(
+    state = distributor_unit.hook(
         "update_status", relation, goal={"microovn/0": "active", "microovn/1": "unknown"}
     )
 
-    assert our_app_bag(state) == LEADER
+    assert our_app_bag(state) == distributor.LEADER
 
 
 @pytest.mark.parametrize("status", ["unknown", "dying"])
 def test_a_silent_unit_that_is_not_up_is_not_waited_for(
-    unit: distributor.Distributor, status: str
+    distributor_unit: distributor.Distributor, status: str
 ) -> None:
     """Else a machine that never came up would keep all others waiting."""
     relation = related("microovn", {0: says(A, "false"), 1: {}}, candidate="microovn/0")
 
-    state = unit.hook(
+    state = distributor_unit.hook(
         "update_status",
         relation,
         goal={"microovn/0": "active", "microovn/1": status, "microovn/2": status},
@@ -550,30 +548,32 @@ def test_a_silent_unit_that_is_not_up_is_not_waited_for(
 # Several applications
 
 
-def test_two_applications_see_each_other(unit: distributor.Distributor) -> None:
+def test_two_applications_see_each_other(distributor_unit: distributor.Distributor) -> None:
     """They form one cluster: a token of the one reaches the other, and no bag differs."""
     first = related("microovn", {0: offering(A, {C: T1}, hold="node-x")}, relation_id=4)
     second = related("sunbeam", {0: says(C, "false"), 1: says(B, "false")}, relation_id=9)
 
-    state = unit.hook("leader_elected", first, second)
+    state = distributor_unit.hook("leader_elected", first, second)
 
     assert our_bag(state, 4) == shown({A: JOINED, B: EMPTY, C: T1}, hold="node-x")
     assert our_bag(state, 9) == our_bag(state, 4)
-    assert our_app_bag(state, 4) == {**LEADER, "bootstrap-app": "microovn"}
+    assert our_app_bag(state, 4) == {**distributor.LEADER, "bootstrap-app": "microovn"}
     assert our_app_bag(state, 9) == our_app_bag(state, 4)
 
 
-def test_an_application_that_comes_later_sees_all(unit: distributor.Distributor) -> None:
+def test_an_application_that_comes_later_sees_all(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """From its first event on."""
     late = related("sunbeam", {}, relation_id=9)
 
-    state = unit.hook("relation_created", formed(values={C: T1}), late, about=late)
+    state = distributor_unit.hook("relation_created", formed(values={C: T1}), late, about=late)
 
     assert our_bag(state, 9) == our_bag(state, 1) == shown({A: JOINED, B: JOINED, C: T1})
     assert our_app_bag(state, 9) == our_app_bag(state, 1)
 
 
-def test_the_first_application_leaves_a_cluster(unit: distributor.Distributor) -> None:
+def test_the_first_application_leaves_a_cluster(distributor_unit: distributor.Distributor) -> None:
     """Its units were taken one by one; the others keep their cluster."""
     going = formed()
     staying = related(
@@ -581,16 +581,16 @@ def test_the_first_application_leaves_a_cluster(unit: distributor.Distributor) -
         {0: offering(C, {})},
         relation_id=2,
         ours=shown({A: JOINED, B: JOINED, C: JOINED}),
-        app_bag={**LEADER, "bootstrap-app": "microovn"},
+        app_bag={**distributor.LEADER, "bootstrap-app": "microovn"},
     )
     goal = {"sunbeam/0": "active"}
-    state = unit.hook("relation_departed", going, staying, unit=0, goal=goal)
-    state = unit.hook("relation_departed", *_without(state, 0), unit=1, goal=goal)
-    state = unit.hook("relation_broken", *_without(state, 1), goal=goal)
+    state = distributor_unit.hook("relation_departed", going, staying, unit=0, goal=goal)
+    state = distributor_unit.hook("relation_departed", *_without(state, 0), unit=1, goal=goal)
+    state = distributor_unit.hook("relation_broken", *_without(state, 1), goal=goal)
 
     assert our_bag(state, 2) == shown({C: JOINED})
     assert our_app_bag(state, 2) == {
-        **LEADER,
+        **distributor.LEADER,
         "bootstrap-app": "microovn",
         "left": f"{A} {B}",
     }
@@ -600,11 +600,14 @@ def test_the_first_application_leaves_a_cluster(unit: distributor.Distributor) -
 
 
 @pytest.mark.parametrize(
-    ("event", "number"), [event for event in EVENTS if event[0] != "leader_elected"]
+    ("event", "number"), [event for event in distributor.EVENTS if event[0] != "leader_elected"]
 )
 @pytest.mark.parametrize("before", [{}, {"mirror": "down"}, {"mirror": "up"}, {"mirror": "odd"}])
 def test_who_does_not_lead_says_so_if_it_ever_led(
-    unit: distributor.Distributor, event: str, number: int | None, before: dict[str, str]
+    distributor_unit: distributor.Distributor,
+    event: str,
+    number: int | None,
+    before: dict[str, str],
 ) -> None:
     """And writes nothing else, whatever the event."""
     values = {f"mirror-{C}": T1} if before else {}
@@ -614,7 +617,7 @@ def test_who_does_not_lead_says_so_if_it_ever_led(
         related("sunbeam", {0: says(B, "true")}, **cast("Any", other)),
     ]
 
-    state = unit.hook(event, *relations, unit=number, leader=False)
+    state = distributor_unit.hook(event, *relations, unit=number, leader=False)
 
     after = {**before, "mirror": "down"} if before else {}
     relation_ids = (2,) if event == "relation_broken" else (1, 2)
@@ -623,7 +626,9 @@ def test_who_does_not_lead_says_so_if_it_ever_led(
         assert our_app_bag(state, relation_id) == {}
 
 
-def test_a_new_leader_takes_over_with_an_old_databag(unit: distributor.Distributor) -> None:
+def test_a_new_leader_takes_over_with_an_old_databag(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """It led before: its values are old, its tokens better than nothing, the rest is in others."""
     relation = related(
         "microovn",
@@ -650,57 +655,63 @@ def test_a_new_leader_takes_over_with_an_old_databag(unit: distributor.Distribut
         },
     )
 
-    state = unit.hook("leader_elected", relation)
+    state = distributor_unit.hook("leader_elected", relation)
 
     values = {A: JOINED, B: JOINED, C: T2, "node-d": distributor.token("node-d")}
     assert our_bag(state) == {**shown(values), "turns": "1"}
-    assert our_app_bag(state) == {**LEADER, "bootstrap-app": "microovn", "left": "node-f"}
+    assert our_app_bag(state) == {
+        **distributor.LEADER,
+        "bootstrap-app": "microovn",
+        "left": "node-f",
+    }
 
 
 def test_who_leads_again_after_another_does_not_believe_its_old_databag(
-    unit: distributor.Distributor,
+    distributor_unit: distributor.Distributor,
 ) -> None:
     """It had no hook while the other led, so its databag still says that it is up."""
     relation = formed(says(C, "false"), values={C: T1}, offers={C: T2})
     distributor.bag(relation.local_app_data)["leader"] = "distributor/5"
 
-    state = unit.hook("leader_elected", relation)
+    state = distributor_unit.hook("leader_elected", relation)
 
     assert our_bag(state)[f"mirror-{C}"] == T2
 
 
 def test_a_member_departed_while_the_distributor_had_no_leader(
-    unit: distributor.Distributor,
+    distributor_unit: distributor.Distributor,
 ) -> None:
     """It is offline for ever, and would hold back all newcomers for ever."""
-    state = unit.hook("update_status", formed())
+    state = distributor_unit.hook("update_status", formed())
     app_bag = {**our_app_bag(state), "leader": "distributor/5"}
     relation = related("microovn", {0: offering(A, {}, hold=B)}, app_bag=app_bag)
 
-    state = unit.hook("leader_elected", relation)
+    state = distributor_unit.hook("leader_elected", relation)
 
     assert our_app_bag(state)["left"] == B
 
     gone = offering(A, {}, gone=B)
-    state = unit.hook("relation_changed", *_with_bag(state, 0, gone), unit=0)
-    state = unit.hook("update_status", *_with_bag(state, 0, gone))
+    state = distributor_unit.hook(
+        "relation_changed", *distributor.with_bag(state, 0, gone), unit=0
+    )
+    state = distributor_unit.hook("update_status", *distributor.with_bag(state, 0, gone))
 
     assert "left" not in our_app_bag(state)
 
 
 @pytest.mark.parametrize("number", [None, 0])
 def test_a_new_leader_does_not_forget_whom_it_has_yet_to_see(
-    unit: distributor.Distributor, number: int | None
+    distributor_unit: distributor.Distributor, number: int | None
 ) -> None:
     """It sees the units one by one, and none of the others has left for that."""
-    unit.hook("update_status", formed(says(C, "true")))
+    distributor_unit.hook("update_status", formed(says(C, "true")))
     seen = {0: offering(A, {})} if number == 0 else {}
     relation = related("microovn", seen, app_bag={"leader": "distributor/5"})
     goal = {f"microovn/{index}": "active" for index in range(3)}
 
     event = "relation_created" if number is None else "relation_joined"
 
-    state = unit.hook(event, relation, unit=number, goal=goal)
+    state = distributor_unit.hook(event, relation, unit=number, goal=goal)
 
     assert "left" not in our_app_bag(state)
 
@@ -710,13 +721,15 @@ def test_a_new_leader_does_not_forget_whom_it_has_yet_to_see(
         ours=our_bag(state),
         app_bag=our_app_bag(state),
     )
-    state = unit.hook("update_status", whole)
+    state = distributor_unit.hook("update_status", whole)
 
     assert our_bag(state) == shown({A: JOINED, B: JOINED})
     assert our_app_bag(state)["left"] == C
 
 
-def test_a_new_leader_keeps_to_the_grant_of_the_one_before(unit: distributor.Distributor) -> None:
+def test_a_new_leader_keeps_to_the_grant_of_the_one_before(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """It is in the application's databag for that."""
     relation = related(
         "microovn",
@@ -729,29 +742,33 @@ def test_a_new_leader_keeps_to_the_grant_of_the_one_before(unit: distributor.Dis
         },
     )
 
-    state = unit.hook("leader_elected", relation)
+    state = distributor_unit.hook("leader_elected", relation)
 
     assert our_bag(state) == shown({A: EMPTY, B: EMPTY})
     assert our_app_bag(state) == {
-        **LEADER,
+        **distributor.LEADER,
         "bootstrap-app": "microovn",
         "bootstrap-unit": "microovn/0",
     }
 
 
-def test_a_new_leader_without_a_leader_elected_event(unit: distributor.Distributor) -> None:
+def test_a_new_leader_without_a_leader_elected_event(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """Any event will do: Juju may send another one first."""
     relation = formed(says(C, "false"), offers={C: T1})
     distributor.bag(relation.local_unit_data).clear()
     distributor.bag(relation.local_app_data)["leader"] = "distributor/5"
 
-    state = unit.hook("relation_changed", relation, unit=1)
+    state = distributor_unit.hook("relation_changed", relation, unit=1)
 
     assert our_bag(state) == shown({A: JOINED, B: JOINED, C: T1})
     assert our_app_bag(state)["leader"] == distributor.UNIT
 
 
-def test_the_leader_of_an_earlier_revision_goes_on(unit: distributor.Distributor) -> None:
+def test_the_leader_of_an_earlier_revision_goes_on(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """After the upgrade it holds what it held, and says who leads."""
     held = {A: EMPTY, B: distributor.token(B), C: T1}
     bags = {
@@ -761,425 +778,127 @@ def test_the_leader_of_an_earlier_revision_goes_on(unit: distributor.Distributor
     }
     relation = related("microovn", bags, ours=shown(held), app_bag={"bootstrap-app": "microovn"})
 
-    state = unit.hook("upgrade_charm", relation)
+    state = distributor_unit.hook("upgrade_charm", relation)
 
     assert our_bag(state) == shown(held)
-    assert our_app_bag(state) == {**LEADER, "bootstrap-app": "microovn"}
+    assert our_app_bag(state) == {**distributor.LEADER, "bootstrap-app": "microovn"}
 
 
 @pytest.mark.parametrize("leader", [True, False])
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_distributors_own_unit_departs(
-    unit: distributor.Distributor,
+    distributor_unit: distributor.Distributor,
     leader: bool,
     number: int,
 ) -> None:
     """A dying unit is told of each departed unit, and none of them is leaving."""
     relation = formed()
 
-    state = unit.hook(
+    state = distributor_unit.hook(
         "relation_departed", relation, unit=number, leader=leader, departing=distributor.UNIT
     )
 
     assert our_bag(state) == shown({A: JOINED, B: JOINED})
-    assert our_app_bag(state) == {**LEADER, "bootstrap-app": "microovn"}
-    assert unit.writes == []
-
-
-# Economy
-
-
-@pytest.mark.parametrize(("event", "number"), EVENTS)
-@pytest.mark.parametrize("situation", ["before", "granted", "formed", "held", "taken over"])
-def test_nothing_is_written_twice(
-    unit: distributor.Distributor, event: str, number: int | None, situation: str
-) -> None:
-    """The same event over what it left behind writes nothing, not even the same again."""
-    newcomers = {0: says(A, "false"), 1: says(B, "false")}
-    relation = {
-        "before": related("microovn", newcomers),
-        "granted": related("microovn", newcomers, candidate="microovn/1"),
-        "formed": formed(
-            says(C, "false", failed=D1), values={C: T1}, offers={C: T2}, left="node-x"
-        ),
-        "held": formed(says(C, "false"), hold=f"{B} node-x", offers={C: T1}),
-        "taken over": related(
-            "microovn",
-            newcomers,
-            ours={"mirror": "down", f"mirror-{A}": JOINED, "hold": "node-q"},
-            app_bag={"leader": "distributor/5", "left": "node-z"},
-        ),
-    }[situation]
-    other = related("sunbeam", {0: says("node-s", "false")}, relation_id=2)
-    first = unit.hook(event, relation, other, unit=number)
-    if event != "relation_broken":
-        assert unit.writes
-
-    second = unit.hook(event, *distributor.relations_of(first), unit=number)
-
-    assert unit.writes == []
-    assert distributor.relations_of(second) == distributor.relations_of(first)
-    assert our_bag(first, 2)["mirror"] == "up"
-
-
-def test_the_keys_of_others_in_our_databag_stay(unit: distributor.Distributor) -> None:
-    """Juju's own, and those of another library or of a later patch."""
-    others = {"egress-subnets": "10.0.0.1/32", "schema": "2"}
-    relation = formed(values={C: EMPTY})
-    distributor.bag(relation.local_unit_data).update(others)
-    distributor.bag(relation.local_app_data)["schema"] = "2"
-
-    state = unit.hook("update_status", relation)
-
-    assert our_bag(state) == {**others, **shown({A: JOINED, B: JOINED})}
-    assert our_app_bag(state)["schema"] == "2"
-
-
-FIFTY = range(50)
-
-
-def fifty(**ours: Any) -> ops.testing.Relation:
-    """Make a relation with a cluster of 49 units, and a newcomer as the last."""
-    bags = {number: says(f"node-{number}", "true") for number in FIFTY}
-    bags[0] = offering("node-0", {})
-    bags[49] = says("node-49", "false")
-    values = {**{f"node-{number}": JOINED for number in FIFTY}, "node-49": EMPTY}
-    return related(
-        "microovn",
-        bags,
-        ours=shown(values, **ours),
-        app_bag={**LEADER, "bootstrap-app": "microovn"},
-    )
-
-
-@pytest.mark.parametrize(
-    ("event", "number", "bag"),
-    [
-        pytest.param("relation_changed", 7, says("node-7", "true"), id="a member"),
-        pytest.param("relation_changed", 49, says("node-49", "true"), id="one that joined"),
-        pytest.param("relation_changed", 49, says("node-49", "false"), id="a newcomer"),
-        pytest.param(
-            "relation_changed",
-            0,
-            offering("node-0", {"node-49": distributor.token("node-49")}),
-            id="the communicator",
-        ),
-        pytest.param("relation_joined", 49, {}, id="one that has yet to speak"),
-        pytest.param("relation_departed", 7, says("node-7", "true"), id="one that departed"),
-    ],
-)
-def test_an_ordinary_event_reads_one_databag_of_fifty(
-    unit: distributor.Distributor, event: str, number: int, bag: dict[str, str]
-) -> None:
-    """That of the unit that it is about, and the distributor's own three."""
-    unit.memory = {"named-microovn": "true", "expected": "50"}
-    relation = fifty()
-    cast("dict[int, dict[str, str]]", relation.remote_units_data)[number] = bag
-    leaving = {"microovn/7": "dying"} if event == "relation_departed" else {}
-
-    unit.hook(event, relation, unit=number, goal={**distributor.names_of([relation]), **leaving})
-
-    assert sorted(unit.reads) == [
-        distributor.APP,
-        distributor.UNIT,
-        distributor.MEMORY,
-        f"microovn/{number}",
-    ]
-
-
-def test_an_applications_change_reads_no_units_databag(unit: distributor.Distributor) -> None:
-    """Once there is a cluster, nobody's proposal is of interest."""
-    unit.memory = {"named-microovn": "true"}
-
-    unit.hook("relation_changed", fifty())
-
-    assert sorted(unit.reads) == [distributor.APP, distributor.UNIT, distributor.MEMORY]
-
-
-TALLY = lib.Tally(50, joined=40, waiting=1, cluster=True)
-
-
-@pytest.mark.parametrize(
-    ("number", "bag", "state", "after", "tally"),
-    [
-        pytest.param(7, says("node-7", "true"), JOINED, JOINED, TALLY, id="a member"),
-        pytest.param(
-            7,
-            says("node-7", "true"),
-            lib.OFFERED,
-            JOINED,
-            dataclasses.replace(TALLY, joined=41),
-            id="one that joined",
-        ),
-        pytest.param(
-            7,
-            says("node-7", "true"),
-            EMPTY,
-            JOINED,
-            dataclasses.replace(TALLY, joined=41, waiting=0),
-            id="one that joined without a token",
-        ),
-        pytest.param(7, says("node-7", "false"), EMPTY, EMPTY, TALLY, id="one that waits"),
-        pytest.param(
-            7,
-            says("node-7", "false"),
-            "",
-            lib.WAITING,
-            dataclasses.replace(TALLY, hosts=51, unshown=1, waiting=2),
-            id="a newcomer",
-        ),
-        pytest.param(7, {}, EMPTY, EMPTY, TALLY, id="one that has yet to speak"),
-    ],
-)
-def test_what_is_put_off_costs_a_few_keys(
-    unit: distributor.Distributor,
-    number: int,
-    bag: dict[str, str],
-    state: str,
-    after: str,
-    tally: lib.Tally,
-) -> None:
-    """No databag is read that grows with the units, and none is written."""
-    before = {"named-microovn": "true", "expected": "99", "tally": TALLY.to_text()}
-    unit.memory = {**before, **({"host-node-7": state} if state else {})}
-    relation = fifty()
-    cast("dict[int, dict[str, str]]", relation.remote_units_data)[number] = bag
-
-    unit.hook("relation_changed", relation, unit=number)
-
-    assert sorted(unit.reads) == [distributor.APP, f"microovn/{number}"]
-    assert set(unit.keys) <= {"tally", "named-microovn", "host-node-7", "expected"}
-    assert {owner for owner, _ in unit.writes} <= {distributor.MEMORY}
-    assert unit.memory == {**before, "host-node-7": after, "tally": tally.to_text()}
-
-
-@pytest.mark.parametrize(
-    ("bag", "more", "ours"),
-    [
-        pytest.param(offering("node-7", {}), {}, {}, id="one that speaks for the cluster"),
-        pytest.param(
-            says("node-7", "false"), {"host-node-7": JOINED}, {}, id="no member any more"
-        ),
-        pytest.param(says("node-7", "true"), {"host-node-7": lib.KNOWN}, {}, id="much to be said"),
-        pytest.param(says("="), {}, {}, id="no host name"),
-        pytest.param(says("node-7", "true"), {"named-microovn": ""}, {}, id="an application anew"),
-        pytest.param(says("node-7", "true"), {"tally": "{}"}, {}, id="the last newcomer"),
-        pytest.param(says("node-7", "true"), {}, {"left": "node-7"}, id="one that came back"),
-        pytest.param(says("node-7", "true"), {}, {"leader": "distributor/9"}, id="a new leader"),
-    ],
-)
-def test_what_a_few_keys_do_not_settle(
-    unit: distributor.Distributor,
-    bag: dict[str, str],
-    more: dict[str, str],
-    ours: dict[str, str],
-) -> None:
-    """There is something to be shown, or another unit's word to be heard."""
-    keys = {"named-microovn": "true", "expected": "99", "tally": TALLY.to_text(), **more}
-    unit.memory = {key: value for key, value in keys.items() if value}
-    relation = fifty()
-    cast("dict[int, dict[str, str]]", relation.remote_units_data)[7] = bag
-    distributor.bag(relation.local_app_data).update(ours)
-
-    unit.hook("relation_changed", relation, unit=7)
-
-    assert distributor.UNIT in unit.reads
-
-
-def test_without_the_tools_whole_databags_are_read(unit: distributor.Distributor) -> None:
-    """The result is the same."""
-    unit.memory = {"named-microovn": "true", "expected": "99", "tally": TALLY.to_text()}
-    unit.has_tools = False
-    relation = fifty()
-    cast("dict[int, dict[str, str]]", relation.remote_units_data)[7] = says("node-7", "true")
-
-    unit.hook("relation_changed", relation, unit=7)
-
-    assert distributor.MEMORY in unit.reads
-    assert unit.memory["host-node-7"] == JOINED
-    moved = dataclasses.replace(TALLY, hosts=51, unshown=1, joined=41)
-    assert unit.memory["tally"] == moved.to_text()
-
-
-@pytest.mark.parametrize(
-    ("number", "bag"),
-    [
-        pytest.param(0, offering("node-0", {}, hold="node-3"), id="somebody is down"),
-        pytest.param(7, says("node-7", "false"), id="one dropped out"),
-        pytest.param(49, says("node-49", "false", failed=lib.digest(EMPTY)), id="a failure"),
-    ],
-)
-def test_a_conflict_is_settled_by_reading_all(
-    unit: distributor.Distributor, number: int, bag: dict[str, str]
-) -> None:
-    """Each databag once."""
-    relation = fifty()
-    cast("dict[int, dict[str, str]]", relation.remote_units_data)[number] = bag
-
-    unit.hook("relation_changed", relation, unit=number)
-
-    assert sorted(unit.reads) == sorted(
-        [
-            distributor.APP,
-            distributor.MEMORY,
-            distributor.UNIT,
-            "microovn",
-            *(f"microovn/{index}" for index in FIFTY),
-        ]
-    )
-
-
-def test_before_there_is_a_cluster_most_events_read_one_databag(
-    unit: distributor.Distributor,
-) -> None:
-    """Only the last unit that goal-state names makes it worth while to read all."""
-    bags = {number: says(f"node-{number}", "false") for number in FIFTY}
-    goal = {f"microovn/{number}": "active" for number in FIFTY}
-    state = unit.hook(
-        "relation_created", related("microovn", {}, candidate="microovn/0"), goal=goal
-    )
-    counts: list[int] = []
-    for number, bag in bags.items():
-        state = unit.hook(
-            "relation_changed", *_with_bag(state, number, bag), unit=number, goal=goal
-        )
-        counts.append(sum(name.startswith("microovn/") for name in unit.reads))
-
-    assert counts == [1] * 49 + [50]
-    assert our_app_bag(state)["bootstrap-unit"] == "microovn/0"
-
-
-def test_goal_state_is_asked_once_in_a_hook(unit: distributor.Distributor) -> None:
-    """Also in one that finds out in the end that all units have to be read."""
-    goal = {"microovn/0": "active", "microovn/1": "active"}
-    bags = {0: says(A, "false"), 1: says(B, "false")}
-    state = unit.hook(
-        "relation_created", related("microovn", {}, candidate="microovn/0"), goal=goal
-    )
-    asked: list[int] = []
-    for number, bag in bags.items():
-        state = unit.hook(
-            "relation_changed", *_with_bag(state, number, bag), unit=number, goal=goal
-        )
-        asked.append(unit.asked)
-
-    assert our_app_bag(state)["bootstrap-unit"] == "microovn/0"
-    assert asked == [1, 1]
+    assert our_app_bag(state) == {**distributor.LEADER, "bootstrap-app": "microovn"}
+    assert distributor_unit.writes == []
 
 
 # Names that two units have or had, and applications of other models
 
 
 def test_of_two_units_of_one_name_the_one_that_is_no_member_departs(
-    unit: distributor.Distributor,
+    distributor_unit: distributor.Distributor,
 ) -> None:
     """The other one must not be removed from the cluster when it is offline for a moment."""
     relation = formed(says(B, "false"))
 
-    state = unit.hook("relation_departed", relation, unit=2)
+    state = distributor_unit.hook("relation_departed", relation, unit=2)
 
     assert our_bag(state) == shown({A: JOINED, B: JOINED})
     assert "left" not in our_app_bag(state)
 
 
 def test_a_departure_is_told_when_another_member_has_the_name_for_long(
-    unit: distributor.Distributor,
+    distributor_unit: distributor.Distributor,
 ) -> None:
     """As of a unit removed by force, once the agent restarts; the member may be down just now."""
     relation = formed(says(B, "true"))
 
-    state = unit.hook("relation_departed", relation, unit=1)
+    state = distributor_unit.hook("relation_departed", relation, unit=1)
 
     assert our_bag(state) == shown({A: JOINED, B: JOINED})
     assert "left" not in our_app_bag(state)
 
 
 def test_a_unit_that_is_kept_from_leaving_hides_nobody_who_left(
-    unit: distributor.Distributor,
+    distributor_unit: distributor.Distributor,
 ) -> None:
     """It has departed, and its cluster waits for one that nobody remembers but the memory."""
     relation = formed()
-    unit.memory = {f"host-{C}": "known"}
+    distributor_unit.memory = {f"host-{C}": "known"}
     goal = {**distributor.names_of([relation]), "microovn/7": "dying"}
 
-    state = unit.hook("update_status", relation, goal=goal)
+    state = distributor_unit.hook("update_status", relation, goal=goal)
 
     assert our_app_bag(state)["left"] == C
 
 
 def test_a_lost_unit_that_has_not_been_heard_hides_who_left(
-    unit: distributor.Distributor,
+    distributor_unit: distributor.Distributor,
 ) -> None:
     """The name that is remembered may be its own."""
     relation = formed()
-    unit.memory = {f"host-{C}": "known"}
+    distributor_unit.memory = {f"host-{C}": "known"}
     goal = {**distributor.names_of([relation]), "microovn/7": "unknown"}
 
-    state = unit.hook("update_status", relation, goal=goal)
+    state = distributor_unit.hook("update_status", relation, goal=goal)
 
     assert "left" not in our_app_bag(state)
 
 
-def test_a_ghosts_successor_keeps_its_token(unit: distributor.Distributor) -> None:
+def test_a_ghosts_successor_keeps_its_token(distributor_unit: distributor.Distributor) -> None:
     """The communicator that issued it is lost, and the cluster issues no other for hours."""
     relation = formed(says(C, "true"), says(C, "false"), values={C: T1})
     goal = {"microovn/0": "active", "microovn/1": "active", "microovn/3": "active"}
 
-    state = unit.hook("update_status", relation, goal=goal)
+    state = distributor_unit.hook("update_status", relation, goal=goal)
 
     assert our_bag(state)[f"mirror-{C}"] == T1
     assert "left" not in our_app_bag(state)
 
 
-@pytest.mark.parametrize("event", SWEEPS)
-def test_an_application_of_another_model(unit: distributor.Distributor, event: str) -> None:
+@pytest.mark.parametrize("event", distributor.SWEEPS)
+def test_an_application_of_another_model(
+    distributor_unit: distributor.Distributor, event: str
+) -> None:
     """On the offering side of a relation across models, goal-state does not mention it."""
     remote = related("remote-5c1e", {0: says(C, "true")}, relation_id=2)
     goal = distributor.goal_state({"microovn/0": "active", "microovn/1": "active"}, ["microovn"])
 
-    state = unit.hook(event, formed(values={C: JOINED}), remote, goal=goal)
+    state = distributor_unit.hook(event, formed(values={C: JOINED}), remote, goal=goal)
 
     assert our_bag(state) == shown({A: JOINED, B: JOINED, C: JOINED})
     assert "left" not in our_app_bag(state)
 
 
-def test_a_live_cluster_in_another_model_is_related_again(unit: distributor.Distributor) -> None:
+def test_a_live_cluster_in_another_model_is_related_again(
+    distributor_unit: distributor.Distributor,
+) -> None:
     """goal-state does not name its units: that none has been seen yet says nothing."""
     local = related("microovn", {0: says(A, "false")}, candidate="microovn/0")
     remote = related("remote-5c1e", {0: {}}, relation_id=2)
     goal = distributor.goal_state({"microovn/0": "active"}, ["microovn"])
 
-    state = unit.hook("update_status", local, remote, goal=goal)
+    state = distributor_unit.hook("update_status", local, remote, goal=goal)
 
-    assert our_app_bag(state) == LEADER
+    assert our_app_bag(state) == distributor.LEADER
 
 
 # Helpers
-
-
-def _with_bag(
-    state: ops.testing.State, number: int, bag: Mapping[str, str]
-) -> list[ops.testing.Relation]:
-    """Give the relations with a databag of the first application's replaced."""
-    first, *others = distributor.relations_of(state)
-    bags = {**first.remote_units_data, number: dict(bag)}
-    return [_changed(first, bags), *others]
 
 
 def _without(state: ops.testing.State, number: int) -> list[ops.testing.Relation]:
     """Give the relations without a unit of the first application."""
     first, *others = distributor.relations_of(state)
     bags = {unit: bag for unit, bag in first.remote_units_data.items() if unit != number}
-    return [_changed(first, bags), *others]
-
-
-def _changed(relation: ops.testing.Relation, bags: Any) -> ops.testing.Relation:
-    return ops.testing.Relation(
-        relation.endpoint,
-        id=relation.id,
-        remote_app_name=relation.remote_app_name,
-        remote_app_data=relation.remote_app_data,
-        remote_units_data=bags,
-        local_unit_data=relation.local_unit_data,
-        local_app_data=relation.local_app_data,
-    )
+    return [dataclasses.replace(first, remote_units_data=bags), *others]

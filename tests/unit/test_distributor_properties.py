@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import pathlib
-import tempfile
 from typing import TYPE_CHECKING
 
 import hypothesis
-import hypothesis.configuration
 from hypothesis import strategies as st
 
 from charms.microcluster_token_distributor.v0 import token_distributor as lib
@@ -19,20 +16,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Collection, Mapping, Sequence
 
-# What it keeps to be quicker the next time does not belong into the project.
-hypothesis.configuration.set_hypothesis_home_dir(
-    pathlib.Path(tempfile.gettempdir()) / "hypothesis"
-)
-
-# Without a database and with a fixed seed nothing is written, and a failure can be had again.
-given_many = hypothesis.settings(
-    max_examples=100,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
-)
-given_histories = hypothesis.settings(given_many, max_examples=200)
+given_histories = hypothesis.settings(max_examples=200)
 
 EMPTY = lib.EMPTY_STRING
 JOINED = lib.JOINED
@@ -185,7 +169,6 @@ def sights(draw: st.DrawFn, *, takes_over: bool = False) -> Sight:
 # One sight
 
 
-@given_many
 @hypothesis.given(sights())
 def test_nothing_is_replaced_but_what_is_empty_used_or_failed(sight: Sight) -> None:
     """By the table of the wire's rules, and in that order."""
@@ -217,7 +200,6 @@ def test_nothing_is_replaced_but_what_is_empty_used_or_failed(sight: Sight) -> N
             assert any(unit.up and unit.offers.get(key) == now for unit in heard)
 
 
-@given_many
 @hypothesis.given(sights(takes_over=True))
 def test_mirroring_twice_changes_nothing(sight: Sight) -> None:
     """Neither for the leader that it was, nor for the one that it is then."""
@@ -227,7 +209,6 @@ def test_mirroring_twice_changes_nothing(sight: Sight) -> None:
     assert dataclasses.replace(sight, takes_over=False).reflect(once) == once
 
 
-@given_many
 @hypothesis.given(sights(takes_over=True), st.randoms(use_true_random=False))
 def test_the_order_of_reading_does_not_matter(sight: Sight, shuffler: random.Random) -> None:
     """Juju gives units and relations in no order."""
@@ -243,7 +224,6 @@ def test_the_order_of_reading_does_not_matter(sight: Sight, shuffler: random.Ran
     assert list(shuffled.app_bag().items()) == list(straight.app_bag().items())
 
 
-@given_many
 @hypothesis.given(sights(takes_over=True), JUNK, JUNK)
 def test_unknown_keys_do_no_harm(
     sight: Sight, junk: dict[str, str], own_junk: dict[str, str]
@@ -264,7 +244,6 @@ def test_unknown_keys_do_no_harm(
     assert junky.reflect() == sight.reflect()
 
 
-@given_many
 @hypothesis.given(sights(takes_over=True))
 def test_what_is_shown_is_read_as_it_was_meant(sight: Sight) -> None:
     """The databags are all that a distributor remembers."""
@@ -274,7 +253,6 @@ def test_what_is_shown_is_read_as_it_was_meant(sight: Sight) -> None:
     assert lib.Mirror.from_bags([shown.unit_bag()] * 2, [{}, shown.app_bag()]) == shown
 
 
-@given_many
 @hypothesis.given(sights(takes_over=True))
 def test_no_token_is_shown_that_nobody_gave(sight: Sight) -> None:
     """Each comes from what was held, or from a member that is up."""

@@ -13,15 +13,15 @@ import pytest
 import yaml
 from ops import testing
 
-from tests.unit import charms, runner
+from tests.unit import consumer, runner
 
 if TYPE_CHECKING:
     import types
+    from collections.abc import Sequence
 
-no_token_leaks = charms.no_token_leaks
 
 ROOT = pathlib.Path(__file__).parents[1] / "charms" / "lxd_cluster"
-TOKEN = charms.token("node-0")
+TOKEN = consumer.token("node-0")
 LIST = ("list", "-f", "json")
 JOIN = ("join", TOKEN, "--address", "192.0.2.7")
 
@@ -67,35 +67,55 @@ class Lxd:
             line[len(self.command) :] if list(line[: len(self.command)]) == self.command else line
             for line in self.commands.calls[before:]
         ]
-        charms.check(f"{line.message}" for line in self.context.juju_log)
+        consumer.check(f"{line.message}" for line in self.context.juju_log)
         return after, calls
 
 
+class Programs:
+    """The programs on a machine, of all that the charm could use."""
+
+    def __init__(self, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+        self._folder = folder
+        self._elsewhere = shutil.which
+        monkeypatch.setattr(shutil, "which", self._which)
+
+    def have(self, *names: str, scripts: Sequence[str] = (), snaps: Sequence[str] = ()) -> None:
+        """Have these and no others: programs, scripts, and what the program `snap` runs."""
+        for file in self._folder.iterdir():
+            file.unlink()
+        for name in names:
+            (self._folder / name).write_bytes(b"\x7fELF")
+        for name in scripts:
+            (self._folder / name).write_bytes(b"#!/bin/sh\n")
+        for name in snaps:
+            (self._folder / name).symlink_to("snap")
+
+    def _which(self, name: str, *args: Any, **kwargs: Any) -> str | None:
+        if name not in ("lxd", "lxc", "snap", "apt-get"):
+            return self._elsewhere(name, *args, **kwargs)
+        file = self._folder / name
+        return str(file) if file.exists() else None
+
+
 @pytest.fixture
-def lxd(monkeypatch: pytest.MonkeyPatch, commands: runner.FakeRunner) -> Lxd:
+def programs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    """A machine with none of the programs."""
+    return Programs(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def lxd(monkeypatch: pytest.MonkeyPatch, commands: runner.FakeRunner, programs: Programs) -> Lxd:
     """A unit on the machine `node-0`, on which LXD is installed, and which is no member."""
     spec = importlib.util.spec_from_file_location("lxd_cluster_charm", ROOT / "src" / "charm.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    charms.set_hostname(monkeypatch, "node-0")
-    install(monkeypatch, "lxd", "lxc", "apt-get")
+    consumer.set_hostname(monkeypatch, "node-0")
+    programs.have("lxd", "lxc", "apt-get")
     lxd = Lxd(module, commands)
-    lxd.expect(*LIST, answers=[charms.NOT_A_MEMBER])
+    lxd.expect(*LIST, answers=[consumer.NOT_A_MEMBER])
     return lxd
-
-
-def install(monkeypatch: pytest.MonkeyPatch, *programs: str) -> None:
-    """Have these programs on the machine, of all that the charm could use."""
-    elsewhere = shutil.which
-
-    def which(program: str, *args: Any, **kwargs: Any) -> str | None:
-        if program in ("lxd", "lxc", "snap", "apt-get"):
-            return f"/usr/bin/{program}" if program in programs else None
-        return elsewhere(program, *args, **kwargs)
-
-    monkeypatch.setattr(shutil, "which", which)
 
 
 def test_its_command_is_the_adapter_beside_it(lxd: Lxd) -> None:
@@ -132,7 +152,7 @@ def test_without_a_relation_it_is_blocked(lxd: Lxd) -> None:
 def test_it_joins_at_the_relations_own_address_and_shows_lxds_version(lxd: Lxd) -> None:
     """Where the model wants this traffic, which a machine with several addresses must be told."""
     lxd.expect(*JOIN)
-    lxd.commands.expect("lxd", "--version", answers=[charms.prints("5.0.2")])
+    lxd.commands.expect("lxd", "--version", answers=[consumer.prints("5.0.2")])
     state = lxd.related({"node-0": TOKEN, "node-1": "joined"}, "192.0.2.7", "192.0.2.8")
 
     after, calls = lxd.hook("update_status", state)
@@ -145,7 +165,7 @@ def test_it_joins_at_the_relations_own_address_and_shows_lxds_version(lxd: Lxd) 
 def test_it_bootstraps_at_the_relations_own_address(lxd: Lxd) -> None:
     """As it joins."""
     lxd.expect("bootstrap", "--address", "192.0.2.7")
-    lxd.commands.expect("lxd", "--version", answers=[charms.prints("5.0.2")])
+    lxd.commands.expect("lxd", "--version", answers=[consumer.prints("5.0.2")])
     app = lxd.context.app_name
     state = lxd.related({"node-0": "empty"}, "192.0.2.7", bootstrap_unit=f"{app}/0")
 
@@ -157,7 +177,7 @@ def test_it_bootstraps_at_the_relations_own_address(lxd: Lxd) -> None:
 def test_where_the_model_gives_no_address_lxd_chooses_one(lxd: Lxd) -> None:
     """A network of the relation may have none yet."""
     lxd.expect("join", TOKEN)
-    lxd.commands.expect("lxd", "--version", answers=[charms.prints("5.0.2")])
+    lxd.commands.expect("lxd", "--version", answers=[consumer.prints("5.0.2")])
 
     _, calls = lxd.hook("update_status", lxd.related({"node-0": TOKEN}))
 
@@ -187,37 +207,51 @@ def test_a_unit_that_joined_is_active_though_lxd_does_not_say_its_version(
     assert any("LXD does not say its version" in line.message for line in lxd.context.juju_log)
 
 
-def test_it_installs_nothing_where_lxd_is(lxd: Lxd) -> None:
+@pytest.mark.parametrize(
+    ("there", "snaps"),
+    [(["lxd", "lxc", "apt-get"], []), (["snap", "apt-get"], ["lxd", "lxc"])],
+    ids=["a package", "a snap"],
+)
+def test_it_installs_nothing_where_lxd_is(
+    lxd: Lxd, programs: Programs, there: list[str], snaps: list[str]
+) -> None:
     """Be it a package or a snap."""
+    programs.have(*there, snaps=snaps)
+
     _, calls = lxd.hook("install", testing.State())
 
     assert calls == [LIST]
 
 
+BY_APT = [
+    ("apt-get", "update"),
+    ("apt-get", "install", "--yes", "--no-install-recommends", "lxd"),
+]
+BY_SNAP = [("snap", "install", "lxd")]
+
+
 @pytest.mark.parametrize(
-    ("programs", "expected"),
+    ("there", "scripts", "expected"),
     [
-        (
-            ["apt-get"],
-            [
-                ("apt-get", "update"),
-                ("apt-get", "install", "--yes", "--no-install-recommends", "lxd"),
-            ],
-        ),
-        (["apt-get", "snap"], [("snap", "install", "lxd")]),
-        (["lxd", "snap"], [("snap", "install", "lxd")]),
-        (["lxc", "apt-get", "snap"], [("snap", "install", "lxd")]),
+        pytest.param(["apt-get"], [], BY_APT, id="a package"),
+        pytest.param(["apt-get", "snap"], [], BY_SNAP, id="a snap"),
+        pytest.param(["lxd", "snap"], [], BY_SNAP, id="no client"),
+        pytest.param(["lxc", "apt-get", "snap"], [], BY_SNAP, id="no daemon"),
+        # Those of Ubuntu ask whether to install the snap.
+        pytest.param(["apt-get", "snap"], ["lxd", "lxc"], BY_SNAP, id="scripts"),
+        pytest.param(["lxd", "apt-get", "snap"], ["lxc"], BY_SNAP, id="a script for a client"),
+        pytest.param(["lxc", "apt-get", "snap"], ["lxd"], BY_SNAP, id="a script for a daemon"),
     ],
-    ids=["a package", "a snap", "no client", "no daemon"],
 )
 def test_it_installs_lxd_where_there_is_none(
     lxd: Lxd,
-    monkeypatch: pytest.MonkeyPatch,
-    programs: list[str],
+    programs: Programs,
+    there: list[str],
+    scripts: list[str],
     expected: list[tuple[str, ...]],
 ) -> None:
     """As the distribution has it, and both the daemon and its client."""
-    install(monkeypatch, *programs)
+    programs.have(*there, scripts=scripts)
     for line in expected:
         lxd.commands.expect(*line)
 
@@ -226,9 +260,9 @@ def test_it_installs_lxd_where_there_is_none(
     assert calls == [*expected, LIST]
 
 
-def test_on_a_machine_with_neither_it_says_so(lxd: Lxd, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_machine_with_neither_it_says_so(lxd: Lxd, programs: Programs) -> None:
     """In one line, and without a traceback."""
-    install(monkeypatch)
+    programs.have()
     missing = FileNotFoundError(2, "No such file or directory", "apt-get")
     lxd.commands.expect("apt-get", "update", answers=[runner.Answer(error=missing)])
     lxd.expect(*LIST, answers=[runner.Answer(1, stderr="Error: no LXD here")])
@@ -240,11 +274,9 @@ def test_on_a_machine_with_neither_it_says_so(lxd: Lxd, monkeypatch: pytest.Monk
     assert state.unit_status.name == "waiting"
 
 
-def test_an_installation_that_fails_fails_the_hook(
-    lxd: Lxd, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_installation_that_fails_fails_the_hook(lxd: Lxd, programs: Programs) -> None:
     """Juju runs it again, when the archive may be reached."""
-    install(monkeypatch, "apt-get")
+    programs.have("apt-get")
     failure = subprocess.CalledProcessError(100, ["apt-get", "update"])
     lxd.commands.expect("apt-get", "update", answers=[runner.Answer(error=failure)])
 

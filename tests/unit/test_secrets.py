@@ -1,6 +1,7 @@
 """No token is ever where people read: in a log, a status, an exception, or what is stored.
 
-Every other test of the consumer checks this too: see `charms.no_token_leaks` and `charms.Unit`.
+Every other test of the consumer checks this too: see `no_token_leaks` of `conftest.py`, and
+`consumer.Unit`.
 """
 
 from __future__ import annotations
@@ -16,19 +17,16 @@ import pytest
 from ops import testing
 
 from charms.microcluster_token_distributor.v0 import token_distributor as lib
-from tests.unit import charms, runner
+from tests.unit import consumer, runner
 
-no_token_leaks = charms.no_token_leaks
-unit = charms.unit
-
-TOKEN_0 = charms.token("node-0")
-TOKEN_1 = charms.token("node-1")
+TOKEN_0 = consumer.token("node-0")
+TOKEN_1 = consumer.token("node-1")
 JOIN = ("join", TOKEN_0, "--address", "192.0.2.7")
 
 
 def failures(token: str, *argv: str) -> dict[str, runner.Answer]:
     """Return the ways in which a command can fail and repeat a token as it does."""
-    timeout = subprocess.TimeoutExpired([*charms.COMMAND, *argv, token], 30, token, token)
+    timeout = subprocess.TimeoutExpired([*consumer.COMMAND, *argv, token], 30, token, token)
     return {
         "bare": runner.Answer(1, stderr=token),
         "in a sentence": runner.Answer(1, stderr=f"Error: bad token {token!r}: refused\n"),
@@ -49,9 +47,9 @@ every_failure = pytest.mark.parametrize("kind", KINDS)
 
 
 @every_failure
-def test_a_join_that_fails_shows_no_token(unit: charms.Unit, kind: str) -> None:
+def test_a_join_that_fails_shows_no_token(unit: consumer.Unit, kind: str) -> None:
     """Its command line is the one that holds one."""
-    unit.use(charms.FieldCharm)
+    unit.use(consumer.StatusCharm)
     unit.show({"node-0": TOKEN_0})
     unit.expect(*JOIN, answers=[failures(TOKEN_0, "join")[kind]])
 
@@ -65,10 +63,10 @@ def test_a_join_that_fails_shows_no_token(unit: charms.Unit, kind: str) -> None:
 @every_failure
 @pytest.mark.parametrize("form", ["short-token-1", "a.b!c~d" * 8])
 def test_a_token_of_another_form_is_cut_out_of_what_join_says(
-    unit: charms.Unit, kind: str, form: str
+    unit: consumer.Unit, kind: str, form: str
 ) -> None:
     """It is known, so it need not look like one."""
-    charms.watch(form)
+    consumer.watch(form)
     whole = not kind.startswith(("its ", "broken"))
     unit.show({"node-0": form})
     unit.expect("join", form, "--address", "192.0.2.7", answers=[failures(form)[kind]])
@@ -80,9 +78,9 @@ def test_a_token_of_another_form_is_cut_out_of_what_join_says(
 
 
 @every_failure
-def test_a_list_that_fails_shows_no_token(unit: charms.Unit, kind: str) -> None:
+def test_a_list_that_fails_shows_no_token(unit: consumer.Unit, kind: str) -> None:
     """Though its complaint is in the status too."""
-    unit.use(charms.FieldCharm)
+    unit.use(consumer.StatusCharm)
     unit.show({"node-0": TOKEN_0})
     unit.lists(failures(TOKEN_0, "list")[kind])
 
@@ -93,12 +91,12 @@ def test_a_list_that_fails_shows_no_token(unit: charms.Unit, kind: str) -> None:
 
 
 @every_failure
-def test_an_add_that_fails_shows_no_token(unit: charms.Unit, kind: str) -> None:
+def test_an_add_that_fails_shows_no_token(unit: consumer.Unit, kind: str) -> None:
     """Neither the new one nor the one that it was to replace."""
-    unit.use(charms.FieldCharm)
+    unit.use(consumer.StatusCharm)
     unit.remember(in_cluster=True)
     unit.show({"node-0": "joined", "node-1": "empty"})
-    unit.lists(charms.members("node-0"))
+    unit.lists(consumer.members("node-0"))
     unit.expect("add", "node-1", answers=[failures(TOKEN_1, "add")[kind]])
 
     hook = unit.hook("update_status")
@@ -110,10 +108,10 @@ def test_an_add_that_fails_shows_no_token(unit: charms.Unit, kind: str) -> None:
 @every_failure
 @pytest.mark.parametrize("command", ["bootstrap", "remove --force"])
 def test_no_other_command_that_fails_shows_a_token(
-    unit: charms.Unit, kind: str, command: str
+    unit: consumer.Unit, kind: str, command: str
 ) -> None:
     """Whatever it has to do with it."""
-    unit.use(charms.FieldCharm)
+    unit.use(consumer.StatusCharm)
     answer = failures(TOKEN_1)[kind]
     down = ("node-1", "voter", "UNREACHABLE")
     if command == "bootstrap":
@@ -122,7 +120,7 @@ def test_no_other_command_that_fails_shows_a_token(
     else:
         unit.remember(in_cluster=True)
         unit.show({"node-0": "joined"}, left="node-1")
-        unit.lists(charms.members("node-0", down))
+        unit.lists(consumer.members("node-0", down))
         unit.expect("remove", "node-1", "--force", answers=[answer])
 
     hook = unit.hook("update_status")
@@ -131,11 +129,11 @@ def test_no_other_command_that_fails_shows_a_token(
 
 
 @every_failure
-def test_a_leave_that_is_refused_shows_no_token(unit: charms.Unit, kind: str) -> None:
+def test_a_leave_that_is_refused_shows_no_token(unit: consumer.Unit, kind: str) -> None:
     """Neither in the log nor in the exception, which `Unit.hook` looks through."""
-    unit.use(charms.FieldCharm)
+    unit.use(consumer.StatusCharm)
     unit.remember(in_cluster=True)
-    unit.lists(charms.members("node-0", "node-1"))
+    unit.lists(consumer.members("node-0", "node-1"))
     unit.expect("remove", "node-0", answers=[failures(TOKEN_1)[kind]])
     unit.commands.expect("goal-state", "--format=json", answers=[runner.Answer(1)])
 
@@ -145,12 +143,12 @@ def test_a_leave_that_is_refused_shows_no_token(unit: charms.Unit, kind: str) ->
     assert isinstance(caught.value.__cause__, lib.LeaveRefusedError)
 
 
-def test_what_add_prints_besides_is_not_shown(unit: charms.Unit) -> None:
+def test_what_add_prints_besides_is_not_shown(unit: consumer.Unit) -> None:
     """It is no token, but may hold one."""
-    unit.use(charms.FieldCharm)
+    unit.use(consumer.StatusCharm)
     unit.remember(in_cluster=True)
     unit.show({"node-0": "joined", "node-1": "empty"})
-    unit.lists(charms.members("node-0"))
+    unit.lists(consumer.members("node-0"))
     answer = runner.Answer(stdout=f"Token for node-1:\n{TOKEN_1}\n", stderr=f"issued {TOKEN_1}")
     unit.expect("add", "node-1", answers=[answer])
 
@@ -159,30 +157,30 @@ def test_what_add_prints_besides_is_not_shown(unit: charms.Unit) -> None:
     assert hook.logged("WARNING no token for node-1: issued .cut.")
 
 
-def test_a_list_that_prints_tokens_shows_none(unit: charms.Unit) -> None:
+def test_a_list_that_prints_tokens_shows_none(unit: consumer.Unit) -> None:
     """Its output is not repeated, whatever it is."""
-    unit.use(charms.FieldCharm)
+    unit.use(consumer.StatusCharm)
     unit.show({"node-0": TOKEN_0})
-    unit.lists(charms.prints(TOKEN_0))
+    unit.lists(consumer.prints(TOKEN_0))
 
     assert unit.hook("update_status").status[0] == "waiting"
 
 
-def test_a_hook_that_dies_shows_no_token(unit: charms.Unit) -> None:
+def test_a_hook_that_dies_shows_no_token(unit: consumer.Unit) -> None:
     """Neither in its exception, nor in its traceback."""
-    unit.use(charms.FailingCharm)
+    unit.use(consumer.FailingCharm)
     unit.show({"node-0": TOKEN_0, "node-1": TOKEN_1})
     unit.expect(*JOIN)
 
     with pytest.raises(testing.errors.UncaughtCharmError) as caught:
         unit.hook("update_status")
 
-    charms.check(traceback.format_exception(caught.type, caught.value, caught.tb))
+    consumer.check(traceback.format_exception(caught.type, caught.value, caught.tb))
 
 
-def test_neither_what_is_stored_nor_a_deferred_event_holds_a_token(unit: charms.Unit) -> None:
+def test_neither_what_is_stored_nor_a_deferred_event_holds_a_token(unit: consumer.Unit) -> None:
     """They end up in a database on the machine, and in bug reports."""
-    unit.use(charms.DeferringCharm)
+    unit.use(consumer.DeferringCharm)
     unit.show({"node-0": TOKEN_0, "node-1": TOKEN_1})
     unit.expect(*JOIN)
 
@@ -193,12 +191,12 @@ def test_neither_what_is_stored_nor_a_deferred_event_holds_a_token(unit: charms.
     assert [event.snapshot_data for event in hook.deferred] == [{"bootstrapper": False}]
 
 
-def test_nothing_is_written_beside_the_tokens_own_files(unit: charms.Unit) -> None:
+def test_nothing_is_written_beside_the_tokens_own_files(unit: consumer.Unit) -> None:
     """Those are readable by root alone."""
     unit.remember(in_cluster=True)
     unit.show({"node-0": "joined", "node-1": "empty"})
-    unit.lists(charms.members("node-0"))
-    unit.expect("add", "node-1", answers=[charms.prints(TOKEN_1)])
+    unit.lists(consumer.members("node-0"))
+    unit.expect("add", "node-1", answers=[consumer.prints(TOKEN_1)])
 
     unit.hook("update_status")
 
@@ -209,21 +207,21 @@ def test_nothing_is_written_beside_the_tokens_own_files(unit: charms.Unit) -> No
     assert unit.token_files() == {"node-1": TOKEN_1}
 
 
-def test_a_token_is_in_no_command_line_but_that_of_join(unit: charms.Unit) -> None:
+def test_a_token_is_in_no_command_line_but_that_of_join(unit: consumer.Unit) -> None:
     """All users of a machine can read command lines; the workload leaves no other way to join."""
     unit.remember(in_cluster=True)
-    unit.write({"mirror-node-2": charms.token("node-2"), "mirror": "up"})
+    unit.write({"mirror-node-2": consumer.token("node-2"), "mirror": "up"})
     unit.show(
-        {"node-0": TOKEN_0, "node-1": "empty", "node-2": charms.token("node-2")}, left="node-3"
+        {"node-0": TOKEN_0, "node-1": "empty", "node-2": consumer.token("node-2")}, left="node-3"
     )
-    unit.lists(charms.members("node-0", ("node-3", "voter", "OFF")), charms.members("node-0"))
+    unit.lists(consumer.members("node-0", ("node-3", "voter", "OFF")), consumer.members("node-0"))
     unit.expect("remove", "node-3", "--force")
-    unit.expect("add", "node-1", answers=[charms.prints(TOKEN_1)])
+    unit.expect("add", "node-1", answers=[consumer.prints(TOKEN_1)])
 
     hook = unit.hook("update_status")
 
     assert len(hook.calls) == 4
-    charms.check(word for call in hook.calls for word in call)
+    consumer.check(word for call in hook.calls for word in call)
 
 
 # The checks themselves
@@ -234,12 +232,12 @@ def test_the_check_finds_a_part_of_a_token(text: str) -> None:
     """It would not be worth much else."""
     holds = not text.startswith("aaa")
 
-    assert bool(charms.leaks([f"Error: {text}"])) is holds
+    assert bool(consumer.leaks([f"Error: {text}"])) is holds
 
 
 @pytest.mark.parametrize("place", ["charm's log", "module's log", "status", "exception"])
 def test_the_checks_see_a_token_wherever_it_is(
-    unit: charms.Unit,
+    unit: consumer.Unit,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     place: str,
@@ -254,7 +252,7 @@ def test_the_checks_see_a_token_wherever_it_is(
             logging.getLogger("any.module").log(level, "got %s", TOKEN_0)
         return lib.Workload(lib.Membership.UNKNOWN, reason=TOKEN_0 if place == "status" else "")
 
-    unit.use(charms.FieldCharm)
+    unit.use(consumer.StatusCharm)
     monkeypatch.setattr(lib.TokenConsumer, "_ask", show)
 
     with pytest.raises(AssertionError, match="texts hold a token"):

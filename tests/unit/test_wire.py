@@ -6,7 +6,6 @@ angle brackets stands for one that is made up as the tests run.
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import json
 import pathlib
@@ -169,34 +168,6 @@ def test_a_consumer_writes_its_bag_to_the_letter(vector: dict[str, Any]) -> None
     assert token_distributor.consumer_bag(situation) == vector["bag"]
 
 
-@pytest.mark.parametrize(
-    ("leads", "membership", "written"),
-    [
-        (True, token_distributor.Membership.NOT_A_MEMBER, "microovn/0"),
-        (True, token_distributor.Membership.MEMBER, None),
-        (True, token_distributor.Membership.UNKNOWN, None),
-        (False, token_distributor.Membership.NOT_A_MEMBER, None),
-    ],
-)
-def test_a_consumers_application_names_its_leader_as_candidate(
-    leads: bool,
-    membership: token_distributor.Membership,
-    written: str | None,
-) -> None:
-    """While it is certain not to be a member; otherwise it leaves the key alone."""
-    situation = token_distributor.Situation(
-        unit="microovn/0",
-        app="microovn",
-        leads=leads,
-        hostname="node-a",
-        workload=token_distributor.Workload(membership),
-        shown=None,
-        bag={},
-    )
-
-    assert token_distributor.bootstrap_candidate(situation) == written
-
-
 @pytest.mark.parametrize("vector", DISTRIBUTORS)
 def test_a_distributors_bags_are_read_as_plain_values(vector: dict[str, Any]) -> None:
     """By a consumer, and by the distributor itself."""
@@ -294,91 +265,3 @@ def test_where_bags_differ_a_value_wins_over_empty() -> None:
     assert mirror.failed == {"node-a": f"{one} {two} {three}"}
     assert mirror.left == {"node-x", "node-y"}
     assert mirror.leader == "distributor/0"
-
-
-def test_no_repr_shows_a_token() -> None:
-    """Assertions and logs make use of it."""
-    secret = distributor.token("node-b")
-    unit = token_distributor.ConsumerUnit.from_bag(
-        "microovn/0", distributor.offering("node-a", {"node-b": secret})
-    )
-    mirror = token_distributor.Mirror(values={"node-b": secret})
-
-    assert unit.offers["node-b"] == mirror.values["node-b"] == secret
-    assert secret not in repr(unit)
-    assert secret not in repr(mirror)
-
-
-@pytest.mark.parametrize(
-    ("text", "usable"),
-    [
-        ("node-a", True),
-        ("A", True),
-        ("0", True),
-        ("a.b_c-d", True),
-        ("mirror-node-a", True),
-        ("x" * 64, True),
-        ("x" * 65, False),
-        ("x" * 300, False),
-        ("", False),
-        (" ", False),
-        ("-node", False),
-        ("node-", False),
-        (".", False),
-        ("_a", False),
-        ("a=b", False),
-        ("a b", False),
-        ("a\n", False),
-        ("a\nb", False),
-        ("a/b", False),
-        ("a\x00", False),
-        ("nöde", False),
-        ("node٣", False),
-        ("--force", False),
-        ("$(reboot)", False),
-    ],
-)
-def test_host_names(text: str, usable: bool) -> None:
-    """They become arguments of commands."""
-    assert token_distributor.is_hostname(text) == usable
-
-
-@pytest.mark.parametrize(
-    ("text", "usable", "alike"),
-    [
-        ("<token node-a>", True, True),
-        ("eyJzZWNyZXQiOiAiIn0=", True, True),
-        ("e30=", True, False),
-        ("W10=", True, False),
-        ("empty", True, False),
-        ("joined", True, False),
-        ("6641", True, False),
-        ("=" * 8, True, False),
-        ("/w==", True, False),
-        ("", False, False),
-        ("-e30=", False, False),
-        ("e30=\n", False, False),
-        ("e3 0=", False, False),
-        ("é", False, False),
-        ("a" * 65536, True, False),
-        ("a" * 65537, False, False),
-    ],
-)
-def test_what_passes_for_a_token(
-    text: str,
-    usable: bool,
-    alike: bool,
-) -> None:
-    """They become arguments of commands, too."""
-    value = _filled(text)
-
-    assert token_distributor.is_usable_token(value) == usable
-    assert token_distributor.looks_like_token(value) == alike
-
-
-def test_a_deeply_nested_value_is_no_token() -> None:
-    """The parser gives up on it before this process does."""
-    nested = base64.b64encode(b"[" * 40_000).decode()
-
-    assert token_distributor.is_usable_token(nested)
-    assert not token_distributor.looks_like_token(nested)

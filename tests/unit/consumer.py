@@ -6,7 +6,6 @@ import base64
 import dataclasses
 import hashlib
 import json
-import logging
 import os
 import re
 import stat
@@ -15,7 +14,6 @@ import types
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import ops
-import pytest
 from ops import testing
 
 from charms.microcluster_token_distributor.v0 import token_distributor
@@ -24,6 +22,8 @@ from tests.unit import runner
 if TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import pytest
 
 T = TypeVar("T")
 
@@ -97,16 +97,6 @@ def _shows_token(text: str) -> bool:
     )
 
 
-@pytest.fixture(autouse=True)
-def no_token_leaks(caplog: pytest.LogCaptureFixture) -> Iterable[None]:
-    """No test logs a token, at whatever level. Each module of tests takes this fixture over."""
-    caplog.set_level(logging.DEBUG)
-    yield
-    records = [*caplog.get_records("setup"), *caplog.get_records("call")]
-    format_record = logging.Formatter("%(levelname)s %(name)s %(message)s").format
-    check(format_record(record) for record in records)
-
-
 # The workload's answers
 
 
@@ -132,8 +122,8 @@ def prints(text: str) -> runner.Answer:
 # Charms
 
 
-class FieldCharm(ops.CharmBase):
-    """Built as the charms in the field are.
+class StatusCharm(ops.CharmBase):
+    """Built as the charms in the field are, and shows what the library has to say.
 
     Attributes:
         command: the words before the sub-command.
@@ -190,14 +180,14 @@ class FieldCharm(ops.CharmBase):
         return ["--address", "192.0.2.7"]
 
 
-class SilentCharm(FieldCharm):
+class SilentCharm(StatusCharm):
     """Shows no status, and so asks the workload for none: what runs is the library's own doing."""
 
     def _on_collect_unit_status(self, event: ops.CollectStatusEvent) -> None:
         pass
 
 
-class DeferringCharm(FieldCharm):
+class DeferringCharm(StatusCharm):
     """Is not ready for `joined` until there is a file `ready` beside it."""
 
     def _on_joined(self, event: token_distributor.ClusterJoinedEvent) -> None:
@@ -206,7 +196,7 @@ class DeferringCharm(FieldCharm):
             event.defer()
 
 
-class FailingCharm(FieldCharm):
+class FailingCharm(StatusCharm):
     """Its handler of `joined` fails: the hook dies after the cluster has taken its unit in."""
 
     def _on_joined(self, event: token_distributor.ClusterJoinedEvent) -> None:
@@ -214,7 +204,7 @@ class FailingCharm(FieldCharm):
         raise RuntimeError("joined")
 
 
-class FailingLaterCharm(FieldCharm):
+class FailingLaterCharm(StatusCharm):
     """Its handler of `token_generated` fails: the hook dies before anything is published."""
 
     def _on_token_generated(self, _: ops.EventBase) -> None:
@@ -222,7 +212,7 @@ class FailingLaterCharm(FieldCharm):
         raise RuntimeError("token_generated")
 
 
-class MirroringCharm(FieldCharm):
+class MirroringCharm(StatusCharm):
     """Has a value of its own mirrored, as soon as its unit is a member."""
 
     def _on_joined(self, event: token_distributor.ClusterJoinedEvent) -> None:
@@ -381,7 +371,7 @@ class Unit:
         in_cluster = False
         try:
             with context(event, state) as manager:
-                charm = cast("FieldCharm", manager.charm)
+                charm = cast("StatusCharm", manager.charm)
                 seen = charm.seen
                 self.state = manager.run()
                 in_cluster = charm.in_cluster
@@ -422,7 +412,7 @@ class Unit:
         """
         context = self._context()
         with context(context.on.install(), self.state) as manager:
-            charm = cast("FieldCharm", manager.charm)
+            charm = cast("StatusCharm", manager.charm)
             relation = charm.model.get_relation(ENDPOINT)
             assert relation is not None
             answer = question(charm.token_consumer, relation)
@@ -497,12 +487,3 @@ def be_slow(
     monkeypatch.setattr(subprocess, "run", run)
     clock = types.SimpleNamespace(monotonic=lambda: now)
     monkeypatch.setattr(token_distributor, "time", clock)
-
-
-@pytest.fixture
-def unit(
-    tmp_path: pathlib.Path, commands: runner.FakeRunner, monkeypatch: pytest.MonkeyPatch
-) -> Unit:
-    """The unit `micro/0` on the machine `node-0`, no member, beside a distributor with no data."""
-    set_hostname(monkeypatch, "node-0")
-    return Unit(tmp_path, commands)
