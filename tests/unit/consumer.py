@@ -429,6 +429,16 @@ class Unit:
         assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in files)
         return {file.name: file.read_text().strip() for file in files}
 
+    def hears_of_failure(self, name: str, token: str) -> None:
+        """Make it the only member; a token that it has issued got a newcomer nowhere."""
+        self.remember(in_cluster=True)
+        self.keep(name, token)
+        self.show(
+            {"node-0": "joined", name: token},
+            unit_bag={f"failed-{name}": token_distributor.digest(token)},
+        )
+        self.lists(members("node-0"))
+
     def keep(self, name: str, text: str) -> None:
         """Have a token file, as an earlier hook is to have left it."""
         folder = self.root / f".{ENDPOINT}-tokens"

@@ -236,13 +236,7 @@ def test_a_hook_that_dies_before_a_token_is_printed_leaves_nothing_behind(
 
 def test_a_word_that_a_refused_add_printed_is_no_token(unit: consumer.Unit) -> None:
     """It would take the place of a good one."""
-    unit.remember(in_cluster=True)
-    unit.keep("node-1", TOKEN_1)
-    unit.show(
-        {"node-0": "joined", "node-1": TOKEN_1},
-        unit_bag={"failed-node-1": lib.digest(TOKEN_1)},
-    )
-    unit.lists(consumer.members("node-0"))
+    unit.hears_of_failure("node-1", TOKEN_1)
     refused = dataclasses.replace(consumer.TAKEN, stdout="refused\n")
     unit.expect("add", "node-1", answers=[refused])
 

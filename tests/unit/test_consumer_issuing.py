@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from ops import testing
 
-from charms.microcluster_token_distributor.v0 import token_distributor as lib
 from tests.unit import consumer, runner
 
 LIST = consumer.LIST
@@ -77,13 +76,7 @@ def test_when_the_cluster_refuses_another_token_the_old_one_is_still_good(
     unit: consumer.Unit,
 ) -> None:
     """The join failed for another reason than the token."""
-    unit.remember(in_cluster=True)
-    unit.keep("node-1", TOKEN_1)
-    unit.show(
-        {"node-0": "joined", "node-1": TOKEN_1},
-        unit_bag={"failed-node-1": lib.digest(TOKEN_1)},
-    )
-    unit.lists(consumer.members("node-0"))
+    unit.hears_of_failure("node-1", TOKEN_1)
     unit.expect("add", "node-1", answers=[consumer.TAKEN])
 
     hook = unit.hook("relation_changed", remote_unit=0)
@@ -98,13 +91,7 @@ def test_when_the_cluster_refuses_another_token_the_old_one_is_still_good(
 
 def test_another_token_takes_the_place_of_one_that_failed(unit: consumer.Unit) -> None:
     """On disk and in the databag."""
-    unit.remember(in_cluster=True)
-    unit.keep("node-1", TOKEN_1)
-    unit.show(
-        {"node-0": "joined", "node-1": TOKEN_1},
-        unit_bag={"failed-node-1": lib.digest(TOKEN_1)},
-    )
-    unit.lists(consumer.members("node-0"))
+    unit.hears_of_failure("node-1", TOKEN_1)
     unit.expect("add", "node-1", answers=[consumer.prints(TOKEN_1_AGAIN)])
 
     hook = unit.hook("relation_changed", remote_unit=0)
