@@ -1,4 +1,4 @@
-"""How many hooks Juju has to run at the least to form a cluster through a star.
+"""How many hooks Juju has to run at the least, and how much more the cost may be.
 
 `docs/explanation/cost.md` derives it, and says what each row takes for granted.
 """
@@ -9,6 +9,21 @@ import dataclasses
 
 CONSUMER = "consumer"
 DISTRIBUTOR = "distributor"
+
+HOOKS_OVER_BOUND = 1.4
+"""The most hooks, as a multiple of the bound."""
+
+HOOKS_EXPONENT = 1.25
+"""The most that all hooks may grow by: a power of the units."""
+
+DISTRIBUTOR_EXPONENT = 1.05
+"""The most that what the distributor reads and calls may grow by."""
+
+LISTS = 1
+"""The most calls of `list` in a hook of a unit that issues no token in it."""
+
+LISTS_OF_COMMUNICATOR = 2
+"""The most in one of a unit that does: it may have taken members out, and look again."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +94,18 @@ def adding(units: int, distributors: int = 1) -> list[Row]:
         Row(DISTRIBUTOR, "changed: the newcomer says that it is a member", "d", d),
         Row(DISTRIBUTOR, "changed: the communicator takes back the token", "d", d),
     ]
+
+
+def mesh(units: int) -> int:
+    """Give the hooks of a mesh of peers in which nobody has written anything yet.
+
+    Install, config-changed, start and relation-created on each unit, one leader-elected, and of
+    each pair a joined and a changed on both sides.
+
+    Args:
+        units: all started together.
+    """
+    return 2 * units * (units - 1) + 4 * units + 1
 
 
 def total(rows: list[Row]) -> int:

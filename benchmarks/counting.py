@@ -65,13 +65,12 @@ def kind(hook: juju_model.Hook) -> str:
 
 @dataclasses.dataclass
 class Cost:
-    """What it took until all units were members, and nothing was left to do.
+    """What it took until all units were members, and no hook was due.
 
     Attributes:
         sides: by application.
         rounds: how many rounds of update-status it needed.
         formed: seconds of the model's time until the last unit had joined.
-        settled: seconds until nothing was left to do.
         path: the critical path to the last join.
         tokens_left: how many values that show a token are left in databags.
         lists: the most calls of `list` in a hook of a unit that issued no token, and of one that
@@ -81,7 +80,6 @@ class Cost:
     sides: dict[str, Side] = dataclasses.field(default_factory=dict[str, Side])
     rounds: int = 0
     formed: float = 0.0
-    settled: float = 0.0
     path: list[timed.Step] = dataclasses.field(default_factory=list[timed.Step])
     tokens_left: int = 0
     lists: tuple[int, int] = (0, 0)
@@ -155,7 +153,6 @@ class _Meter:
             self.cost.rounds += 1
             self._juju.update_status_round()
         self._juju.on_hook.remove(self._on_hook)
-        self.cost.settled = self._juju.now - self._started
         self.cost.lists = self._lists[0], self._lists[1]
         self.cost.tokens_left = sum(
             self._microcluster.shows_token(value)

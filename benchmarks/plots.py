@@ -52,7 +52,7 @@ class _Line:
         colour: its colour.
         marker: how a number that was counted is marked; empty for a line alone.
         fitted: whether a fitted line goes through, with its exponent in the legend.
-        beyond: to how many units the fitted line goes on, where nothing was counted.
+        beyond: costs that were not counted but extrapolated.
     """
 
     label: str
@@ -60,28 +60,25 @@ class _Line:
     colour: str
     marker: str = "o"
     fitted: bool = True
-    beyond: int = 0
+    beyond: Mapping[int, float] = dataclasses.field(default_factory=dict[int, float])
 
 
-def draw(found: targets.Found, folder: pathlib.Path) -> list[str]:
+def draw(found: targets.Found, folder: pathlib.Path) -> None:
     """Draw all pictures.
 
     Args:
         found: what was counted.
         folder: where the files go.
-
-    Returns:
-        The files' names.
     """
     sizes = found.sizes
-    most = sizes[-1]
+    beyond = {n: each[0] for n in sizes if (each := found.baseline(n)) and each[1]}
     bounds = {n: float(bound.total(bound.forming(n))) for n in sizes if n > 1}
     pictures = {
         "benchmark-hooks.svg": (
             "Hooks until a cluster has formed",
             "hooks, in the whole model",
             [
-                _Line("over a peer relation", found.mesh_hooks(), ORANGE, "s", beyond=most),
+                _Line("over a peer relation", found.mesh_hooks(), ORANGE, "s", beyond=beyond),
                 _Line("through the distributor", found.hooks(), BLUE),
                 _Line("what Juju has to run at the least", bounds, GREY, "", fitted=False),
             ],
@@ -98,7 +95,6 @@ def draw(found: targets.Found, folder: pathlib.Path) -> list[str]:
     for name, (title, unit, lines) in pictures.items():
         with mpl.rc_context(cast("Any", _STYLE)):
             _picture(folder / name, title, unit, lines, sizes)
-    return list(pictures)
 
 
 def _picture(
@@ -133,16 +129,16 @@ def _draw_line(plane: axes.Axes, line: _Line) -> None:
         plane.plot(sizes, costs, "--", color=line.colour, linewidth=1.4, label=line.label)
         return
     label = line.label if law is None else f"{line.label}: $n^{{{law.exponent:.2f}}}$"
-    if law is not None and line.beyond > sizes[-1]:
+    if law is not None and line.beyond:
         label += " (dotted: extrapolated)"
     plane.plot(sizes, costs, line.marker, color=line.colour, markersize=6.5, label=label)
     if law is None:
         return
     fitted = [size for size in sizes if size >= targets.FITTED_FROM]
     plane.plot(fitted, [law.at(size) for size in fitted], color=line.colour, linewidth=1.6)
-    if line.beyond > fitted[-1]:
-        further = [fitted[-1], line.beyond]
-        plane.plot(further, [law.at(size) for size in further], ":", color=line.colour)
+    if line.beyond:
+        further = {sizes[-1]: costs[-1], **line.beyond}
+        plane.plot(list(further), list(further.values()), ":", color=line.colour)
 
 
 def _thousands(value: float, _: int) -> str:

@@ -65,8 +65,8 @@ def _number(value: float) -> str:
 
 
 def _about(value: float) -> str:
-    """Give a number that was extrapolated, to two digits."""
-    return f"≈ {_number(float(f'{value:.1e}'))}"
+    """Give a number that was extrapolated."""
+    return f"≈ {_number(targets.two_digits(value))}"
 
 
 def write(found: targets.Found, judged: Sequence[targets.Target], last: str) -> str:
@@ -144,7 +144,7 @@ def _overview(found: targets.Found) -> list[str]:
                 units,
                 *_hooks(cost, least),
                 _baseline(baseline),
-                "" if baseline is None else f"{baseline[0] / cost.hooks:.1f}",
+                _ratio(baseline, cost.hooks),
                 cost.rounds,
                 f"{cost.formed:.1f}",
                 f"{mesh.forming.formed:.1f}" if mesh else "",
@@ -161,14 +161,22 @@ def _baseline(baseline: tuple[float, bool] | None) -> str:
     return _about(hooks) if extrapolated else _number(hooks)
 
 
+def _ratio(baseline: tuple[float, bool] | None, hooks: int) -> str:
+    if baseline is None:
+        return ""
+    theirs, extrapolated = baseline
+    return _about(theirs / hooks) if extrapolated else f"{theirs / hooks:.1f}"
+
+
 def _note(found: targets.Found) -> list[str]:
-    law = targets.fit(found.mesh_hooks())
+    law = found.mesh_writes()
     if law is None or set(found.sizes) <= set(found.mesh):
         return []
     fitted = [units for units in found.mesh if units >= targets.FITTED_FROM]
     return [
-        f"≈: not run, but extrapolated from {min(fitted)} to {max(fitted)} units, by the exponent "
-        f"{law.exponent:.2f}.",
+        "≈: not run. It is what a mesh runs whatever the charm, 2n(n - 1) + 4n + 1, and the hooks "
+        f"of its leader's writes, extrapolated from {min(fitted)} to {max(fitted)} units by the "
+        f"exponent {law.exponent:.2f}.",
         "",
     ]
 
@@ -335,7 +343,7 @@ def timed_part() -> str:
         "",
     ]
     lines += table(
-        ["what", "median, ms", "quartiles apart, ms"],
+        ["what", "median, ms of the processor's time", "quartiles apart, ms"],
         [
             (each.what, f"{1000 * each.median:.1f}", f"{1000 * each.spread:.1f}")
             for each in (*wall.imports(), *wall.dispatches())

@@ -13,12 +13,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("first", type=int, help="a seed")
     parser.add_argument("last", type=int, nargs="?", help="run all seeds up to this one")
+    parser.add_argument("--deeds", type=int, default=run.DEEDS, help="to befall the cloud")
     parser.add_argument("--tail", type=int, default=run.TAIL, help="hooks to show of a failure")
     options = parser.parse_args()
     seeds = range(options.first, (options.last or options.first) + 1)
     failed = lost = 0
     for seed in seeds:
-        end = _run(seed, options.tail)
+        end = _run(seed, options.deeds, options.tail)
         if isinstance(end, run.Failure):
             failed += 1
             print(end if len(seeds) == 1 else str(end).splitlines()[0], flush=True)
@@ -28,9 +29,9 @@ def main() -> int:
     return int(bool(failed))
 
 
-def _run(seed: int, tail: int) -> run.Result | run.Failure:
+def _run(seed: int, deeds: int, tail: int) -> run.Result | run.Failure:
     try:
-        return run.run(seed, tail_length=tail)
+        return run.run(seed, deeds=deeds, tail_length=tail)
     except run.Failure as error:
         return error
 

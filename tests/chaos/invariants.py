@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 # Seconds. Juju itself sets none; an operator's patience does. A communicator may run into several
 # limits of its commands in one hook.
 _LONGEST_HOOK = 1200.0
-# Why a hook may fail: fate, another leader's lease, and a cluster that does not let a unit go yet.
-_REASONS = ("HookFault", "FlushRefused", "LeaveRefusedError")
+# Why a hook may fail: fate too.
+_REASONS = ("HookFault", *local.GOOD_REASONS)
 
 
 class Violation(BaseException):
@@ -54,7 +54,7 @@ class Invariants:
     # Around each command
 
     def at_point(self, context: HookContext) -> None:
-        """Check a command that is about to run, or has just run.
+        """Note what a unit sees as its hook begins, and check a command that is about to run.
 
         Raises:
             Violation: it must not.
@@ -196,13 +196,13 @@ class Invariants:
         if not self._up_before.get(hook.unit):
             return  # It takes over, and knows no better than what it reads.
         name = write.key.removeprefix("mirror-")
-        bags = self._bags_of(name)
+        said = self._bags_of(name)
         old, new = write.old or "", write.new or ""
         if new == "":
             # Gone: nobody of that name may be left, whose word the distributor could know.
             return
         if new == "empty":
-            if not all(map(self._is_there, bags)):
+            if not all(map(self._is_there, said)):
                 return  # Another unit has the name now.
             raise Violation(f"{hook}: empty replaces a value for {name}")
         if new == "joined":
@@ -211,12 +211,12 @@ class Invariants:
                 raise Violation(f"{hook}: {name} is shown as joined, and is no member")
             return
         used = lib.digest(new) not in self._microcluster.usable_tokens()
-        if old == "joined" and used and not all(map(self._is_there, bags)):
+        if old == "joined" and used and not all(map(self._is_there, said)):
             # Another unit has the name now, and is shown the token with which the one before it
             # joined: a member's databag is read as of its last event, and has that still. Nobody
             # can join with it, and its unit will say that it failed.
             return
-        complaints = [bag.get("failed", "") for bag in bags.values()]
+        complaints = [bag.get("failed", "") for bag in said.values()]
         # Its unit may have found meanwhile that the value is good after all.
         complaints.append(self._cloud.bag(hook.unit).get(f"failed-{name}", ""))
         if not any(lib.digest(old) in complaint.split() for complaint in complaints):
@@ -392,12 +392,11 @@ class Invariants:
 
     def _sees_hold(self, unit: str) -> bool:
         """Tell whether a unit can see that no newcomer may join."""
-        for app in (protocol.DISTRIBUTOR,):
-            for other in self._cloud.units(app):
-                bag = self._cloud.bag(other)
-                leads = self._cloud.bag(app).get("leader") == other
-                if leads and bag.get("mirror") == "up" and bag.get("hold"):
-                    return self._knows(unit, other)
+        for other in self._cloud.units(protocol.DISTRIBUTOR):
+            bag = self._cloud.bag(other)
+            leads = self._cloud.bag(protocol.DISTRIBUTOR).get("leader") == other
+            if leads and bag.get("mirror") == "up" and bag.get("hold"):
+                return self._knows(unit, other)
         return False
 
     def _knows(self, unit: str, other: str) -> bool:

@@ -25,10 +25,21 @@ DISTRIBUTOR = protocol.DISTRIBUTOR
 SECOND = "second-cluster"
 
 _MOST_UNITS = 8
+# How often a fault may strike, roughly: a hook has several points, a command two moments.
+_POINTS_OF_HOOK = 4
+_MOMENTS_OF_COMMAND = 2
 # How likely the rarer mishaps are where they are to be had at all.
 _NO_GOAL_STATE = 0.1
 _INDISCREET = 0.1
 _DROWSY = 0.5
+
+
+def _has_rare_mishaps(seed: int) -> bool:
+    """Tell whether rarer mishaps befall a schedule: half of those on Juju 3.6, a sixth on 4.0.
+
+    Why so odd a share: no schedule may change that a test keeps for what it has shown.
+    """
+    return seed % 4 == 2 or seed % 24 in (3, 13)
 
 
 class Schedule:
@@ -55,9 +66,8 @@ class Schedule:
         self.raging = True
         self._hook_faults = self._rng.choice((0.0, 0.0, 0.01, 0.05))
         self._command_faults = self._rng.choice((0.0, 0.0, 0.02, 0.1))
-        # Rarer mishaps, in a quarter of the schedules; they make choices of their own, so that the
-        # other three stay what they were.
-        self._rare = random.Random(f"rare {seed}") if seed % 4 == 2 else None  # noqa: S311 - as above
+        # They make choices of their own, so that the other schedules stay what they were.
+        self._rare = random.Random(f"rare {seed}") if _has_rare_mishaps(seed) else None  # noqa: S311 - as above
         self._drowsy: set[str] = set()
         self._offered = ""
         microcluster.faults = self._command_fault
@@ -162,7 +172,7 @@ class Schedule:
             OSError: a tool of its own cannot be run.
         """
         self._rare_fault(context)
-        if not self.raging or self._rng.random() >= self._hook_faults / 4:
+        if not self.raging or self._rng.random() >= self._hook_faults / _POINTS_OF_HOOK:
             return
         if context.point is Point.BEFORE_FLUSH and self._rng.random() < 0.5:
             app = context.unit.split("/")[0]
@@ -201,10 +211,10 @@ class Schedule:
         rare = self._rare_command_fault(machine, moment, words)
         if rare is not None:
             return rare
-        if not self.raging or self._rng.random() >= self._command_faults / 2:
+        if not self.raging or self._rng.random() >= self._command_faults / _MOMENTS_OF_COMMAND:
             return None
         faults = [fake.fails(), fake.dies(), fake.hangs()]
-        if words[:1] in (["list"], ("list",)):
+        if words[0] == "list":
             faults.append(fake.prints("{]"))
         return self._rng.choice(faults)
 
@@ -398,7 +408,7 @@ class Schedule:
         return self._rng.choice(units) if units else None
 
     def _may_lose_one(self) -> bool:
-        """Tell whether the cluster would come back: machines that die now can be started again."""
+        """Tell whether a machine is left that can be asked: the others can be started again."""
         return len(self._living()) > 1
 
     def _survivable(self, unit: str) -> bool:

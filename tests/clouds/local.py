@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import pathlib
 import subprocess
@@ -19,7 +20,7 @@ from tests.clouds import bundle, protocol, redaction
 from tests.microclusters import fake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from tests.microclusters import protocol as microclusters
 
@@ -41,9 +42,9 @@ _LONGEST_REAL_PAUSE = 1.0
 _REAL_ROUNDS = 35
 # Seconds of the model's time; a hook that has failed five times is tried again later than that.
 _PATIENCE = 240.0
-# Why a hook may fail without the charm's being at fault: another leader's databag, and a cluster
-# that does not let a unit go yet.
-_GOOD_REASONS = ("FlushRefused", "LeaveRefusedError")
+GOOD_REASONS = ("FlushRefused", "LeaveRefusedError")
+"""Why a hook may fail without the charm's being at fault: another leader's databag, and a cluster
+that does not let a unit go yet."""
 
 
 @functools.cache
@@ -63,11 +64,44 @@ def charm(name: str) -> juju_model.Charm:
     return juju_model.Charm(charm_type, {"name": name, **meta})
 
 
+def behaviour(version: str, needs: Collection[protocol.Trait]) -> juju_model.Behaviour:
+    """Give a release's behaviour, but for what a story needs of a removal by force.
+
+    Args:
+        version: the release of Juju.
+        needs: what the story needs.
+    """
+    release = juju_model.Behaviour.of(version)
+    if protocol.Trait.FORCE_DEPARTS in needs:
+        return dataclasses.replace(release, force_departs=True)
+    if protocol.Trait.FORCE_IS_SILENT in needs:
+        return dataclasses.replace(release, force_departs=False)
+    return release
+
+
 def fake_microcluster(juju: juju_model.Juju, seed: int = 0) -> fake.FakeMicrocluster:
     """Return a fake microcluster that answers the consumer's command, in the model's time."""
     return fake.FakeMicrocluster(
         clock=lambda: juju.now, spend=juju.advance, seed=seed, command=COMMAND
     )
+
+
+def tail(juju: juju_model.Juju, length: int = 30) -> str:
+    """Give the last hooks, line by line, for a failure's message.
+
+    An update-status that went well and wrote nothing is left out: while something is waited for
+    in vain there are rounds of them, and the cause lies before.
+
+    Args:
+        juju: the model.
+        length: how many hooks to give.
+    """
+    telling = (
+        hook
+        for hook in reversed(juju.trace)
+        if hook.kind != "update-status" or hook.writes or hook.outcome is not juju_model.Outcome.OK
+    )
+    return "\n".join(reversed([str(hook) for hook in itertools.islice(telling, length)]))
 
 
 @dataclasses.dataclass
@@ -275,8 +309,7 @@ class LocalCloud:
             self._wait(pause)
             pause = min(2 * pause, _LONGEST_REAL_PAUSE)
         if not seen():
-            last = "\n".join(str(hook) for hook in list(self.juju.trace)[-30:])
-            raise AssertionError(f"not seen: {what}; the last hooks were\n{last}")
+            raise AssertionError(f"not seen: {what}; the last hooks were\n{tail(self.juju)}")
 
     def evidence(self) -> Iterator[tuple[str, str]]:
         """Gather what a person needs who has to find out what went wrong.
@@ -387,6 +420,6 @@ class LocalCloud:
         run(retry_failed=True, patience=_PATIENCE)
         for hook in self.juju.errors[before:]:
             if hook.outcome is juju_model.Outcome.FAILED and not any(
-                reason in hook.error for reason in _GOOD_REASONS
+                reason in hook.error for reason in GOOD_REASONS
             ):
                 raise juju_model.HookFailed(hook)

@@ -5,18 +5,21 @@ the model holds, and offers the hooks that may run next. One seed makes every ch
 
 Where to look:
 
-- `juju.Juju`: what an operator and fate can do to the model, and the loop that runs hooks.
+- `world.World`: what an operator and fate can do to the model.
+- `juju.Juju`: that, what can be seen of the model, and the loop that runs hooks.
 - `resolver`: which hooks may run next on a unit; the rules of Juju's uniter in one place.
 - `entities`: what the model holds and what each unit has seen.
+- `running`: a hook in flight: what its tools answer, and the flush at its end.
 - `hooks`: the record of a hook that ran, and the seam for faults.
 - `bridge`: how one hook reaches `ops.testing`, and what that cannot express by itself.
 - `charms` and `hosts`: what is deployed, and on what.
+- `toys`: charms of which a test says what they do.
 """
 
 from __future__ import annotations
 
 from tests.juju_model.charms import Charm
-from tests.juju_model.entities import Behaviour, Leases, Status
+from tests.juju_model.entities import Behaviour, Status
 from tests.juju_model.hooks import (
     ActionFailed,
     AgentKilled,
@@ -48,7 +51,6 @@ __all__ = [
     "HookFault",
     "Host",
     "Juju",
-    "Leases",
     "NotSettled",
     "Outcome",
     "PlainHost",

@@ -228,7 +228,7 @@ class Stages:
             juju_version=self._juju_version,
         )
         # The context takes its own directory away when it is closed.
-        root = charm.charm_root or context._tmp_path / "charm"
+        root = context._tmp_path / "charm"
         root.mkdir(exist_ok=True)
         stage = Stage(charm, context, root)
         self._all.append(stage)

@@ -32,14 +32,12 @@ class Charm:
         meta: the metadata, as in `metadata.yaml`.
         actions: the actions, by name.
         config: the configuration, `{"options": {...}}`.
-        charm_root: the directory that the charm sees as its own; an empty one by default.
     """
 
     charm_type: type[ops.CharmBase]
     meta: Mapping[str, Any]
     actions: Mapping[str, Any] | None = None
     config: Mapping[str, Any] | None = None
-    charm_root: pathlib.Path | None = None
 
     @classmethod
     def load(cls, path: pathlib.Path | str) -> Charm:

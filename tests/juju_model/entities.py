@@ -34,22 +34,24 @@ class Status:
 
 @dataclasses.dataclass(frozen=True)
 class Behaviour:
-    """Where releases of Juju differ.
+    """Where releases of Juju differ, and in brackets how that is known.
 
     Attributes:
         juju_version: what the charm is told.
         change_back_is_event: a value that changes and changes back between two looks of a unit is
-            an event.
+            an event (read in Juju's source).
         departs_before_broken: the other units hear of a leaving unit while it still works, rather
-            than after its broken hook.
-        peers_depart: a unit that was removed departs from its peers (not so in some 4.x releases,
-            juju#23326).
-        force_departs: a unit that was removed by force departs from the others.
+            than after its broken hook (read in Juju's source).
+        peers_depart: a unit that was removed departs from its peers (juju#23326: not so in some
+            4.x releases, measured on 4.0.15).
+        force_departs: a unit that was removed by force departs from the others (that it does not:
+            measured on 4.0.15; that it does on 3.6: not measured).
         restart_departs: a unit whose agent starts again gets the departed hooks that it missed;
-            otherwise the members that are gone vanish without a hook.
+            otherwise the members that are gone vanish without a hook (that they are gone then:
+            measured on 4.0.15; which of the two: not measured).
         member_cache: a unit keeps what it has read of a member until that member's next event, so
-            that it can read what is out of date.
-        bag_limit: the bytes that fit into one databag.
+            that it can read what is out of date (not measured).
+        bag_limit: the bytes that fit into one databag (documented for 4.x; for 3.6 not measured).
     """
 
     juju_version: str = "4.0.15"
@@ -79,21 +81,6 @@ class Behaviour:
                 force_departs=True,
             )
         raise ValueError(f"the model knows Juju 3.6 and 4.0, not {version}")
-
-
-@dataclasses.dataclass(frozen=True)
-class Leases:
-    """How long leadership lasts, in seconds.
-
-    Attributes:
-        shortest: the least time until another unit is elected when the leader's machine died.
-        longest: the most.
-        belief: how long a unit that was told that it leads may go on believing so.
-    """
-
-    shortest: float = 31.0
-    longest: float = 66.0
-    belief: float = 30.0
 
 
 class Bag:

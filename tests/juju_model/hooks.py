@@ -202,11 +202,6 @@ class Hook:
         return self.due.kind
 
     @property
-    def relation_id(self) -> int | None:
-        """The relation that it was about."""
-        return self.due.relation_id
-
-    @property
     def remote_unit(self) -> str | None:
         """The unit on the other side that it was about."""
         return self.due.remote_unit

@@ -63,7 +63,6 @@ class Juju(world.World):
             elected and when.
         version: `4.0` or `3.6`; where they differ, `behaviour` says how.
         goal_state: whether charms find the `goal-state` tool.
-        leases: how long leadership lasts.
         behaviour: overrides what `version` says.
         interleave: how likely a hook of another machine runs while a hook waits for a command.
         hook_cost: seconds that a hook takes.
@@ -87,19 +86,13 @@ class Juju(world.World):
         *,
         version: str = "4.0",
         goal_state: bool = True,
-        leases: entities.Leases | None = None,
         behaviour: entities.Behaviour | None = None,
         interleave: float = 0.0,
         hook_cost: float = 0.3,
         name: str = "model",
         trace_length: int | None = None,
     ) -> None:
-        super().__init__(
-            name,
-            seed,
-            behaviour or entities.Behaviour.of(version),
-            leases or entities.Leases(),
-        )
+        super().__init__(name, seed, behaviour or entities.Behaviour.of(version))
         self.trace: collections.deque[hooks.Hook] = collections.deque(maxlen=trace_length)
         self.errors: list[hooks.Hook] = []
         self.on_hook: list[Callable[[hooks.Hook], None]] = []
@@ -204,12 +197,6 @@ class Juju(world.World):
                 endpoint = endpoints[owner.partition("/")[0]]
                 yield BagView(relation.id, endpoint, owner, bag.data, bag.size)
 
-    def pending(self) -> list[hooks.Due]:
-        """Give the hooks that may run next on each unit, or will once a back-off is over."""
-        return [
-            due for unit in self._units.values() for due in resolver.candidates(unit, float("inf"))
-        ]
-
     # Running.
 
     def run_action(self, unit: str, name: str, **params: Any) -> dict[str, Any]:
@@ -251,19 +238,18 @@ class Juju(world.World):
         max_hooks: int | None = None,
         *,
         retry_failed: bool = False,
-        wait: bool = True,
         patience: float = math.inf,
     ) -> int:
-        """Run hooks until there is nothing left to do.
+        """Run hooks until there is nothing left to do, and let time pass to get there.
 
         Args:
             max_hooks: as many at most; by default so many that a model of its size must be done.
             retry_failed: go on after a hook has failed, and try it again when its time comes.
-            wait: when nothing may run at this moment, advance time to the next retry or election.
-            patience: seconds after which what is to be retried later than that is left alone.
+            patience: seconds of the model's time to wait for retries and elections; those that
+                are due later than that are left alone.
 
         Returns:
-            How many hooks ran.
+            How many hooks ran, without those that ran while another one waited (`interleave`).
 
         Raises:
             HookFailed: a hook failed.
@@ -275,7 +261,7 @@ class Juju(world.World):
         while ran < limit:
             errors = len(self.errors)
             if self.step() is None:
-                if not wait or not self._timers or self._timers[0][0] > until:
+                if not self._timers or self._timers[0][0] > until:
                     return ran
                 self.advance(max(0.0, self._timers[0][0] - self.now))
                 continue
@@ -286,20 +272,20 @@ class Juju(world.World):
         raise hooks.NotSettled(f"not settled after {ran} hooks; the last were:\n{tail}")
 
     def update_status_round(
-        self,
-        max_hooks: int | None = None,
-        *,
-        retry_failed: bool = False,
-        patience: float = math.inf,
+        self, *, retry_failed: bool = False, patience: float = math.inf
     ) -> int:
-        """Let five minutes pass, update-status fall due on all units, and settle.
+        """Let five minutes pass, update-status fall due on all units, and `settle`.
+
+        Args:
+            retry_failed: as for `settle`.
+            patience: likewise.
 
         Returns:
-            How many hooks ran.
+            As `settle` does.
         """
         self.advance(_UPDATE_STATUS_INTERVAL)
         self.mark_update_status()
-        return self.settle(max_hooks, retry_failed=retry_failed, patience=patience)
+        return self.settle(retry_failed=retry_failed, patience=patience)
 
     def mark_update_status(self) -> None:
         """Let update-status fall due on all units that have started."""

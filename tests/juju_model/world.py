@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 from tests.juju_model import bridge, charms, entities, hosts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
+
+# Seconds until another unit is elected when the leader's machine has died, at the least and at the
+# most, and for which a unit that was told that it leads may go on believing so.
+_SHORTEST_LEASE = 31.0
+_LONGEST_LEASE = 66.0
+_BELIEF = 30.0
 
 RETRIES = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 """Seconds until a failed hook is tried again; the last goes on for ever."""
@@ -58,7 +64,6 @@ class World:
         name: the model's name.
         seed: makes every choice.
         behaviour: where releases of Juju differ.
-        leases: how long leadership lasts.
 
     Attributes:
         name: as given.
@@ -67,14 +72,11 @@ class World:
         behaviour: as given.
     """
 
-    def __init__(
-        self, name: str, seed: int, behaviour: entities.Behaviour, leases: entities.Leases
-    ) -> None:
+    def __init__(self, name: str, seed: int, behaviour: entities.Behaviour) -> None:
         self.name = name
         self.now = 0.0
         self.apps: dict[str, entities.App] = {}
         self.behaviour = behaviour
-        self._leases = leases
         self._rng = random.Random(seed)  # noqa: S311 - a schedule, not a secret
         self._units: dict[str, entities.Unit] = {}
         self._relations: dict[int, entities.Relation] = {}
@@ -96,7 +98,6 @@ class World:
         app: str | None = None,
         *,
         units: int = 1,
-        config: Mapping[str, Any] | None = None,
         host_factory: Callable[[str], hosts.Host] | None = None,
     ) -> str:
         """Deploy a charm.
@@ -105,7 +106,6 @@ class World:
             charm: the charm.
             app: the application's name; the charm's own by default.
             units: how many units to start with.
-            config: its configuration, where it differs from the defaults.
             host_factory: makes the machine of a unit, given its host name.
 
         Returns:
@@ -117,7 +117,7 @@ class World:
         name = app or str(charm.meta["name"])
         if name in self.apps:
             raise ValueError(f"there is an application {name} already")
-        self.apps[name] = entities.App(name, charm, config=dict(config or {}))
+        self.apps[name] = entities.App(name, charm)
         self._host_factories[name] = host_factory or self._plain_host
         self._unit_ids.setdefault(name, itertools.count())
         self._add_peer_relations(self.apps[name])
@@ -182,20 +182,15 @@ class World:
         self._retract(leaver)
         self.wake(leaver)
 
-    def remove_application(self, app: str, *, force: bool = False) -> None:
-        """Remove an application with its units and relations.
-
-        Args:
-            app: the application.
-            force: do not wait for agents that do not answer.
-        """
+    def remove_application(self, app: str) -> None:
+        """Remove an application with its units and relations."""
         application = self.apps[app]
         application.dying = True
         for relation in list(application.relations.values()):
             if not relation.peer:
                 self.remove_relation(relation.id)
         for unit in list(application.units):
-            self.remove_unit(unit, force=force)
+            self.remove_unit(unit)
         self._forget_application(application)
 
     def integrate(self, one: str, two: str) -> int:
@@ -273,13 +268,6 @@ class World:
         for unit in application.units.values():
             self.wake(unit)
 
-    def resolve(self, unit: str) -> None:
-        """Let a failed hook be tried again now."""
-        failed = self._units[unit]
-        if failed.error is not None:
-            failed.error.retry_at = self.now
-            self.wake(failed)
-
     # What fate does.
 
     def kill_machine(self, unit: str) -> None:
@@ -293,9 +281,7 @@ class World:
         for lost in machine.units.values():
             if lost.app.leader is lost:
                 app = lost.app
-                app.lease_ends = self.now + self._rng.uniform(
-                    self._leases.shortest, self._leases.longest
-                )
+                app.lease_ends = self.now + self._rng.uniform(_SHORTEST_LEASE, _LONGEST_LEASE)
                 self._at(app.lease_ends, lambda app=app: self._end_lease(app))
 
     def start_machine(self, unit: str) -> None:
@@ -354,18 +340,12 @@ class World:
             self.believe(old.name)
         self._give_lease(leader.app, leader)
 
-    def believe(self, unit: str, seconds: float | None = None) -> None:
-        """Let a unit believe that it leads, whoever does.
+    def believe(self, unit: str) -> None:
+        """Let a unit believe for a while that it leads, whoever does.
 
         Its hooks then write the application's databag, and Juju refuses their flush.
-
-        Args:
-            unit: the unit.
-            seconds: for how long; as long as a lease that was just confirmed by default.
         """
-        self._units[unit].believes_until = self.now + (
-            self._leases.belief if seconds is None else seconds
-        )
+        self._units[unit].believes_until = self.now + _BELIEF
 
     def advance(self, seconds: float) -> None:
         """Let time pass. Elections that fall due happen; hooks do not run."""

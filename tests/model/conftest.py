@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.chaos import run
+
 if TYPE_CHECKING:
     import pytest
-
-_SEEDS_IN_CI = 500
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,9 +22,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--seeds",
         type=int,
-        default=_SEEDS_IN_CI,
+        default=run.SEEDS_IN_CI,
         metavar="N",
-        help=f"run the schedules of faults 0 to N-1 (default: {_SEEDS_IN_CI})",
+        help=f"run the schedules of faults 0 to N-1 (default: {run.SEEDS_IN_CI})",
     )
     parser.addoption(
         "--seed", type=int, default=None, metavar="N", help="run this schedule of faults alone"

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chaos import run
+from tests.clouds import protocol
 from tests.mutants import apply, trial
+from tests.scenarios import telling
 
 if TYPE_CHECKING:
     import pathlib
 
-# Where the schedule that a patch names does not catch it any more, another of these has to.
-_SEEDS_IN_CI = 500
+# With which to tell a story that no longer catches a patch with the seed that its head names.
 _STORY_SEEDS = 3
 
 MUTANTS = apply.every_mutant()
@@ -28,11 +30,11 @@ TOLD = sorted(
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_broken_rule_is_noticed(mutant: apply.Mutant, tmp_path: pathlib.Path) -> None:
-    """By the schedule of faults or the story that its patch names, and for the reason named."""
+    """By the story that its patch names, or by some schedule, and for the reason named."""
     expected = mutant.catch
     assert expected is not None, f"nothing is known to notice that the library {mutant.name}"
     library = mutant.make_library(tmp_path)
-    others = range(_STORY_SEEDS if expected.story else _SEEDS_IN_CI)
+    others = range(_STORY_SEEDS if expected.story else run.SEEDS_IN_CI)
     seeds = [expected.seed, *(seed for seed in others if seed != expected.seed)]
 
     caught = trial.catch(library, seeds, story=expected.story, version=expected.version)
@@ -45,6 +47,34 @@ def test_broken_rule_is_noticed(mutant: apply.Mutant, tmp_path: pathlib.Path) ->
 def test_story_goes_well_where_nothing_is_broken(story: str, seed: int, version: str) -> None:
     """Otherwise its complaint would say nothing about a rule."""
     assert not trial.tell(story, seed, version)
+
+
+def test_story_that_cannot_be_told_is_not_said_to_go_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else it would be said of a patch that nothing catches it."""
+
+    def obstacle(_: telling.Story, __: protocol.Cloud) -> str:
+        return "this cloud is too small"
+
+    monkeypatch.setattr(telling.Story, "obstacle", obstacle)
+
+    with pytest.raises(RuntimeError, match="this cloud is too small"):
+        trial.tell(trial.STORIES[0].name, 0, "4.0")
+
+
+def test_fault_that_never_strikes_is_complained_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A story shows nothing without what was to befall it."""
+
+    @telling.story(protocol.Trait.FAULTS)
+    def nothing_happens(cloud: protocol.Cloud) -> None:
+        telling.faults(cloud).hang("join", unit=protocol.CONSUMER)
+
+    monkeypatch.setattr(trial, "STORIES", [nothing_happens])
+
+    complaint = trial.tell(nothing_happens.name, 0, "4.0")
+
+    assert complaint == f"these faults never struck: join hangs on {protocol.CONSUMER}"
 
 
 def test_patch_that_no_longer_applies_is_refused() -> None:

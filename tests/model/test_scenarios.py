@@ -5,17 +5,14 @@ Three seeds for each version of Juju; `--story-seeds N` for more.
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import pytest
 
 from tests import juju_model, scenarios
 from tests.chaos import bags
-from tests.clouds import local, protocol
-
-if TYPE_CHECKING:
-    from tests.scenarios import telling
+from tests.clouds import local
+from tests.scenarios import telling
 
 STORIES = scenarios.every_story()
 
@@ -46,7 +43,7 @@ def test_story(story: telling.Story, seed: int, version: str) -> None:
     # In two of three, other machines run their hooks while one waits for a command.
     interleave = 0.3 if seed % 3 else 0.0
     with juju_model.Juju(
-        seed, behaviour=_behaviour(version, story), interleave=interleave
+        seed, behaviour=local.behaviour(version, story.needs), interleave=interleave
     ) as juju:
         cloud = local.LocalCloud(juju, local.fake_microcluster(juju, seed))
         if obstacle := story.obstacle(cloud):
@@ -64,24 +61,28 @@ def test_story(story: telling.Story, seed: int, version: str) -> None:
         assert not complaints
 
 
+def test_failure_shows_what_came_before_rounds_in_which_nothing_happened() -> None:
+    """The last hooks are those of the rounds, and would say nothing of the cause."""
+    with juju_model.Juju() as juju:
+        cloud = local.LocalCloud(juju, local.fake_microcluster(juju))
+        telling.form(cloud, 2)
+        cloud.wait(20)
+
+        told = local.tail(juju, 30).splitlines()
+
+    assert len(told) == 30
+    assert [line for line in told if "update-status" in line and "wrote" not in line] == []
+    assert told == sorted(told)
+
+
 def test_no_story_is_beyond_the_model() -> None:
     """Here everything can be told: a story that needs more would be skipped above."""
     beyond: list[str] = []
     for story in STORIES:
-        with juju_model.Juju(behaviour=_behaviour("4.0", story)) as juju:
+        with juju_model.Juju(behaviour=local.behaviour("4.0", story.needs)) as juju:
             cloud = local.LocalCloud(juju, local.fake_microcluster(juju))
             if story.obstacle(cloud):
                 beyond.append(story.name)
 
     assert not beyond
     assert len(STORIES) == len({story.name for story in STORIES})
-
-
-def _behaviour(version: str, story: telling.Story) -> juju_model.Behaviour:
-    """Give a release's behaviour, but for what a story needs of a removal by force."""
-    behaviour = juju_model.Behaviour.of(version)
-    if protocol.Trait.FORCE_DEPARTS in story.needs:
-        return dataclasses.replace(behaviour, force_departs=True)
-    if protocol.Trait.FORCE_IS_SILENT in story.needs:
-        return dataclasses.replace(behaviour, force_departs=False)
-    return behaviour

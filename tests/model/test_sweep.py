@@ -91,4 +91,5 @@ def test_a_sweep_at_rest_teaches_the_leader_nothing(seed: int, version: str) -> 
                 _without_strangers(cloud, heard), bootstrap_unit=""
             )
             swept += 1
+    # After about every second deed there is a rest; a seed may draw none, but not all seeds do.
     assert swept or seed

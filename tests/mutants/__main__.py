@@ -16,10 +16,8 @@ _KINDS = (
     "joins though it is told to hold",
     "issues a token while",
     "which is a member",
-    "has bootstrapped a second cluster",
+    "were to issue a token for",
     "a log line shows a token",
-    "an exception shows a token",
-    "a status shows a token",
     "failed shows a token",
     "StoredState shows a token",
     "shows a token",
@@ -28,19 +26,14 @@ _KINDS = (
     "which is online",
     "a second bootstrap",
     "empty replaces a value",
-    "is shown as joined, and is no member",
     "is replaced that has not failed",
-    "holds a usable token",
     "fails of itself",
     "does not show that",
     "egress-subnets",
     "took 1",
-    "still says failed-",
-    "is a ghost",
     "is no member",
     "clusters,",
     "is waiting",
-    "is blocked",
 )
 _SEEDS = 40
 _STORY_SEEDS = 3
@@ -53,7 +46,9 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="seed to begin with")
     parser.add_argument("--seeds", type=int, default=_SEEDS, help="seeds of faults to try")
     parser.add_argument("--step", type=int, default=1, help="between two seeds")
-    parser.add_argument("--stories", default="", help="a part of the names of stories to try")
+    parser.add_argument(
+        "--stories", default="", help="of stories to try, a part of their names; by default all"
+    )
     parser.add_argument("--story-seeds", type=int, default=_STORY_SEEDS, help="for each story")
     options = parser.parse_args()
     uncaught = 0
@@ -65,7 +60,7 @@ def main() -> int:
             stories = [
                 story.name
                 for story in [*scenarios.every_story(), *trial.STORIES]
-                if options.stories and options.stories.strip("*") in story.name
+                if options.stories in story.name
             ]
             seeds = range(options.first, options.first + options.seeds, options.step)
             catch = _again(library, mutant.catch) if mutant.catch else None

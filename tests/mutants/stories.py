@@ -13,6 +13,7 @@ from tests.microclusters import fake
 from tests.scenarios import telling
 
 if TYPE_CHECKING:
+    from tests import juju_model
     from tests.clouds.protocol import Cloud
 
 CONSUMER = protocol.CONSUMER
@@ -22,9 +23,7 @@ DISTRIBUTOR = protocol.DISTRIBUTOR
 @telling.story(protocol.Trait.FAULTS)
 def the_unit_that_bootstrapped_dies_before_it_says_so(cloud: Cloud) -> None:
     """Its cluster is on its disk: another leader's proposal comes too late."""
-    cloud.deploy(CONSUMER, units=3)
-    cloud.deploy(DISTRIBUTOR, units=1)
-    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    telling.deploy(cloud)
     first: list[str] = []
 
     def die() -> None:
@@ -44,7 +43,7 @@ def the_unit_that_bootstrapped_dies_before_it_says_so(cloud: Cloud) -> None:
 @telling.story(protocol.Trait.FAULTS)
 def a_member_cannot_tell_when_the_relation_is_made_again(cloud: Cloud) -> None:
     """Whether there is a cluster is not known until it can."""
-    member, newcomer = _newcomer_leads(cloud, 1)
+    member, newcomer = telling.let_newcomer_lead(cloud, 1)
     telling.faults(cloud).hang("list", unit=member, times=40)
     cloud.integrate(CONSUMER, DISTRIBUTOR)
     cloud.settle()
@@ -57,7 +56,7 @@ def a_member_cannot_tell_when_the_relation_is_made_again(cloud: Cloud) -> None:
 @telling.story(protocol.Trait.FAULTS)
 def goal_state_fails_when_the_relation_is_made_again(cloud: Cloud) -> None:
     """Who is yet to be heard is not known without it."""
-    members = _newcomer_leads(cloud, 2)
+    members = telling.let_newcomer_lead(cloud, 2)
     newcomer = members.pop()
     juju = _local(cloud).juju
     juju.has_goal_state = False
@@ -104,9 +103,7 @@ def the_unit_that_bootstrapped_is_taken_out_of_the_cluster(cloud: Cloud) -> None
 @telling.story(protocol.Trait.FAULTS)
 def a_newcomer_that_cannot_join_leads_under_an_earlier_distributor(cloud: Cloud) -> None:
     """That its application may bootstrap stands in the earlier distributor's databag for good."""
-    cloud.deploy(CONSUMER, units=2)
-    cloud.deploy(protocol.EARLIER_DISTRIBUTOR, DISTRIBUTOR, units=1)
-    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    telling.deploy(cloud, 2, distributor_charm=protocol.EARLIER_DISTRIBUTOR)
     earlier = [CONSUMER, DISTRIBUTOR]
     telling.expect_whole(cloud, earlier=earlier)
     newcomer = cloud.add_unit(CONSUMER)
@@ -216,7 +213,7 @@ def a_lost_member_is_removed_without_update_status(cloud: Cloud) -> None:
 @telling.story(protocol.Trait.FAULTS)
 def a_member_prints_rubbish_when_the_relation_is_made_again(cloud: Cloud) -> None:
     """Rubbish is no answer to the question whether there is a cluster."""
-    member, newcomer = _newcomer_leads(cloud, 1)
+    member, newcomer = telling.let_newcomer_lead(cloud, 1)
 
     def babble(
         _: fake.FakeMachine, moment: fake.Moment, words: tuple[str, ...]
@@ -239,7 +236,7 @@ def a_communicator_that_cannot_tell_says_what_it_said(cloud: Cloud) -> None:
     cloud.kill_machine(cloud.units(CONSUMER)[-1])
     cloud.eventually("a hold", lambda: "hold" in cloud.bag(unit))
     before = dict(cloud.bag(unit))
-    telling.faults(cloud).hang("list", unit=unit, times=2)
+    _hang_whenever_asked(cloud, unit)
     cloud.wait()
     said = cloud.bag(unit)
     changed = sorted(key for key in {*before, *said} if before.get(key) != said.get(key))
@@ -271,7 +268,7 @@ def a_unit_that_cannot_tell_leaves_a_cluster_of_two(cloud: Cloud) -> None:
     """Its vote has to go with it, or nobody is left who decides anything."""
     telling.form(cloud, 2)
     leaver = telling.communicator(cloud)
-    telling.faults(cloud).hang("list", unit=leaver, times=20)
+    _hang_whenever_asked(cloud, leaver)
     cloud.remove_unit(leaver)
     telling.expect_whole(cloud)
 
@@ -448,14 +445,18 @@ def _hears_one_after_the_other(cloud: Cloud, *, has_goal_state: bool) -> None:
     cloud.wait(2)
     juju = _local(cloud).juju
     juju.has_goal_state = has_goal_state
-    powers = telling.faults(cloud)
+    said: list[str] = []
+
+    def listen(hook: juju_model.Hook) -> None:
+        # It may be taken back at once, and has misled whoever has read it.
+        said.extend(write.new for write in hook.writes if write.key == "left" and write.new)
+
+    juju.on_hook.append(listen)
     old = telling.leader(cloud, DISTRIBUTOR)
-    new = cloud.add_unit(DISTRIBUTOR)
-    powers.upon(lambda: powers.pause_agent(new), unit=new, wrote="left")
-    powers.make_leader(new)
+    telling.faults(cloud).make_leader(cloud.add_unit(DISTRIBUTOR))
     cloud.settle()
-    left = cloud.bag(DISTRIBUTOR).get("left", "")
-    assert not left, f"nobody has left, and yet {left} is said to have"
+    juju.on_hook.remove(listen)
+    assert not said, f"nobody has left, and yet {said[0]} is said to have"
     juju.has_goal_state = True
     cloud.remove_unit(old)
     telling.expect_whole(cloud)
@@ -595,6 +596,25 @@ def who_has_to_stay_is_online_while_the_others_cannot_tell(cloud: Cloud) -> None
     telling.expect_whole(cloud)
 
 
+@telling.story(protocol.Trait.FAULTS, protocol.Trait.FORCE_DEPARTS)
+def a_newcomer_leaves_with_its_token_on_show(cloud: Cloud) -> None:
+    """Who issued it hears that it is gone before it hears that its token is shown no more."""
+    telling.form(cloud, 2)
+    cloud.wait(2)
+    issuer = telling.communicator(cloud)
+    newcomer = cloud.add_unit(CONSUMER)
+    key = f"mirror-{cloud.hostname(newcomer)}"
+    telling.fall_asleep_once_named(cloud, newcomer)
+    cloud.eventually("a token", lambda: telling.offers_token(cloud, newcomer))
+    powers = telling.faults(cloud)
+    powers.upon(lambda: powers.pause_agent(issuer), unit=issuer, wrote="gone")
+    cloud.remove_unit(newcomer, force=True)
+    cloud.settle()
+    assert key not in cloud.bag(telling.leader(cloud, DISTRIBUTOR)), f"{key} is shown again"
+    powers.resume_agent(issuer)
+    telling.expect_whole(cloud)
+
+
 @telling.story(protocol.Trait.FAULTS)
 def a_failure_is_made_good(cloud: Cloud) -> None:
     """Nobody goes on speaking of it."""
@@ -687,17 +707,6 @@ def _rounds(cloud: Cloud) -> int:
     return sum(hook.kind == "update-status" for hook in _local(cloud).juju.trace)
 
 
-def _newcomer_leads(cloud: Cloud, units: int) -> list[str]:
-    """Form a cluster, remove its relation, and let a newcomer lead; gives all units."""
-    telling.form(cloud, units)
-    cloud.remove_relation(CONSUMER, DISTRIBUTOR)
-    cloud.settle()
-    newcomer = cloud.add_unit(CONSUMER)
-    cloud.settle()
-    telling.faults(cloud).make_leader(newcomer)
-    return cloud.units(CONSUMER)
-
-
 def _local(cloud: Cloud) -> local.LocalCloud:
     assert isinstance(cloud, local.LocalCloud)
     return cloud
@@ -713,6 +722,17 @@ def _machine(cloud: Cloud, unit: str) -> fake.FakeMachine:
     machine = _local(cloud).juju.host(unit)
     assert isinstance(machine, fake.FakeMachine)
     return machine
+
+
+def _hang_whenever_asked(cloud: Cloud, unit: str) -> None:
+    """Let a unit's daemon list the members no more."""
+
+    def hang(
+        _: fake.FakeMachine, moment: fake.Moment, words: tuple[str, ...]
+    ) -> fake.Fault | None:
+        return fake.hangs() if moment == "before" and words[0] == "list" else None
+
+    _machine(cloud, unit).faults = hang
 
 
 def _history(cloud: Cloud) -> list[fake.Command]:

@@ -114,19 +114,24 @@ def tell(name: str, seed: int, version: str) -> str:
 
     Returns:
         The first line of the complaint; nothing where it goes well.
+
+    Raises:
+        RuntimeError: it cannot be told here, so that there is no saying how it goes.
     """
     told = [*scenarios.every_story(), *STORIES]
     story = next(story for story in told if story.name == name)
-    behaviour = juju_model.Behaviour.of(version)
+    behaviour = local.behaviour(version, story.needs)
     interleave = 0.3 if seed % 3 else 0.0
     with juju_model.Juju(seed, behaviour=behaviour, interleave=interleave) as juju:
         cloud = _WatchedCloud(juju, local.fake_microcluster(juju, seed))
         if protocol.Trait.EARLIER_CHARMS in story.needs:
             cloud.look_away()
-        if story.obstacle(cloud):
-            return ""
+        if obstacle := story.obstacle(cloud):
+            raise RuntimeError(f"{name} cannot be told: {obstacle}")
         try:
             story.tell(cloud)
+            unspent = cloud.unspent()
+            assert not unspent, f"these faults never struck: {', '.join(unspent)}"
         except _COMPLAINTS as error:
             return str(error).splitlines()[0]
     return ""

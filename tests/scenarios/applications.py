@@ -17,7 +17,7 @@ DISTRIBUTOR = protocol.DISTRIBUTOR
 @telling.story()
 def two_form_one_cluster_and_the_first_leaves(cloud: Cloud) -> None:
     """The second goes on without the one that bootstrapped, and scales."""
-    _form_two(cloud)
+    telling.form_two(cloud, 2, 2)
     cloud.remove_application("first")
     telling.expect_whole(cloud, "second")
     for _ in range(2):
@@ -62,12 +62,7 @@ def the_relation_is_made_again_with_a_newcomer(cloud: Cloud) -> None:
 @telling.story(protocol.Trait.FAULTS)
 def the_relation_is_made_again_with_a_newcomer_that_leads(cloud: Cloud) -> None:
     """It proposes itself for the bootstrap, and must not be granted it."""
-    telling.form(cloud, 3)
-    cloud.remove_relation(CONSUMER, DISTRIBUTOR)
-    cloud.settle()
-    newcomer = cloud.add_unit(CONSUMER)
-    cloud.settle()
-    telling.faults(cloud).make_leader(newcomer)
+    telling.let_newcomer_lead(cloud, 3)
     cloud.integrate(CONSUMER, DISTRIBUTOR)
     telling.expect_whole(cloud)
 
@@ -75,14 +70,8 @@ def the_relation_is_made_again_with_a_newcomer_that_leads(cloud: Cloud) -> None:
 @telling.story(protocol.Trait.FAULTS)
 def the_relation_is_made_again_while_the_members_are_slow(cloud: Cloud) -> None:
     """Only the newcomer has been heard: nothing is granted until the others are."""
-    telling.form(cloud, 2)
-    members = cloud.units(CONSUMER)
-    cloud.remove_relation(CONSUMER, DISTRIBUTOR)
-    cloud.settle()
-    newcomer = cloud.add_unit(CONSUMER)
-    cloud.settle()
+    *members, newcomer = telling.let_newcomer_lead(cloud, 2)
     powers = telling.faults(cloud)
-    powers.make_leader(newcomer)
     for unit in members:
         powers.pause_agent(unit)
     cloud.integrate(CONSUMER, DISTRIBUTOR)
@@ -97,13 +86,7 @@ def the_relation_is_made_again_while_the_members_are_slow(cloud: Cloud) -> None:
 @telling.story(protocol.Trait.FAULTS)
 def the_relation_is_made_again_while_the_members_are_down(cloud: Cloud) -> None:
     """Machines that are down may come back, and their cluster with them."""
-    telling.form(cloud, 2)
-    members = cloud.units(CONSUMER)
-    cloud.remove_relation(CONSUMER, DISTRIBUTOR)
-    cloud.settle()
-    newcomer = cloud.add_unit(CONSUMER)
-    cloud.settle()
-    telling.faults(cloud).make_leader(newcomer)
+    *members, newcomer = telling.let_newcomer_lead(cloud, 2)
     for unit in members:
         cloud.kill_machine(unit)
     cloud.integrate(CONSUMER, DISTRIBUTOR)
@@ -126,7 +109,3 @@ def a_new_application_is_related_before_the_cluster_is_again(cloud: Cloud) -> No
     cloud.integrate("newcomers", DISTRIBUTOR)
     cloud.integrate(CONSUMER, DISTRIBUTOR)
     telling.expect_whole(cloud, CONSUMER, "newcomers")
-
-
-def _form_two(cloud: Cloud) -> None:
-    telling.form_two(cloud, 2, 2)

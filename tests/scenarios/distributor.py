@@ -101,9 +101,7 @@ def it_is_removed_and_deployed_anew(cloud: Cloud) -> None:
 
 def _leader_dies(cloud: Cloud, *, on: str, command: str = "", wrote: str = "") -> None:
     """Let the distributor's leader die when something has happened while the cluster forms."""
-    cloud.deploy(CONSUMER, units=3)
-    cloud.deploy(DISTRIBUTOR, units=3)
-    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    telling.deploy(cloud, distributors=3)
     dead: list[str] = []
 
     def die() -> None:

@@ -61,9 +61,7 @@ def seven_units(cloud: Cloud) -> None:
 @telling.story(protocol.Trait.FAULTS)
 def a_unit_is_added_as_the_first_bootstraps(cloud: Cloud) -> None:
     """A unit that was not expected when the bootstrap was granted joins like the others."""
-    cloud.deploy(CONSUMER, units=2)
-    cloud.deploy(DISTRIBUTOR, units=1)
-    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    telling.deploy(cloud, 2)
 
     def add() -> None:
         cloud.add_unit(CONSUMER)
@@ -75,9 +73,7 @@ def a_unit_is_added_as_the_first_bootstraps(cloud: Cloud) -> None:
 @telling.story(protocol.Trait.FAULTS)
 def the_unit_that_may_bootstrap_dies_before_it_does(cloud: Cloud) -> None:
     """The grant goes to another unit once the first has left."""
-    cloud.deploy(CONSUMER, units=3)
-    cloud.deploy(DISTRIBUTOR, units=1)
-    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    telling.deploy(cloud)
     chosen: list[str] = []
 
     def die() -> None:

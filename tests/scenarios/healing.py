@@ -110,9 +110,7 @@ def issuing_a_token_fails_at_first(cloud: Cloud) -> None:
 @telling.story(protocol.Trait.FAULTS)
 def the_bootstrap_fails_at_first(cloud: Cloud) -> None:
     """It is tried again by the same unit."""
-    cloud.deploy(CONSUMER, units=3)
-    cloud.deploy(protocol.DISTRIBUTOR, units=1)
-    cloud.integrate(CONSUMER, protocol.DISTRIBUTOR)
+    telling.deploy(cloud)
     telling.faults(cloud).hang("bootstrap", unit=CONSUMER)
     telling.expect_whole(cloud)
 
@@ -120,9 +118,7 @@ def the_bootstrap_fails_at_first(cloud: Cloud) -> None:
 @telling.story(protocol.Trait.FAULTS)
 def the_bootstrap_seems_to_fail_and_did_not(cloud: Cloud) -> None:
     """The unit asks its workload, and nobody bootstraps a second cluster."""
-    cloud.deploy(CONSUMER, units=3)
-    cloud.deploy(protocol.DISTRIBUTOR, units=1)
-    cloud.integrate(CONSUMER, protocol.DISTRIBUTOR)
+    telling.deploy(cloud)
     telling.faults(cloud).hang("bootstrap", unit=CONSUMER, in_effect=True)
     telling.expect_whole(cloud)
 
@@ -130,9 +126,7 @@ def the_bootstrap_seems_to_fail_and_did_not(cloud: Cloud) -> None:
 @telling.story(protocol.Trait.FAULTS)
 def a_hook_dies_after_it_bootstrapped(cloud: Cloud) -> None:
     """The cluster is there, and the hook is tried again."""
-    cloud.deploy(CONSUMER, units=3)
-    cloud.deploy(protocol.DISTRIBUTOR, units=1)
-    cloud.integrate(CONSUMER, protocol.DISTRIBUTOR)
+    telling.deploy(cloud)
     telling.faults(cloud).kill_agent(unit=CONSUMER, after="bootstrap")
     telling.expect_whole(cloud)
 

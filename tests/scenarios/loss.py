@@ -19,7 +19,7 @@ def the_communicator_dies_and_comes_back(cloud: Cloud) -> None:
     telling.form(cloud, 3)
     dead = telling.communicator(cloud)
     cloud.kill_machine(dead)
-    _expect_hold(cloud, dead)
+    telling.expect_hold(cloud, dead)
     cloud.start_machine(dead)
     telling.expect_whole(cloud)
     cloud.add_unit(CONSUMER)
@@ -56,10 +56,10 @@ def two_of_five_are_lost(cloud: Cloud) -> None:
     telling.form(cloud, 5)
     first = telling.communicator(cloud)
     cloud.kill_machine(first)
-    _expect_hold(cloud, first)
+    telling.expect_hold(cloud, first)
     second = telling.another(cloud, first)
     cloud.kill_machine(second)
-    _expect_hold(cloud, first, second)
+    telling.expect_hold(cloud, first, second)
     cloud.remove_unit(first, force=True)
     cloud.remove_unit(second, force=True)
     telling.expect_whole(cloud)
@@ -86,18 +86,8 @@ def _removed_by_force(cloud: Cloud, *, speaks: bool) -> None:
     if not speaks:
         dead = telling.another(cloud, dead)
     cloud.kill_machine(dead)
-    _expect_hold(cloud, dead)
+    telling.expect_hold(cloud, dead)
     cloud.remove_unit(dead, force=True)
     telling.expect_whole(cloud)
     cloud.add_unit(CONSUMER)
     telling.expect_whole(cloud)
-
-
-def _expect_hold(cloud: Cloud, *dead: str) -> None:
-    names = {cloud.hostname(unit) for unit in dead}
-
-    def held() -> bool:
-        distributor = telling.leader(cloud, protocol.DISTRIBUTOR)
-        return set(cloud.bag(distributor, CONSUMER).get("hold", "").split()) == names
-
-    cloud.eventually(f"the distributor holds newcomers back for {', '.join(names)}", held)

@@ -65,9 +65,7 @@ def earlier_charms_are_refreshed_at_once(cloud: Cloud) -> None:
 @telling.story(protocol.Trait.EARLIER_CHARMS, protocol.Trait.FAULTS)
 def earlier_charms_are_refreshed_as_the_cluster_forms(cloud: Cloud) -> None:
     """The first unit has just bootstrapped."""
-    cloud.deploy(EARLIER_CONSUMER, CONSUMER, units=3)
-    cloud.deploy(EARLIER_DISTRIBUTOR, DISTRIBUTOR, units=1)
-    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    telling.deploy(cloud, consumer_charm=EARLIER_CONSUMER, distributor_charm=EARLIER_DISTRIBUTOR)
 
     def refresh() -> None:
         cloud.refresh(CONSUMER, CONSUMER)
@@ -80,9 +78,7 @@ def earlier_charms_are_refreshed_as_the_cluster_forms(cloud: Cloud) -> None:
 @telling.story(protocol.Trait.EARLIER_CHARMS)
 def an_earlier_distributor_serves_todays_consumers(cloud: Cloud) -> None:
     """They form a cluster, which grows and shrinks."""
-    cloud.deploy(CONSUMER, units=3)
-    cloud.deploy(EARLIER_DISTRIBUTOR, DISTRIBUTOR, units=1)
-    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    telling.deploy(cloud, distributor_charm=EARLIER_DISTRIBUTOR)
     earlier = [CONSUMER, DISTRIBUTOR]
     telling.expect_whole(cloud, earlier=earlier)
     cloud.add_unit(CONSUMER)
@@ -96,9 +92,7 @@ def an_earlier_distributor_serves_todays_consumers(cloud: Cloud) -> None:
 @telling.story(protocol.Trait.EARLIER_CHARMS)
 def todays_distributor_serves_earlier_consumers(cloud: Cloud) -> None:
     """They form a cluster, which grows and shrinks."""
-    cloud.deploy(EARLIER_CONSUMER, CONSUMER, units=3)
-    cloud.deploy(DISTRIBUTOR, units=2)
-    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    telling.deploy(cloud, distributors=2, consumer_charm=EARLIER_CONSUMER)
     telling.expect_whole(cloud, earlier=[CONSUMER])
     cloud.add_unit(CONSUMER)
     telling.expect_whole(cloud, earlier=[CONSUMER])
@@ -132,9 +126,12 @@ def todays_and_earlier_consumers_share_an_earlier_distributor(cloud: Cloud) -> N
 
 def _form_earlier(cloud: Cloud) -> None:
     """Form a cluster of earlier charms, in applications that can be refreshed."""
-    cloud.deploy(EARLIER_CONSUMER, CONSUMER, units=3)
-    cloud.deploy(EARLIER_DISTRIBUTOR, DISTRIBUTOR, units=2)
-    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    telling.deploy(
+        cloud,
+        distributors=2,
+        consumer_charm=EARLIER_CONSUMER,
+        distributor_charm=EARLIER_DISTRIBUTOR,
+    )
     telling.expect_whole(cloud, earlier=[CONSUMER, DISTRIBUTOR])
 
 

@@ -49,10 +49,7 @@ def a_token_issued_in_health_is_not_used_in_sickness(cloud: Cloud) -> None:
     cloud.eventually("a token", lambda: telling.offers_token(cloud, newcomer))
     dead = telling.another(cloud, telling.communicator(cloud))
     cloud.kill_machine(dead)
-    cloud.eventually(
-        f"the distributor holds newcomers back for {dead}",
-        lambda: "hold" in cloud.bag(telling.leader(cloud, DISTRIBUTOR), CONSUMER),
-    )
+    telling.expect_hold(cloud, dead)
     cloud.start_machine(newcomer)
     telling.expect_waiting(cloud, newcomer, dead)
     cloud.start_machine(dead)
@@ -68,10 +65,7 @@ def a_slow_newcomer_does_not_use_its_token_in_sickness(cloud: Cloud) -> None:
     cloud.eventually("a token", lambda: telling.offers_token(cloud, newcomer))
     dead = telling.communicator(cloud)
     cloud.kill_machine(dead)
-    cloud.eventually(
-        f"the distributor holds newcomers back for {dead}",
-        lambda: "hold" in cloud.bag(telling.leader(cloud, DISTRIBUTOR), CONSUMER),
-    )
+    telling.expect_hold(cloud, dead)
     telling.faults(cloud).resume_agent(newcomer)
     telling.expect_waiting(cloud, newcomer, dead)
     cloud.start_machine(dead)
@@ -88,7 +82,7 @@ def the_distributor_dies_while_it_holds_newcomers_back(cloud: Cloud) -> None:
     dead = telling.another(cloud, telling.communicator(cloud))
     cloud.kill_machine(dead)
     old = telling.leader(cloud, DISTRIBUTOR)
-    cloud.eventually("a hold", lambda: "hold" in cloud.bag(old, CONSUMER))
+    telling.expect_hold(cloud, dead)
     cloud.kill_machine(old)
     cloud.eventually("another leader", lambda: cloud.leader(DISTRIBUTOR) not in (old, None))
     cloud.start_machine(newcomer)

@@ -73,10 +73,32 @@ def faults(cloud: protocol.Cloud) -> protocol.Faults:
 # Steps that many stories begin with.
 
 
+def deploy(
+    cloud: protocol.Cloud,
+    units: int = 3,
+    *,
+    distributors: int = 1,
+    consumer_charm: str = CONSUMER,
+    distributor_charm: str = DISTRIBUTOR,
+) -> None:
+    """Deploy a consumer and a distributor, and integrate them.
+
+    Args:
+        cloud: the cloud.
+        units: of the consumer.
+        distributors: units of the distributor.
+        consumer_charm: an earlier one instead, in an application that can be refreshed.
+        distributor_charm: likewise.
+    """
+    cloud.deploy(consumer_charm, CONSUMER, units=units)
+    cloud.deploy(distributor_charm, DISTRIBUTOR, units=distributors)
+    cloud.integrate(CONSUMER, DISTRIBUTOR)
+
+
 def form(
     cloud: protocol.Cloud, units: int = 3, *, distributors: int = 1, settled: bool = True
 ) -> None:
-    """Deploy a consumer and a distributor, integrate them, and see one cluster.
+    """Deploy and integrate them, and see one cluster.
 
     Args:
         cloud: the cloud.
@@ -85,9 +107,7 @@ def form(
         settled: whether to wait until every member has its role: until then, the cluster does not
             survive the loss of the one that has bootstrapped it.
     """
-    cloud.deploy(CONSUMER, units=units)
-    cloud.deploy(DISTRIBUTOR, units=distributors)
-    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    deploy(cloud, units, distributors=distributors)
     expect_whole(cloud)
     if settled:
         first = cloud.units(CONSUMER)[0]
@@ -111,6 +131,25 @@ def form_two(cloud: protocol.Cloud, first: int, second: int) -> None:
     cloud.integrate("first", DISTRIBUTOR)
     cloud.integrate("second", DISTRIBUTOR)
     expect_whole(cloud, "first", "second")
+
+
+def let_newcomer_lead(cloud: protocol.Cloud, units: int) -> list[str]:
+    """Form a cluster, remove its relation, and let a newcomer lead.
+
+    Args:
+        cloud: the cloud.
+        units: that form the cluster.
+
+    Returns:
+        All units, the newcomer last.
+    """
+    form(cloud, units)
+    cloud.remove_relation(CONSUMER, DISTRIBUTOR)
+    cloud.settle()
+    newcomer = cloud.add_unit(CONSUMER)
+    cloud.settle()
+    faults(cloud).make_leader(newcomer)
+    return cloud.units(CONSUMER)
 
 
 def communicator(cloud: protocol.Cloud, application: str = CONSUMER) -> str:
@@ -225,6 +264,17 @@ def _harm(cloud: protocol.Cloud, newcomer: str, down: Collection[str]) -> Iterat
             yield f"{unit} lists no members: the cluster has lost its quorum"
         if cloud.hostname(newcomer) in names:
             yield f"{unit} lists {cloud.hostname(newcomer)}, which has not joined"
+
+
+def expect_hold(cloud: protocol.Cloud, *down: str) -> None:
+    """Expect that the distributor holds newcomers back for these units, and for no others."""
+    names = {cloud.hostname(unit) for unit in down}
+
+    def held() -> bool:
+        shown = cloud.bag(leader(cloud, DISTRIBUTOR), CONSUMER)
+        return set(shown.get("hold", "").split()) == names
+
+    cloud.eventually(f"the distributor holds newcomers back for {', '.join(down)}", held)
 
 
 def expect_no_member(cloud: protocol.Cloud, application: str = CONSUMER) -> None:
