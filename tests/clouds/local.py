@@ -276,13 +276,7 @@ class LocalCloud:
     def members(self, unit: str) -> list[protocol.Member]:
         """Ask the machine of a unit."""
         listed = self.juju.host(unit).run([*COMMAND, "list", "-f", "json"], timeout=30)
-        if listed.returncode:
-            return []
-        rows = cast("list[dict[str, str]]", json.loads(listed.stdout))
-        return sorted(
-            (protocol.Member(row["name"], row["role"], row["status"] == "ONLINE") for row in rows),
-            key=lambda member: member.name,
-        )
+        return [] if listed.returncode else protocol.Member.all_in(listed.stdout)
 
     def settle(self) -> None:
         """Run all hooks that are due, and those that come of them."""

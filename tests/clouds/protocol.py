@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+import json
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 if TYPE_CHECKING:
     import pathlib
@@ -56,6 +57,17 @@ class Member:
     name: str
     role: str
     online: bool
+
+    @classmethod
+    def all_in(cls, text: str) -> list[Member]:
+        """Read what `list -f json` printed, and give the members by name.
+
+        Raises:
+            json.JSONDecodeError: it is no JSON.
+        """
+        rows = cast("list[dict[str, str]]", json.loads(text))
+        members = [cls(row["name"], row["role"], row["status"] == "ONLINE") for row in rows]
+        return sorted(members, key=lambda member: member.name)
 
 
 class Cloud(Protocol):

@@ -492,15 +492,10 @@ class RealCloud(abc.ABC):
             return []
         command = self._sources[unit.partition("/")[0]].command
         try:
-            listed = self._run_on(unit, f"{command} list -f json")
-            rows = cast("list[dict[str, str]]", json.loads(listed))
+            return protocol.Member.all_in(self._run_on(unit, f"{command} list -f json"))
         except (CommandError, json.JSONDecodeError) as error:
             logger.info("%s lists no members: %s", unit, error)
             return []
-        return sorted(
-            (protocol.Member(row["name"], row["role"], row["status"] == "ONLINE") for row in rows),
-            key=lambda member: member.name,
-        )
 
     def settle(self) -> None:
         """Wait until all that were removed are gone, and no agent has had anything to do lately.
