@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import peer_charm, timed
 from tests.clouds import local, protocol
+from tests.scenarios import telling
 
 if TYPE_CHECKING:
     from tests import juju_model
@@ -193,9 +194,7 @@ def star(units: int, *, distributors: int = 1, version: str = "4.0", seed: int =
     """
     with timed.TimedJuju(seed, version=version) as juju:
         cloud = local.LocalCloud(juju, microcluster := local.fake_microcluster(juju))
-        cloud.deploy(CONSUMER, units=units)
-        cloud.deploy(DISTRIBUTOR, units=distributors)
-        cloud.integrate(CONSUMER, DISTRIBUTOR)
+        telling.deploy(cloud, units, distributors=distributors)
         return _grow(juju, microcluster, CONSUMER, units)
 
 

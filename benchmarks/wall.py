@@ -21,6 +21,7 @@ from benchmarks import timed
 from tests import juju_model
 from tests.clouds import local, protocol
 from tests.microclusters import lxd
+from tests.scenarios import telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -110,9 +111,7 @@ def form(units: int) -> float:
     try:
         with juju_model.Juju() as juju:
             cloud = local.LocalCloud(juju, microcluster)
-            cloud.deploy(protocol.CONSUMER, units=units)
-            cloud.deploy(protocol.DISTRIBUTOR)
-            cloud.integrate(protocol.CONSUMER, protocol.DISTRIBUTOR)
+            telling.deploy(cloud, units)
             joined = 0.0
 
             def note(hook: juju_model.Hook) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import bound, counting, peer_charm, report, targets, timed
 from tests.clouds import local
+from tests.scenarios import telling
 
 VERSIONS = ["3.6", "4.0"]
 
@@ -147,9 +148,7 @@ def test_a_used_grant_is_taken_back_at_the_first_update_status() -> None:
     """Which wakes each unit once, and is not in the tables; then there is peace."""
     with timed.TimedJuju() as juju:
         cloud = local.LocalCloud(juju, local.fake_microcluster(juju))
-        cloud.deploy(counting.CONSUMER, units=10)
-        cloud.deploy(counting.DISTRIBUTOR)
-        cloud.integrate(counting.CONSUMER, counting.DISTRIBUTOR)
+        telling.deploy(cloud, 10)
         juju.settle()
 
         # Of each, eleven are update-status itself.

@@ -11,6 +11,7 @@ import pytest
 
 from tests import juju_model
 from tests.clouds import local, protocol
+from tests.scenarios import telling
 
 # Of its hooks a consumer's unit has five at its start, four from entering the relation, and one
 # for each of the distributor's three writes; it causes three at the distributor. One is to spare.
@@ -24,9 +25,7 @@ def test_scale_of_a_formation(version: str, request: pytest.FixtureRequest) -> N
     behaviour = juju_model.Behaviour.of(version)
     with juju_model.Juju(behaviour=behaviour) as juju:
         cloud = local.LocalCloud(juju, local.fake_microcluster(juju))
-        cloud.deploy(protocol.CONSUMER, units=units)
-        cloud.deploy(protocol.DISTRIBUTOR)
-        cloud.integrate(protocol.CONSUMER, protocol.DISTRIBUTOR)
+        telling.deploy(cloud, units)
 
         hooks = juju.settle(max_hooks=10 * _HOOKS_A_UNIT * units)
 
@@ -40,9 +39,7 @@ def test_scale_of_a_newcomer() -> None:
     """It joins without a round of update-status, and wakes each unit a few times."""
     with juju_model.Juju() as juju:
         cloud = local.LocalCloud(juju, local.fake_microcluster(juju))
-        cloud.deploy(protocol.CONSUMER, units=30)
-        cloud.deploy(protocol.DISTRIBUTOR)
-        cloud.integrate(protocol.CONSUMER, protocol.DISTRIBUTOR)
+        telling.deploy(cloud, 30)
         juju.settle()
 
         cloud.add_unit(protocol.CONSUMER)

@@ -12,6 +12,7 @@ from charms.microcluster_token_distributor.v0 import token_distributor as lib
 from tests import juju_model
 from tests.chaos import mirror
 from tests.clouds import local, protocol
+from tests.scenarios import telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,9 +62,7 @@ def test_a_sweep_at_rest_teaches_the_leader_nothing(seed: int, version: str) -> 
     swept = 0
     with juju_model.Juju(seed=seed, version=version) as juju:
         cloud = local.LocalCloud(juju, local.fake_microcluster(juju, seed))
-        cloud.deploy(protocol.CONSUMER, units=chance.randint(1, 12))
-        cloud.deploy(protocol.DISTRIBUTOR)
-        cloud.integrate(protocol.CONSUMER, protocol.DISTRIBUTOR)
+        telling.deploy(cloud, chance.randint(1, 12))
         for _ in range(_DEEDS):
             for _ in range(chance.choice([0, 20, 100])):
                 juju.step()
