@@ -9,7 +9,7 @@ help: ## Show this
 
 demo: ## Form a cluster of LXD daemons and break it; ARGS="--help" for the options
 	@scripts/prepare demo $(ARGS)
-	@PYTHONPATH="$(CURDIR)/lib:$(CURDIR)/src" .venv/demo/bin/python -m demo $(ARGS)
+	@PYTHONPATH="$(CURDIR)/library/src:$(CURDIR)/src:$(CURDIR)/lib" .venv/demo/bin/python -m demo $(ARGS)
 
 test: ## Lint, check types and run all tests; ARGS="-e unit" for one environment of tox
 	@scripts/prepare test $(ARGS)

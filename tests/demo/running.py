@@ -88,7 +88,7 @@ def started(
     """
     # LXD's sockets lie in it: pytest's own temporary directories have names too long for that.
     place = pathlib.Path(tempfile.mkdtemp(prefix="test-demo-"))
-    path = f"{ROOT / 'lib'}{os.pathsep}{ROOT / 'src'}"
+    path = os.pathsep.join(str(ROOT / part) for part in ("library/src", "src", "lib"))
     try:
         with subprocess.Popen(  # noqa: S603 - ours
             [sys.executable, "-m", "demo", *options],

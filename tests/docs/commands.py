@@ -348,7 +348,7 @@ def _help(words: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - this interpreter, and words of this repository
         [sys.executable, *words, "--help"],
         cwd=pages.ROOT,
-        env={**os.environ, "PYTHONPATH": "lib:src"},
+        env={**os.environ, "PYTHONPATH": "library/src:src:lib"},
         capture_output=True,
         text=True,
         timeout=_LIMIT,
