@@ -14,8 +14,9 @@ dispatch, and only then, these are replaced in the process:
   `departing_unit=0` for none). The event is built for some remote unit, and then
   `JUJU_REMOTE_UNIT` and `JUJU_DEPARTING_UNIT` are set right in the charm's environment.
 - **The machine.** `subprocess.run`, `os.uname` and `socket.gethostname` are those of the unit's
-  host. While the host runs a command they are the process's own again, so a host may use the real
-  `subprocess.run`. A charm must call them through their modules.
+  host, `time.monotonic` and `time.sleep` those of the model's clock. While the host runs a command
+  they are the process's own again, so a host may use the real `subprocess.run`. A charm must call
+  them through their modules.
 - **Deferred events.** `ops.testing` loses the framework's count of events between two runs (it
   saves the count under another name than `ops` reads it from), so that two deferred events of one
   kind become one, and their order is that of their names. The count is put back where it belongs.
@@ -39,11 +40,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -59,12 +62,26 @@ if TYPE_CHECKING:
     from tests.juju_model import charms, hooks, hosts
 
 REAL_RUN = subprocess.run
+REAL_SLEEP = time.sleep
+_REAL_MONOTONIC = time.monotonic
 _REAL_UNAME = os.uname
 _REAL_GETHOSTNAME = socket.gethostname
 
 
 class HookTools(Protocol):
-    """What Juju answers to a hook's tools, and what it takes from them."""
+    """What Juju answers to a hook's tools, what it takes from them, and what the clock says."""
+
+    def count(self, tool: str) -> None:
+        """Count a call of a tool that `ops.testing` answers."""
+        ...
+
+    def clock(self) -> float:
+        """Tell the time, in seconds."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass within the hook."""
+        ...
 
     def relation_ids(self, endpoint: str) -> list[int]:
         """Give the ids of the relations on an endpoint that the unit is in."""
@@ -357,6 +374,20 @@ class _Backend(mocking._MockModelBackend):
         owner = self.app_name if is_app else self.unit_name
         self._tools.relation_set(relation_id, owner, data)
 
+    def relation_remote_app_name(
+        self,
+        relation_id: int,
+        *,
+        relation_name: str | None = None,
+        _raise_on_error: bool = False,
+    ) -> str | None:
+        # ops knows the application of the event's own relation from the environment.
+        if relation_id != self._dispatch.due.relation_id:
+            self._tools.count("relation-list")
+        return super().relation_remote_app_name(
+            relation_id, relation_name=relation_name, _raise_on_error=_raise_on_error
+        )
+
     def is_leader(self) -> bool:
         return self._tools.is_leader()
 
@@ -368,6 +399,7 @@ class _Backend(mocking._MockModelBackend):
         self._tools.log(level, message)
 
     def network_get(self, binding_name: str, relation_id: int | None = None) -> dict[str, Any]:
+        self._tools.count("network-get")
         super().network_get(binding_name, relation_id)
         address = self._dispatch.host.address
         bound = {"value": address, "address": address, "hostname": "", "cidr": f"{address}/32"}
@@ -376,6 +408,50 @@ class _Backend(mocking._MockModelBackend):
             "egress-subnets": [f"{address}/32"],
             "ingress-addresses": [address],
         }
+
+
+# What `ops.testing` answers by itself, each with the tool that `ops` would run at that moment.
+_ANSWERED = {
+    "action_fail": "action-fail",
+    "action_get": "action-get",
+    "action_log": "action-log",
+    "action_set": "action-set",
+    "application_version_set": "application-version-set",
+    "close_port": "close-port",
+    "config_get": "config-get",
+    "credential_get": "credential-get",
+    "open_port": "open-port",
+    "opened_ports": "opened-ports",
+    "planned_units": "goal-state",
+    "relation_model_get": "relation-model-get",
+    "resource_get": "resource-get",
+    "secret_add": "secret-add",
+    "secret_get": "secret-get",
+    "secret_grant": "secret-grant",
+    "secret_info_get": "secret-info-get",
+    "secret_remove": "secret-remove",
+    "secret_revoke": "secret-revoke",
+    "secret_set": "secret-set",
+    "status_get": "status-get",
+    "storage_add": "storage-add",
+    "storage_get": "storage-get",
+    "storage_list": "storage-list",
+}
+
+
+def _counted(method: str, tool: str) -> Callable[..., Any]:
+    answer: Callable[..., Any] = getattr(mocking._MockModelBackend, method)
+
+    @functools.wraps(answer)
+    def counted(self: _Backend, *args: Any, **kwargs: Any) -> Any:
+        self._tools.count(tool)
+        return answer(self, *args, **kwargs)
+
+    return counted
+
+
+for _method, _tool in _ANSWERED.items():
+    setattr(_Backend, _method, _counted(_method, _tool))
 
 
 _real_event_env: Callable[..., dict[str, str]] = scenario._runtime.Runtime[Any]._get_event_env
@@ -411,6 +487,16 @@ def _uname() -> os.uname_result:
 
 def _gethostname() -> str:
     return _stack[-1][1].host.name
+
+
+def _monotonic() -> float:
+    return _stack[-1][1].tools.clock()
+
+
+def _sleep(seconds: float) -> None:
+    tools = _stack[-1][1].tools
+    with _patched(_REAL_PARTS):
+        tools.sleep(seconds)
 
 
 def _charm_dir(_: ops.CharmBase) -> pathlib.Path:
@@ -452,11 +538,15 @@ _REAL_PARTS: _Parts = (
     (subprocess, "run", REAL_RUN),
     (os, "uname", _REAL_UNAME),
     (socket, "gethostname", _REAL_GETHOSTNAME),
+    (time, "monotonic", _REAL_MONOTONIC),
+    (time, "sleep", REAL_SLEEP),
 )
 _MODEL_PARTS: _Parts = (
     (subprocess, "run", _run),
     (os, "uname", _uname),
     (socket, "gethostname", _gethostname),
+    (time, "monotonic", _monotonic),
+    (time, "sleep", _sleep),
     (ops.CharmBase, "charm_dir", property(_charm_dir)),
     (scenario._ops_main_mock, "_MockModelBackend", _Backend),
     (scenario._runtime.Runtime, "_get_event_env", _event_env),

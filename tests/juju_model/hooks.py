@@ -20,6 +20,7 @@ ActionFailed = ops.testing.ActionFailed
 """Raised by `Juju.run_action` when the action fails."""
 
 _LONGEST_WORD = 24
+_REPORTING = ("juju-log", "status-set")
 
 
 def _brief(words: Sequence[str]) -> str:
@@ -166,8 +167,8 @@ class Hook:
         commands: what it ran on its machine, in order.
         logs: level and message of each line logged, in order.
         error: why it failed, with the traceback.
-        tools: how often it called each hook tool, and the bytes of databags that it read and
-            wrote (`bytes-read`, `bytes-written`).
+        tools: how often it called each hook tool, `ops`' own calls included, and the bytes of
+            databags that it read and wrote (`bytes-read`, `bytes-written`).
         attempt: 1, or more when it was retried.
     """
 
@@ -200,6 +201,15 @@ class Hook:
     def kind(self) -> str:
         """The hook's name without the endpoint."""
         return self.due.kind
+
+    @property
+    def calls(self) -> int:
+        """How many hook tools it called, without `juju-log` and `status-set`."""
+        return sum(
+            number
+            for tool, number in self.tools.items()
+            if tool not in _REPORTING and not tool.startswith("bytes-")
+        )
 
     @property
     def remote_unit(self) -> str | None:

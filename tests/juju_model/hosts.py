@@ -57,6 +57,17 @@ class Powered(Protocol):
         ...
 
 
+@runtime_checkable
+class RealTime(Protocol):
+    """A host whose programs go on while a hook sleeps, so that it has to sleep in earnest.
+
+    Attributes:
+        real_time: always true.
+    """
+
+    real_time: bool
+
+
 class PlainHost:
     """A machine with nothing installed, for charms without a workload.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ops
 import yaml
 
-from tests.juju_model import entities, hooks
+from tests.juju_model import bridge, entities, hooks, hosts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.juju_model import juju as juju_module
 
 _SINCE = "2026-01-01 00:00:00Z"
+# Seconds for which a unit that leads may rely on it, and `ops` keeps the answer of `is-leader`.
+_LEASE = 30.0
 
 
 class Running:
@@ -46,6 +48,8 @@ class Running:
         self._juju = juju
         self._writes: dict[tuple[int, str], dict[str, str]] = {}
         self._leads: bool | None = None
+        self._leads_since = 0.0
+        self._asked_leader: float | None = None
         if self.local is not None and due.remote_unit is not None:
             self.local.cache.pop(due.remote_unit, None)
 
@@ -61,13 +65,36 @@ class Running:
         if not (self.unit.machine.up and self._juju.has(self.unit)):
             raise hooks.AgentKilled(f"{self.unit.name} is gone in mid-hook")
 
+    def count(self, tool: str) -> None:
+        """Count a call of a tool."""
+        self.hook.tools[tool] += 1
+
+    def clock(self) -> float:
+        """Tell the model's time."""
+        return self._juju.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let the model's time pass, and real time where the host lives in that.
+
+        Raises:
+            ValueError: time does not run backwards.
+        """
+        if seconds < 0:
+            raise ValueError("sleep length must be non-negative")
+        host = self.unit.machine.host
+        if isinstance(host, hosts.RealTime) and host.real_time:
+            bridge.REAL_SLEEP(seconds)
+        self._juju.advance(seconds)
+        self._juju.meanwhile()
+
     def relation_ids(self, endpoint: str) -> list[int]:
         """Give the ids of the relations on an endpoint that the unit is in."""
+        self.count("relation-ids")
         return sorted(i for i, local in self.locals.items() if local.endpoint == endpoint)
 
     def relation_list(self, relation_id: int) -> tuple[str, ...]:
         """Give the members that the unit knows: those joined so far, and the one joining."""
-        self.hook.tools["relation-list"] += 1
+        self.count("relation-list")
         return tuple(sorted(self._members(relation_id)))
 
     def relation_get(self, relation_id: int, owner: str) -> dict[str, str]:
@@ -93,16 +120,16 @@ class Running:
         self.strike(hooks.Point.AFTER_WRITE)
 
     def is_leader(self) -> bool:
-        """Tell whether the unit leads; the answer holds for the hook, as ops keeps it for 30 s."""
-        if self._leads is None:
-            self.hook.tools["is-leader"] += 1
-            unit = self.unit
-            self._leads = unit.app.leader is unit or unit.believes_until > self._juju.now
-        return self._leads
+        """Tell whether the unit leads, and count that as ops does, which asks every 30 s."""
+        now = self._juju.now
+        if self._asked_leader is None or now - self._asked_leader > _LEASE:
+            self.count("is-leader")
+            self._asked_leader = now
+        return self._is_leading()
 
     def status_set(self, name: str, message: str, *, is_app: bool) -> None:
         """Set a status, at once."""
-        self.hook.tools["status-set"] += 1
+        self.count("status-set")
         status = entities.Status(name, message)
         if is_app:
             self.unit.app.status = status
@@ -111,6 +138,7 @@ class Running:
 
     def log(self, level: str, message: str) -> None:
         """Take a line of the log."""
+        self.count("juju-log")
         self.hook.logs.append((level, message))
 
     def run(
@@ -160,6 +188,15 @@ class Running:
         """Tell whether the hook wrote to this databag."""
         return (relation_id, owner) in self._writes
 
+    def _is_leading(self) -> bool:
+        """Tell whether Juju takes the unit for the leader, which holds for as long as a lease."""
+        now = self._juju.now
+        if self._leads is None or now - self._leads_since > _LEASE:
+            unit = self.unit
+            self._leads = unit.app.leader is unit or unit.believes_until > now
+            self._leads_since = now
+        return self._leads
+
     def _data_version(self) -> int:
         if self.local is None:
             return 0
@@ -184,7 +221,7 @@ class Running:
 
     def _read(self, local: entities.Local, owner: str) -> Mapping[str, str]:
         relation = local.relation
-        if owner == self.unit.app.name and not relation.peer and not self.is_leader():
+        if owner == self.unit.app.name and not relation.peer and not self._is_leading():
             raise ops.ModelError("ERROR permission denied")
         try:
             fresh = relation.bag_of(owner).data
@@ -215,11 +252,12 @@ class Running:
             case ("relation-get", "--format=json", "-r", relation, "--app", key, owner):
                 bag = self._bag(_relation_id(relation), owner)
                 value = bag.get(key)
-                self.hook.tools["relation-get"] += 1
+                self.count("relation-get")
                 self.hook.tools["bytes-read"] += len(key) + len(value or "")
                 return subprocess.CompletedProcess(argv, 0, json.dumps(value), "")
             case ("relation-set", "-r", relation, "--app", *words):
-                if not self.is_leader():
+                if not self._is_leading():
+                    self.count("relation-set")
                     error = "ERROR cannot write relation settings"
                     return subprocess.CompletedProcess(argv, 1, "", error)
                 data = dict(word.split("=", 1) for word in words)
@@ -231,7 +269,7 @@ class Running:
     def _goal_state(self, argv: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         if not self._juju.has_goal_state:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
-        self.hook.tools["goal-state"] += 1
+        self.count("goal-state")
         state = goal_state(self.unit.app, self._juju.apps)
         dump = json.dumps if "json" in " ".join(argv) else yaml.safe_dump
         return subprocess.CompletedProcess(argv, 0, dump(state), "")

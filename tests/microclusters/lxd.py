@@ -232,7 +232,12 @@ class LxdMachine:
         name: its host name.
         directory: a new directory for it, which becomes its `LXD_DIR`.
         adapter: runs the command.
+
+    Attributes:
+        real_time: its daemon goes on while a hook sleeps.
     """
+
+    real_time = True
 
     def __init__(self, name: str, directory: pathlib.Path, adapter: forked.ForkServer) -> None:
         self._name = name

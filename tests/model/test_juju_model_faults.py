@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import socket
 import subprocess
 import textwrap
 import weakref
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import ops
 import pytest
@@ -517,63 +516,6 @@ def test_no_framework_outlives_its_hook() -> None:
         assert [framework for framework in frameworks if framework() is not None] == []
 
 
-def goal_state(juju: juju_model.Juju, unit: str) -> dict[str, Any]:
-    """Ask the `goal-state` tool on a unit, by its action."""
-    return cast("dict[str, Any]", json.loads(juju.run_action(unit, "do")["state"]))
-
-
-def tell_goal_state(self: toys.Toy, event: ops.EventBase) -> None:
-    """React to an action with what `goal-state` says."""
-    del self
-    if isinstance(event, ops.ActionEvent):
-        result = subprocess.run(
-            ["goal-state", "--format", "json"],  # noqa: S607 - the model's
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        event.set_results({"state": result.stdout})
-
-
-def test_goal_state_names_expected_joined_dying_and_lost_units_but_no_removed_ones() -> None:
-    """And leaves peer relations out."""
-    with juju_model.Juju() as juju:
-        juju.deploy(toys.toy("left", tell_goal_state))
-        juju.deploy(toys.requirer(), units=3)
-        juju.integrate("left:link", "right")
-        juju.settle()
-        expected = juju.add_unit("right")
-        juju.kill_machine("right/0")
-        juju.kill_machine("right/1")
-        juju.remove_unit("right/1", force=True)
-        juju.remove_unit("right/2")
-        state = goal_state(juju, "left/0")
-
-    since = {"since": "2026-01-01 00:00:00Z"}
-    assert state == {
-        "units": {"left/0": {"status": "waiting", **since}},
-        "relations": {
-            "link": {
-                "right": {"status": "joined", **since},
-                "right/0": {"status": "unknown", **since},
-                "right/2": {"status": "dying", **since},
-                expected: {"status": "waiting", **since},
-            }
-        },
-    }
-
-
-def test_goal_state_can_be_missing() -> None:
-    """As on an old Juju."""
-    with juju_model.Juju(goal_state=False) as juju:
-        juju.deploy(toys.toy("left", tell_goal_state))
-        juju.settle()
-
-        with pytest.raises(juju_model.HookFailed, match="goal-state"):
-            goal_state(juju, "left/0")
-        assert juju.status("left/0").name != "error"
-
-
 def test_a_databag_over_its_limit_is_refused_whole() -> None:
     """What fits falls with it."""
 
@@ -645,26 +587,6 @@ def test_no_value_and_no_long_word_is_shown_in_a_record() -> None:
 
     assert any("true ... (0)" in text for text in shown)
     assert not any(SECRET in text for text in shown)
-
-
-def test_the_record_counts_hook_tools() -> None:
-    """One relation-get for a databag, however often it is read."""
-
-    def act(self: toys.Toy) -> None:
-        (relation,) = self.model.relations["peers"]
-        for key in ("one", "two"):
-            relation.data[self.unit].get(key)
-        relation.data[self.unit]["three"] = "four"
-        assert self.unit.is_leader()
-        assert self.unit.is_leader()
-
-    with juju_model.Juju() as juju:
-        juju.deploy(toys.peer("left", at_start(act)))
-        juju.settle()
-        tools = next(hook for hook in juju.trace if hook.kind == "start").tools
-
-    names = ("relation-get", "relation-set", "relation-list", "is-leader", "bytes-written")
-    assert [tools[name] for name in names] == [1, 1, 1, 1, len("threefour")]
 
 
 def test_a_charm_is_loaded_from_its_directory_beside_another_of_the_same_module(
