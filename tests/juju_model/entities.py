@@ -51,6 +51,8 @@ class Behaviour:
             measured on 4.0.15; which of the two: not measured).
         member_cache: a unit keeps what it has read of a member until that member's next event, so
             that it can read what is out of date (not measured).
+        lost_is_unknown: `goal-state` calls a unit whose agent is lost `unknown` (measured on
+            4.0.15); otherwise it gives the unit's last status (read in Juju's source).
         bag_limit: the bytes that fit into one databag (documented for 4.x; for 3.6 not measured).
     """
 
@@ -61,6 +63,7 @@ class Behaviour:
     force_departs: bool = False
     restart_departs: bool = True
     member_cache: bool = True
+    lost_is_unknown: bool = True
     bag_limit: int = 16 * _MIB
 
     @classmethod
@@ -79,6 +82,7 @@ class Behaviour:
                 departs_before_broken=True,
                 peers_depart=True,
                 force_departs=True,
+                lost_is_unknown=False,
             )
         raise ValueError(f"the model knows Juju 3.6 and 4.0, not {version}")
 
@@ -258,16 +262,25 @@ class Machine:
     Attributes:
         number: Juju's number of it.
         host: what hooks reach of it.
-        up: whether it runs; a machine that does not is *lost*.
+        provisioned: whether it has come; until then its units wait, and no hook runs.
+        powered: whether its host runs.
+        up: whether its agent answers, which takes a host that runs.
         units: the units on it.
         busy: a hook runs on it, and holds its lock.
     """
 
     number: int
     host: hosts.Host
+    provisioned: bool = True
+    powered: bool = True
     up: bool = True
     units: dict[str, Unit] = dataclasses.field(default_factory=dict[str, "Unit"])
     busy: bool = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether its agent does not answer any more."""
+        return self.provisioned and not self.up
 
 
 @dataclasses.dataclass(eq=False)
@@ -282,6 +295,7 @@ class Unit:
         charm: the charm that it runs.
         charm_seen: which refresh of the application it has followed.
         config_seen: the version of the configuration that its last config-changed saw.
+        begun: its install hook has begun.
         installed: its install hook has run.
         started: its start hook has run.
         stopped: its stop hook has run.
@@ -296,7 +310,8 @@ class Unit:
         error: the failed hook that holds it up.
         stored_states: what its charm has stored.
         deferred: the events that its charm has deferred.
-        status: what its charm says of it.
+        status: what its charm says of it, or Juju while the charm says nothing.
+        status_set: its charm has said something.
         workload_version: as its charm says.
     """
 
@@ -307,6 +322,7 @@ class Unit:
     charm: charms.Charm
     charm_seen: int
     config_seen: int = 0
+    begun: bool = False
     installed: bool = False
     started: bool = False
     stopped: bool = False
@@ -322,6 +338,7 @@ class Unit:
     stored_states: frozenset[ops.testing.StoredState] = frozenset()
     deferred: tuple[ops.testing.DeferredEvent, ...] = ()
     status: Status = Status("waiting", "installing agent")
+    status_set: bool = False
     workload_version: str = ""
 
 

@@ -341,9 +341,12 @@ class Juju(world.World):
         return flight.hook, committed
 
     def _prepare(self, unit: entities.Unit, due: hooks.Due) -> None:
-        if due.kind == "install" and unit.app.leader is None:
-            # Whichever agent is up first claims the lease.
-            self._give_lease(unit.app, unit)
+        if due.kind == "install":
+            unit.begun = True
+            unit.status = entities.Status("maintenance", "installing charm software")
+            if unit.app.leader is None:
+                # Whichever agent is up first claims the lease.
+                self._give_lease(unit.app, unit)
         if due.kind == "upgrade-charm":
             unit.charm = unit.app.charm
             unit.charm_seen = unit.app.charm_version
@@ -439,6 +442,8 @@ class Juju(world.World):
             case "start":
                 unit.started = True
                 unit.rebooted = False
+                # A charm that has said nothing until now is `unknown` from then on.
+                unit.status = unit.status if unit.status_set else entities.Status()
             case "update-status":
                 unit.update_status_due = False
             case "stop":

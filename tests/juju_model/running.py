@@ -135,6 +135,7 @@ class Running:
             self.unit.app.status = status
         else:
             self.unit.status = status
+            self.unit.status_set = True
 
     def log(self, level: str, message: str) -> None:
         """Take a line of the log."""
@@ -221,7 +222,8 @@ class Running:
 
     def _read(self, local: entities.Local, owner: str) -> Mapping[str, str]:
         relation = local.relation
-        if owner == self.unit.app.name and not relation.peer and not self._is_leading():
+        refused = owner == self.unit.app.name and not relation.peer and not self._is_leading()
+        if refused or (owner in self._juju.unreadable and self._departed(relation, owner)):
             raise ops.ModelError("ERROR permission denied")
         try:
             fresh = relation.bag_of(owner).data
@@ -232,6 +234,10 @@ class Running:
         if owner not in self._members(relation.id):
             return fresh
         return local.cache.setdefault(owner, fresh)
+
+    def _departed(self, relation: entities.Relation, owner: str) -> bool:
+        """Tell whether a unit is no member any more, or has left a relation without a hook."""
+        return owner not in self._members(relation.id) or owner not in relation.present
 
     def _run_on_host(
         self, argv: tuple[str, ...], timeout: float | None
@@ -270,7 +276,7 @@ class Running:
         if not self._juju.has_goal_state:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
         self.count("goal-state")
-        state = goal_state(self.unit.app, self._juju.apps)
+        state = goal_state(self._juju, self.unit.app)
         dump = json.dumps if "json" in " ".join(argv) else yaml.safe_dump
         return subprocess.CompletedProcess(argv, 0, dump(state), "")
 
@@ -290,13 +296,21 @@ class Running:
             local.app_seen = bag.version
 
 
-def goal_state(app: entities.App, apps: Mapping[str, entities.App]) -> dict[str, Any]:
+def goal_state(juju: juju_module.Juju, app: entities.App) -> dict[str, Any]:
     """Give what `goal-state` says to the units of an application.
 
     Args:
+        juju: the model.
         app: the application.
-        apps: all applications of the model.
     """
+
+    def units(of: entities.App) -> dict[str, Any]:
+        return {
+            unit.name: {"status": _goal_status(unit, juju.behaviour), "since": _SINCE}
+            for unit in of.units.values()
+            if of is app or juju.unnamed.isdisjoint((unit.name, of.name))
+        }
+
     relations: dict[str, dict[str, Any]] = {}
     for relation in app.relations.values():
         # Juju leaves peer relations out.
@@ -305,23 +319,21 @@ def goal_state(app: entities.App, apps: Mapping[str, entities.App]) -> dict[str,
         other = relation.other(app.name)
         seen = relations.setdefault(relation.side(app.name).endpoint, {})
         seen[other.app] = {"status": "joined", "since": _SINCE}
-        seen.update(_units(apps[other.app]))
-    return {"units": _units(app), "relations": relations}
+        seen.update(units(juju.apps[other.app]))
+    return {"units": units(app), "relations": relations}
 
 
-def _units(app: entities.App) -> dict[str, Any]:
-    return {
-        unit.name: {"status": _goal_status(unit), "since": _SINCE} for unit in app.units.values()
-    }
-
-
-def _goal_status(unit: entities.Unit) -> str:
-    return "dying" if unit.dying else shown_status(unit).name
+def _goal_status(unit: entities.Unit, behaviour: entities.Behaviour) -> str:
+    if unit.dying:
+        return "dying"
+    if unit.machine.lost and unit.begun and behaviour.lost_is_unknown:
+        return "unknown"
+    return unit.status.name if unit.error is None else "error"
 
 
 def shown_status(unit: entities.Unit) -> entities.Status:
     """Give the status of a unit that Juju shows, which is not always what its charm said."""
-    if not unit.machine.up:
+    if unit.machine.lost:
         return entities.Status("unknown", "agent lost, see `juju debug-log`")
     if unit.error is not None:
         return entities.Status("error", f'hook failed: "{unit.error.due.name}"')

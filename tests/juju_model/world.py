@@ -70,6 +70,11 @@ class World:
         now: seconds of the model's time.
         apps: the applications by name.
         behaviour: as given.
+        unnamed: the units that `goal-state` leaves out where it names a related application's, as
+            it does with subordinates of other principals; an application's name stands for all of
+            its units.
+        unreadable: the units whose databags are refused ("permission denied") once they departed
+            or are gone, as was seen in the field; when Juju does so is not known.
     """
 
     def __init__(self, name: str, seed: int, behaviour: entities.Behaviour) -> None:
@@ -77,6 +82,8 @@ class World:
         self.now = 0.0
         self.apps: dict[str, entities.App] = {}
         self.behaviour = behaviour
+        self.unnamed: set[str] = set()
+        self.unreadable: set[str] = set()
         self._rng = random.Random(seed)  # noqa: S311 - a schedule, not a secret
         self._units: dict[str, entities.Unit] = {}
         self._relations: dict[int, entities.Relation] = {}
@@ -125,13 +132,21 @@ class World:
             self.add_unit(name)
         return name
 
-    def add_unit(self, app: str, *, hostname: str | None = None, to: str | None = None) -> str:
+    def add_unit(
+        self,
+        app: str,
+        *,
+        hostname: str | None = None,
+        to: str | None = None,
+        provisioned: bool = True,
+    ) -> str:
         """Add a unit.
 
         Args:
             app: the application.
             hostname: the host name of its new machine; `juju-<model>-<n>` by default.
             to: a unit whose machine it shall share instead.
+            provisioned: its new machine comes; otherwise only once the unit is `provision`ed.
 
         Returns:
             The unit's name.
@@ -141,6 +156,7 @@ class World:
             machine = self._units[to].machine
         else:
             machine = self._add_machine(self._host_factories[app], hostname)
+            machine.provisioned = machine.powered = machine.up = provisioned
         number = next(self._unit_ids[app])
         unit = entities.Unit(
             name=f"{app}/{number}",
@@ -155,6 +171,14 @@ class World:
         self._units[unit.name] = unit
         self.wake(unit)
         return unit.name
+
+    def provision(self, unit: str) -> None:
+        """Let the machine of a unit come at last."""
+        machine = self._units[unit].machine
+        if not machine.provisioned:
+            machine.provisioned = machine.powered = machine.up = True
+            for waiting in machine.units.values():
+                self.wake(waiting)
 
     def remove_unit(self, unit: str, *, force: bool = False) -> None:
         """Remove a unit.
@@ -273,11 +297,17 @@ class World:
     def kill_machine(self, unit: str) -> None:
         """Let the machine of a unit die. No hook runs anywhere because of that."""
         machine = self._units[unit].machine
+        if machine.powered and isinstance(machine.host, hosts.Powered):
+            machine.host.kill()
+        machine.powered = False
+        self.stop_agent(unit)
+
+    def stop_agent(self, unit: str) -> None:
+        """Let the agent of a unit's machine die, and not the machine: its programs go on."""
+        machine = self._units[unit].machine
         if not machine.up:
             return
         machine.up = False
-        if isinstance(machine.host, hosts.Powered):
-            machine.host.kill()
         for lost in machine.units.values():
             if lost.app.leader is lost:
                 app = lost.app
@@ -285,15 +315,16 @@ class World:
                 self._at(app.lease_ends, lambda app=app: self._end_lease(app))
 
     def start_machine(self, unit: str) -> None:
-        """Start a dead machine again."""
+        """Start a dead machine again, or its agent alone if only that is dead."""
         machine = self._units[unit].machine
-        if machine.up:
+        if not machine.lost:
             return
-        if isinstance(machine.host, hosts.Powered):
+        rebooted = not machine.powered
+        if rebooted and isinstance(machine.host, hosts.Powered):
             machine.host.start()
-        machine.up = True
+        machine.powered = machine.up = True
         for back in list(machine.units.values()):
-            back.rebooted = back.started and not back.dying
+            back.rebooted = back.rebooted or (rebooted and back.started and not back.dying)
             if back.app.leader is back:
                 back.app.lease_ends = None
             elif back.app.leader is None and back.installed:

@@ -413,6 +413,28 @@ def test_a_machine_that_dies_in_mid_hook_takes_the_hook_with_it() -> None:
         assert host.power == ["killed", "started"]
 
 
+def test_an_agent_that_dies_leaves_its_machine_well() -> None:
+    """No hook runs until it is back, and then no start hook."""
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.provider(), host_factory=Workstation)
+        juju.settle()
+        since = len(juju.trace)
+        juju.stop_agent("left/0")
+        juju.update_status_round()
+        lost = juju.status("left/0").name
+        juju.start_machine("left/0")
+        juju.update_status_round()
+        host = juju.host("left/0")
+
+        assert lost == "unknown"
+        assert [hook.kind for hook in list(juju.trace)[since:]] == [
+            "leader-elected",
+            "update-status",
+        ]
+        assert isinstance(host, Workstation)
+        assert host.power == []
+
+
 def test_a_machine_goes_with_its_last_unit() -> None:
     """Not before."""
     with juju_model.Juju() as juju:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import ops
@@ -15,7 +17,7 @@ from tests.juju_model import toys
 from tests.model.pairs import pair
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 
 def goal_state(juju: juju_model.Juju, unit: str) -> dict[str, Any]:
@@ -52,7 +54,7 @@ def test_goal_state_names_expected_joined_dying_and_lost_units_but_no_removed_on
 
     since = {"since": "2026-01-01 00:00:00Z"}
     assert state == {
-        "units": {"left/0": {"status": "waiting", **since}},
+        "units": {"left/0": {"status": "unknown", **since}},
         "relations": {
             "link": {
                 "right": {"status": "joined", **since},
@@ -62,6 +64,155 @@ def test_goal_state_names_expected_joined_dying_and_lost_units_but_no_removed_on
             }
         },
     }
+
+
+def silent(self: toys.Toy, event: ops.EventBase) -> None:
+    """Set no status."""
+
+
+def active(self: toys.Toy, event: ops.EventBase) -> None:
+    """Set a status, and fail at a configuration."""
+    del event
+    if self.config["colour"] == "red":
+        raise RuntimeError
+    self.unit.status = ops.ActiveStatus()
+
+
+def lose_and_remove(juju: juju_model.Juju) -> None:
+    """Remove a unit whose agent is lost, so that it stays."""
+    juju.kill_machine("right/0")
+    juju.remove_unit("right/0")
+
+
+React = Callable[[toys.Toy, ops.EventBase], None]
+
+# What happens to `right/0`, what its charm does, and its status by the release of Juju.
+STATUSES: list[tuple[Callable[[juju_model.Juju], object], React, dict[str, str]]] = [
+    (lambda _: None, active, {"4.0": "active", "3.6": "active"}),
+    (lambda _: None, silent, {"4.0": "unknown", "3.6": "unknown"}),
+    (
+        lambda juju: juju.configure("right", colour="red"),
+        active,
+        {"4.0": "error", "3.6": "error"},
+    ),
+    (lambda juju: juju.kill_machine("right/0"), active, {"4.0": "unknown", "3.6": "active"}),
+    (lambda juju: juju.kill_machine("right/0"), silent, {"4.0": "unknown", "3.6": "unknown"}),
+    (lambda juju: juju.stop_agent("right/0"), active, {"4.0": "unknown", "3.6": "active"}),
+    (lose_and_remove, active, {"4.0": "dying", "3.6": "dying"}),
+]
+
+
+@pytest.mark.parametrize(("happens", "react", "statuses"), STATUSES)
+@pytest.mark.parametrize("version", ["4.0", "3.6"])
+def test_goal_state_gives_the_status_that_juju_has(
+    version: str,
+    happens: Callable[[juju_model.Juju], object],
+    react: React,
+    statuses: dict[str, str],
+) -> None:
+    """Of a unit whose charm speaks or not, that fails, is lost or is removed."""
+    left = toys.provider("left", tell_goal_state)
+    with pair(left=left, right=toys.requirer("right", react), version=version) as juju:
+        happens(juju)
+        with contextlib.suppress(juju_model.HookFailed):
+            juju.settle()
+        related = goal_state(juju, "left/0")["relations"]["link"]
+
+    assert related["right/0"]["status"] == statuses[version]
+
+
+def test_a_unit_whose_machine_never_comes_waits_and_runs_no_hook() -> None:
+    """Until it comes; then it starts like any other."""
+    with pair(left=toys.provider("left", tell_goal_state)) as juju:
+        late = juju.add_unit("right", provisioned=False)
+
+        def state() -> tuple[str, str]:
+            related = goal_state(juju, "left/0")["relations"]["link"]
+            return juju.status(late).name, related[late]["status"]
+
+        juju.update_status_round()
+        juju.start_machine(late)
+        juju.kill_machine(late)
+        juju.update_status_round()
+        before, hooks = state(), [hook for hook in juju.trace if hook.unit == late]
+        juju.provision(late)
+        juju.settle()
+
+        assert (before, hooks) == (("waiting", "waiting"), [])
+        assert state() == ("unknown", "unknown")
+        assert late in juju.members("left/0", 0)
+
+
+def test_a_unit_whose_machine_never_comes_can_be_removed() -> None:
+    """Without a hook on either side."""
+    with pair() as juju:
+        since = len(juju.trace)
+        juju.remove_unit(juju.add_unit("right", provisioned=False))
+        juju.settle()
+
+        assert juju.units("right") == ["right/0", "right/1"]
+        assert len(juju.trace) == since
+
+
+def test_a_unit_is_being_installed_until_its_charm_has_started() -> None:
+    """It is in maintenance for Juju, unless its charm says otherwise."""
+    with juju_model.Juju() as juju:
+        juju.deploy(toys.provider())
+        shown: list[juju_model.Status] = []
+        juju.on_hook.append(lambda _: shown.append(juju.status("left/0")))
+        juju.settle()
+
+    installing = juju_model.Status("maintenance", "installing charm software")
+    assert set(shown[:-1]) == {installing}
+    assert shown[-1] == juju_model.Status("unknown")
+
+
+@pytest.mark.parametrize(
+    ("unnamed", "units"),
+    [(set[str](), ["right/0", "right/1"]), ({"right/1"}, ["right/0"]), ({"right"}, [])],
+)
+def test_goal_state_can_leave_out_some_units_or_all(unnamed: set[str], units: list[str]) -> None:
+    """As it does with subordinates of other principals; the application is named all the same."""
+    left = toys.provider("left", tell_goal_state)
+    with pair(left=left, right=toys.requirer("right", tell_goal_state)) as juju:
+        juju.unnamed = unnamed
+        related = goal_state(juju, "left/0")["relations"]["link"]
+        own = goal_state(juju, "right/0")["units"]
+
+    assert list(related) == ["right", *units]
+    assert list(own) == ["right/0", "right/1"]
+
+
+@pytest.mark.parametrize(("version", "force"), [("4.0", False), ("4.0", True), ("3.6", False)])
+def test_the_databag_of_a_unit_that_has_gone_can_be_refused(version: str, force: bool) -> None:
+    """In its departed hook, or where it is a ghost; not while it is a member."""
+    answers: list[str] = []
+
+    def read(relation: ops.Relation, unit: ops.Unit) -> str:
+        try:
+            return f"{unit.name} {relation.data[unit].get('what')}"
+        except ops.ModelError as error:
+            return f"{unit.name} {error}"
+
+    def react(self: toys.Toy, event: ops.EventBase) -> None:
+        for relation in self.model.relations["link"]:
+            gone = [event.unit] if isinstance(event, ops.RelationDepartedEvent) else []
+            answers.extend(read(relation, unit) for unit in [*relation.units, *gone])
+
+    left = toys.provider("left", react)
+    with pair(left=left, units=(1, 2), version=version) as juju:
+        juju.unreadable.add("right/1")
+        juju.run_action("left/0", "do")
+        member = set(answers)
+        answers.clear()
+        if force:
+            juju.kill_machine("right/1")
+        juju.remove_unit("right/1", force=force)
+        juju.settle()
+        juju.update_status_round()
+
+    assert member == {"right/0 None", "right/1 None"}
+    assert set(answers) == {"right/0 None", "right/1 ERROR permission denied"}
 
 
 def test_goal_state_can_be_missing() -> None:
