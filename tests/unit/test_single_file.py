@@ -1,0 +1,241 @@
+"""The library as one file: what the script makes of a package, and what it refuses to make.
+
+The packages here have the modules of the real one, with next to nothing in them.
+"""
+
+from __future__ import annotations
+
+import ast
+import types
+from typing import TYPE_CHECKING
+
+import ops
+import pytest
+
+from charms.microcluster_token_distributor.v0 import token_distributor
+from scripts import single_file
+
+if TYPE_CHECKING:
+    import pathlib
+
+INIT = """\
+\"\"\"A package.\"\"\"
+
+from microcluster_token_distributor._consumer import Consumer
+
+__all__ = ["Consumer"]
+"""
+WIRE = """\
+\"\"\"The wire.
+
+What is read.
+\"\"\"
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pathlib
+
+logger = logging.getLogger(__name__)
+EMPTY = "empty"
+
+
+@dataclasses.dataclass
+class Report:
+    \"\"\"A report.\"\"\"
+
+    path: pathlib.Path | None = None
+
+
+def name(report: Report) -> str:
+    logger.debug("naming")
+    return EMPTY
+"""
+CONSUMER = """\
+\"\"\"The consumer.\"\"\"
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from microcluster_token_distributor import _wire
+
+if TYPE_CHECKING:
+    import dataclasses
+
+logger = logging.getLogger(__name__)
+
+
+class Consumer:
+    text = "_wire.Report"
+
+    def name(self, other: Any) -> tuple[str, Any]:
+        return _wire.name(_wire.Report()), other._wire.name  # _wire.name
+"""
+MEMBERSHIP = "from microcluster_token_distributor import _wire\n\n"
+
+
+def package(folder: pathlib.Path, **sources: str) -> pathlib.Path:
+    """Write a package; the modules that are not given are empty."""
+    for name in single_file.MODULES:
+        (folder / f"{name}.py").write_text(sources.get(name, ""))
+    (folder / "__init__.py").write_text(sources.get("__init__", INIT))
+    return folder
+
+
+def test_modules_become_one_that_runs(tmp_path: pathlib.Path) -> None:
+    """Qualified names are plain ones there, in every place where they are names."""
+    text = single_file.make(package(tmp_path, _wire=WIRE, _consumer=CONSUMER))
+
+    made = types.ModuleType("made")
+    exec(compile(text, "made", "exec"), vars(made))  # noqa: S102 - it is what is tested
+    other = types.SimpleNamespace(_wire=types.SimpleNamespace(name="theirs"))
+    assert made.Consumer().name(other) == ("empty", "theirs")
+    assert made.Consumer.text == "_wire.Report"
+    assert text.count("# _wire.name") == 1
+
+
+def test_head_has_what_charmhub_reads(tmp_path: pathlib.Path) -> None:
+    """The docstring, the imports, the exported names, the directives, and then the modules."""
+    text = single_file.make(package(tmp_path, _wire=WIRE, _consumer=CONSUMER))
+
+    head, wire, *_ = text.split("# --- ")
+    assert (
+        head
+        == f'''\
+"""A package."""
+
+{single_file.NOTE}
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pathlib
+
+__all__ = ["Consumer"]
+
+{single_file.DIRECTIVES}
+
+{single_file.LOGGER}
+
+
+'''
+    )
+    assert "\n# The wire.\n#\n# What is read.\n\nEMPTY = " in wire
+    assert text.count(single_file.LOGGER) == 1
+
+
+@pytest.mark.parametrize(
+    ("membership", "complaint"),
+    [
+        ("class Report: ...\n", "Report is defined by _wire and by _membership"),
+        ("dataclasses = 1\n", "dataclasses is defined by an import and by _membership"),
+        ("LIBPATCH = 1\n", "LIBPATCH is defined by the header and by _membership"),
+        ("from microcluster_token_distributor import testing\n", "line 1: one file cannot import"),
+        ("from microcluster_token_distributor import _consumer\n", "line 1: one file cannot"),
+        ("from microcluster_token_distributor._wire import name\n", "line 1: one file cannot"),
+        ("from microcluster_token_distributor import _wire as w\n", "line 1: one file cannot"),
+        ("from . import _wire\n", "line 1: one file cannot import that"),
+        (MEMBERSHIP + "def f(name): return _wire.name(name)\n", "f, line .*: name is hidden"),
+        (MEMBERSHIP + "def f():\n    name = 1\n    return lambda: _wire.name\n", "name is hidden"),
+        (MEMBERSHIP + "class A:\n    name = _wire.name\n", "A, line .*: name is hidden"),
+        (MEMBERSHIP + "x = _wire\n", "_wire is hidden by a local name, or not qualifying"),
+        (
+            MEMBERSHIP + 'x = f"{_wire.name}"\n',
+            "_wire is hidden by a local name, or not qualifying",
+        ),
+    ],
+)
+def test_what_would_change_its_meaning_is_refused(
+    tmp_path: pathlib.Path, membership: str, complaint: str
+) -> None:
+    """Nothing is made then, rather than something else."""
+    made_of = package(tmp_path, _wire=WIRE, _membership=membership, _consumer=CONSUMER)
+
+    with pytest.raises(single_file.SingleFileError, match=complaint):
+        single_file.make(made_of)
+
+
+def test_method_may_have_the_name_of_a_function(tmp_path: pathlib.Path) -> None:
+    """What a class binds, its methods do not see."""
+    source = MEMBERSHIP + "class A:\n    def name(self):\n        return _wire.name\n"
+
+    text = single_file.make(package(tmp_path, _wire=WIRE, _membership=source, _consumer=CONSUMER))
+
+    assert "        return name\n" in text
+
+
+def test_package_that_does_something_itself_is_refused(tmp_path: pathlib.Path) -> None:
+    """The file has no place for it."""
+    with pytest.raises(single_file.SingleFileError, match="more than imports and __all__"):
+        single_file.make(package(tmp_path, __init__=INIT + "VERSION = 1\n"))
+
+
+def test_difference_is_shown_and_ends_when_written(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code is for a script, the lines are for a person."""
+    target = tmp_path / "made.py"
+    target.write_text("old = 1\n")
+    monkeypatch.setattr(single_file, "PACKAGE", package(tmp_path, _wire=WIRE))
+    monkeypatch.setattr(single_file, "TARGET", target)
+
+    assert single_file.main([]) == 1
+    assert "-old = 1\n" in capsys.readouterr().out
+    assert single_file.main(["--write"]) == 0
+    assert single_file.main([]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_refusal_is_an_error_of_the_command(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is written."""
+    target = tmp_path / "made.py"
+    monkeypatch.setattr(
+        single_file, "PACKAGE", package(tmp_path, _wire="x = 1", _workload="x = 1")
+    )
+    monkeypatch.setattr(single_file, "TARGET", target)
+
+    assert single_file.main(["--write"]) == 1
+    assert "x is defined by _wire and by _workload" in capsys.readouterr().err
+    assert not target.exists()
+
+
+def test_file_has_every_name_that_charms_import() -> None:
+    """Charms in the field import these from it."""
+    assert issubclass(token_distributor.TokenConsumer, ops.Object)
+    assert callable(token_distributor.mirror_id)
+    assert callable(token_distributor.get_hostname)
+    for event in (
+        token_distributor.ClusterPreBootstrapEvent,
+        token_distributor.ClusterBootstrappedEvent,
+        token_distributor.ClusterPreJoinEvent,
+        token_distributor.ClusterJoinedEvent,
+        token_distributor.TokenGeneratedEvent,
+    ):
+        assert issubclass(event, ops.EventBase)
+
+
+def test_file_imports_nothing_but_ops_and_the_standard_library() -> None:
+    """A charm that vendors it has no package of that name."""
+    tree = ast.parse(single_file.TARGET.read_text())
+
+    imported = {
+        line.split()[1].partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.stmt)
+        for line in single_file.imported(node)
+    }
+
+    assert "ops" in imported
+    assert single_file.NAME not in imported
