@@ -40,7 +40,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import logging
 import os
 import socket
@@ -48,13 +47,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import ops
 import ops.testing
 import scenario._ops_main_mock
 import scenario._runtime
-from scenario import mocking
+
+from tests.juju_model import tools as tools_module
 
 if TYPE_CHECKING:
     import pathlib
@@ -66,59 +66,6 @@ REAL_SLEEP = time.sleep
 _REAL_MONOTONIC = time.monotonic
 _REAL_UNAME = os.uname
 _REAL_GETHOSTNAME = socket.gethostname
-
-
-class HookTools(Protocol):
-    """What Juju answers to a hook's tools, what it takes from them, and what the clock says."""
-
-    def count(self, tool: str) -> None:
-        """Count a call of a tool that `ops.testing` answers."""
-        ...
-
-    def clock(self) -> float:
-        """Tell the time, in seconds."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass within the hook."""
-        ...
-
-    def relation_ids(self, endpoint: str) -> list[int]:
-        """Give the ids of the relations on an endpoint that the unit is in."""
-        ...
-
-    def relation_list(self, relation_id: int) -> tuple[str, ...]:
-        """Give the members that the unit knows."""
-        ...
-
-    def relation_get(self, relation_id: int, owner: str) -> dict[str, str]:
-        """Give a unit's or an application's databag."""
-        ...
-
-    def relation_set(self, relation_id: int, owner: str, data: Mapping[str, str]) -> None:
-        """Note changes of the unit's own databag or its application's, until the flush."""
-        ...
-
-    def is_leader(self) -> bool:
-        """Tell whether the unit leads."""
-        ...
-
-    def status_set(self, name: str, message: str, *, is_app: bool) -> None:
-        """Set the unit's or the application's status, at once."""
-        ...
-
-    def log(self, level: str, message: str) -> None:
-        """Take a line of the log."""
-        ...
-
-    def run(
-        self, argv: Sequence[str], timeout: float | None, into: int | None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command line, be it a hook tool or a program on the unit's machine.
-
-        Its output goes to the file descriptor `into`, if any, whatever becomes of the hook.
-        """
-        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +90,7 @@ class Dispatch:
     host: hosts.Host
     relations: Mapping[int, ops.testing.RelationBase]
     state: ops.testing.State
-    tools: HookTools
+    tools: tools_module.HookTools
     folder: pathlib.Path
     params: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
 
@@ -331,127 +278,15 @@ def _environment(due: hooks.Due) -> dict[str, str]:
 _stack: list[tuple[Stage, Dispatch]] = []
 
 
-class _Backend(mocking._MockModelBackend):
-    """The hook tools, answered by the model."""
+class _Backend(tools_module.Backend):
+    """The hook tools of the hook in flight."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._dispatch = _stack[-1][1]
-        self._tools = self._dispatch.tools
-
-    def relation_ids(self, relation_name: str) -> list[int]:
-        return self._tools.relation_ids(relation_name)
-
-    def relation_list(
-        self,
-        relation_id: int,
-        *,
-        relation_name: str | None = None,
-    ) -> tuple[str, ...]:
-        self._get_relation_by_id(relation_id, relation_name)
-        return self._tools.relation_list(relation_id)
-
-    def relation_get(
-        self,
-        relation_id: int,
-        member_name: str,
-        is_app: bool,  # noqa: ARG002 - the overridden signature; the name tells
-        *,
-        relation_name: str | None = None,
-    ) -> dict[str, str]:
-        self._get_relation_by_id(relation_id, relation_name)
-        return self._tools.relation_get(relation_id, member_name)
-
-    def relation_set(
-        self,
-        relation_id: int,
-        data: Mapping[str, str],
-        is_app: bool,
-        *,
-        relation_name: str | None = None,
-    ) -> None:
-        self._get_relation_by_id(relation_id, relation_name)
-        owner = self.app_name if is_app else self.unit_name
-        self._tools.relation_set(relation_id, owner, data)
-
-    def relation_remote_app_name(
-        self,
-        relation_id: int,
-        *,
-        relation_name: str | None = None,
-        _raise_on_error: bool = False,
-    ) -> str | None:
-        # ops knows the application of the event's own relation from the environment.
-        if relation_id != self._dispatch.due.relation_id:
-            self._tools.count("relation-list")
-        return super().relation_remote_app_name(
-            relation_id, relation_name=relation_name, _raise_on_error=_raise_on_error
-        )
-
-    def is_leader(self) -> bool:
-        return self._tools.is_leader()
-
-    def status_set(self, status: Any, message: str = "", *, is_app: bool = False) -> None:
-        super().status_set(status, message, is_app=is_app)
-        self._tools.status_set(status, message, is_app=is_app)
-
-    def juju_log(self, level: str, message: str) -> None:
-        self._tools.log(level, message)
-
-    def network_get(self, binding_name: str, relation_id: int | None = None) -> dict[str, Any]:
-        self._tools.count("network-get")
-        super().network_get(binding_name, relation_id)
-        address = self._dispatch.host.address
-        bound = {"value": address, "address": address, "hostname": "", "cidr": f"{address}/32"}
-        return {
-            "bind-addresses": [{"interface-name": "eth0", "addresses": [bound]}],
-            "egress-subnets": [f"{address}/32"],
-            "ingress-addresses": [address],
-        }
-
-
-# What `ops.testing` answers by itself, each with the tool that `ops` would run at that moment.
-_ANSWERED = {
-    "action_fail": "action-fail",
-    "action_get": "action-get",
-    "action_log": "action-log",
-    "action_set": "action-set",
-    "application_version_set": "application-version-set",
-    "close_port": "close-port",
-    "config_get": "config-get",
-    "credential_get": "credential-get",
-    "open_port": "open-port",
-    "opened_ports": "opened-ports",
-    "planned_units": "goal-state",
-    "relation_model_get": "relation-model-get",
-    "resource_get": "resource-get",
-    "secret_add": "secret-add",
-    "secret_get": "secret-get",
-    "secret_grant": "secret-grant",
-    "secret_info_get": "secret-info-get",
-    "secret_remove": "secret-remove",
-    "secret_revoke": "secret-revoke",
-    "secret_set": "secret-set",
-    "status_get": "status-get",
-    "storage_add": "storage-add",
-    "storage_get": "storage-get",
-    "storage_list": "storage-list",
-}
-
-
-def _counted(method: str, tool: str) -> Callable[..., Any]:
-    answer: Callable[..., Any] = getattr(mocking._MockModelBackend, method)
-
-    @functools.wraps(answer)
-    def counted(self: _Backend, *args: Any, **kwargs: Any) -> Any:
-        self._tools.count(tool)
-        return answer(self, *args, **kwargs)
-
-    return counted
-
-
-for _method, _tool in _ANSWERED.items():
-    setattr(_Backend, _method, _counted(_method, _tool))
+        dispatch = _stack[-1][1]
+        self.tools = dispatch.tools
+        self.address = dispatch.host.address
+        self.event_relation = dispatch.due.relation_id
 
 
 _real_event_env: Callable[..., dict[str, str]] = scenario._runtime.Runtime[Any]._get_event_env

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import random
 from typing import TYPE_CHECKING, Any
 
-from tests.juju_model import bridge, charms, entities, hosts
+from tests.juju_model import entities, hosts, relating
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.juju_model import charms
 
 # Seconds until another unit is elected when the leader's machine has died, at the least and at the
 # most, and for which a unit that was told that it leads may go on believing so.
@@ -26,38 +27,7 @@ RETRIES = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 """Seconds until a failed hook is tried again; the last goes on for ever."""
 
 
-class Awake:
-    """The units that may have something to do; drawing one costs the same however many."""
-
-    def __init__(self) -> None:
-        self._units: list[entities.Unit] = []
-        self._at: dict[str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._units)
-
-    def add(self, unit: entities.Unit) -> None:
-        """Put a unit in."""
-        if unit.name not in self._at:
-            self._at[unit.name] = len(self._units)
-            self._units.append(unit)
-
-    def discard(self, unit: entities.Unit) -> None:
-        """Take a unit out, if it is in."""
-        at = self._at.pop(unit.name, None)
-        if at is None:
-            return
-        last = self._units.pop()
-        if last is not unit:
-            self._units[at] = last
-            self._at[last.name] = at
-
-    def draw(self, rng: random.Random) -> entities.Unit:
-        """Draw one of the units that are in."""
-        return self._units[rng.randrange(len(self._units))]
-
-
-class World:
+class World(relating.Relations):
     """The applications, units, machines and relations of a model.
 
     Args:
@@ -68,8 +38,6 @@ class World:
     Attributes:
         name: as given.
         now: seconds of the model's time.
-        apps: the applications by name.
-        behaviour: as given.
         unnamed: the units that `goal-state` leaves out where it names a related application's, as
             it does with subordinates of other principals; an application's name stands for all of
             its units.
@@ -78,21 +46,15 @@ class World:
     """
 
     def __init__(self, name: str, seed: int, behaviour: entities.Behaviour) -> None:
+        super().__init__(seed, behaviour)
         self.name = name
         self.now = 0.0
-        self.apps: dict[str, entities.App] = {}
-        self.behaviour = behaviour
         self.unnamed: set[str] = set()
         self.unreadable: set[str] = set()
-        self._rng = random.Random(seed)  # noqa: S311 - a schedule, not a secret
-        self._units: dict[str, entities.Unit] = {}
-        self._relations: dict[int, entities.Relation] = {}
         self._machines: dict[int, entities.Machine] = {}
         self._host_factories: dict[str, Callable[[str], hosts.Host]] = {}
-        self._awake = Awake()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_ids = itertools.count()
-        self._relation_ids = itertools.count()
         self._machine_ids = itertools.count()
         self._addresses = itertools.count(1)
         self._unit_ids: dict[str, Iterator[int]] = {}
@@ -216,51 +178,6 @@ class World:
         for unit in list(application.units):
             self.remove_unit(unit)
         self._forget_application(application)
-
-    def integrate(self, one: str, two: str) -> int:
-        """Relate two applications.
-
-        Args:
-            one: `app:endpoint`, or `app` where that leaves no doubt.
-            two: likewise.
-
-        Returns:
-            The relation's id.
-
-        Raises:
-            ValueError: no endpoints of the two match, or several, or they are related already.
-        """
-        ends = self._match(one, two)
-        if self._related(ends):
-            raise ValueError(f"{one} and {two} are related already")
-        relation = self._add_relation(*ends)
-        for app, _ in ends:
-            for unit in list(self.apps[app].units.values()):
-                self._synchronise(unit)
-        return relation.id
-
-    def remove_relation(self, one: str | int, two: str = "") -> None:
-        """Remove a relation.
-
-        Args:
-            one: its id, or one of its ends as for `integrate`.
-            two: the other end.
-
-        Raises:
-            ValueError: there is no such relation.
-        """
-        if isinstance(one, int):
-            relation = self._relations.get(one)
-        else:
-            relation = self._related(self._match(one, two))
-        if relation is None or relation.peer:
-            raise ValueError(f"there is no relation {one} {two}".rstrip())
-        relation.dying = True
-        for side in relation.sides:
-            for local in list(side.scope.values()):
-                self._synchronise(local.unit)
-                self.wake(local.unit)
-        self._forget_relation(relation)
 
     def refresh(self, app: str, charm: charms.Charm) -> None:
         """Change an application's charm; each unit follows with its upgrade-charm hook.
@@ -390,140 +307,6 @@ class World:
         leader = self.apps[app].leader
         return None if leader is None else leader.name
 
-    def has(self, unit: entities.Unit) -> bool:
-        """Tell whether a unit is in the model still."""
-        return self._units.get(unit.name) is unit
-
-    def wake(self, unit: entities.Unit) -> None:
-        """Note that a unit may have something to do."""
-        if self.has(unit):
-            self._awake.add(unit)
-
-    def tell(self, relation: entities.Relation, about: entities.Unit) -> None:
-        """Note that something of a unit may be news to those on the other side."""
-        for local in relation.other(about.app.name).scope.values():
-            if local.unit is not about:
-                local.dirty.add(about.name)
-                self.wake(local.unit)
-
-    # Relations.
-
-    def _match(self, one: str, two: str) -> tuple[tuple[str, str], tuple[str, str]]:
-        found = [
-            ((app_one, endpoint_one), (app_two, endpoint_two))
-            for app_one, endpoint_one, role_one, interface_one in self._ends(one)
-            for app_two, endpoint_two, role_two, interface_two in self._ends(two)
-            if role_one != role_two and interface_one == interface_two and app_one != app_two
-        ]
-        if len(found) != 1:
-            raise ValueError(f"{len(found)} pairs of endpoints match {one} and {two}")
-        return found[0]
-
-    def _ends(self, spec: str) -> Iterator[tuple[str, str, str, str]]:
-        app, _, wanted = spec.partition(":")
-        for role in ("provides", "requires"):
-            for endpoint, interface in self.apps[app].charm.endpoints(role).items():
-                if wanted in ("", endpoint):
-                    yield app, endpoint, role, interface
-
-    def _related(self, ends: tuple[tuple[str, str], tuple[str, str]]) -> entities.Relation | None:
-        for relation in self._relations.values():
-            if not relation.dying and {(s.app, s.endpoint) for s in relation.sides} == set(ends):
-                return relation
-        return None
-
-    def _add_relation(self, *ends: tuple[str, str]) -> entities.Relation:
-        sides = tuple(entities.Side(app, endpoint, self._new_bag()) for app, endpoint in ends)
-        relation = entities.Relation(next(self._relation_ids), sides)
-        self._relations[relation.id] = relation
-        for side in sides:
-            self.apps[side.app].relations[relation.id] = relation
-        return relation
-
-    def _add_peer_relations(self, app: entities.App) -> None:
-        for endpoint in app.charm.endpoints("peers"):
-            if not any(app.related(endpoint)):
-                self._add_relation((app.name, endpoint))
-
-    def _new_bag(self) -> entities.Bag:
-        return entities.Bag(counted=self.behaviour.change_back_is_event)
-
-    def _synchronise(self, unit: entities.Unit) -> None:
-        """Let a unit enter and leave the scopes that it should, if its agent can."""
-        if unit.in_hook or unit.error is not None or not (unit.installed and unit.machine.up):
-            return
-        for local in list(unit.relations.values()):
-            # A relation that a unit never created ends without a hook there.
-            if not local.created and (unit.dying or local.relation.dying):
-                self._leave_scope(local, notify=True)
-        for relation in () if unit.dying else list(unit.app.relations.values()):
-            if relation.dying or relation.id in unit.relations:
-                continue
-            endpoint = relation.side(unit.app.name).endpoint
-            # A unit ignores an endpoint that the charm it still runs does not know.
-            if unit.charm.has_endpoint(endpoint):
-                self._enter_scope(unit, relation, endpoint)
-
-    def _enter_scope(
-        self, unit: entities.Unit, relation: entities.Relation, endpoint: str
-    ) -> None:
-        remote = relation.other(unit.app.name)
-        local = entities.Local(
-            unit=unit,
-            relation=relation,
-            endpoint=endpoint,
-            remote=remote,
-            stub=bridge.relation_stub(
-                relation.id, endpoint, None if relation.peer else remote.app
-            ),
-        )
-        local.dirty = {name for name in remote.scope if name in relation.present}
-        address = unit.machine.host.address
-        bag = self._new_bag()
-        bag.apply(
-            {
-                "egress-subnets": f"{address}/32",
-                "ingress-address": address,
-                "private-address": address,
-            }
-        )
-        relation.bags[unit.name] = bag
-        relation.side(unit.app.name).scope[unit.name] = local
-        relation.present.add(unit.name)
-        unit.relations[relation.id] = local
-        self.tell(relation, unit)
-        self.wake(unit)
-
-    def _retract(self, leaver: entities.Unit) -> None:
-        """Let a dying unit's departure be seen at once, where Juju does so."""
-        if not (self.behaviour.departs_before_broken and leaver.machine.up):
-            return
-        for local in leaver.relations.values():
-            local.relation.present.discard(leaver.name)
-            self.tell(local.relation, leaver)
-
-    def _leave_scope(self, local: entities.Local, *, notify: bool) -> None:
-        unit, relation = local.unit, local.relation
-        unit.relations.pop(relation.id, None)
-        relation.side(unit.app.name).scope.pop(unit.name, None)
-        relation.present.discard(unit.name)
-        if notify:
-            self.tell(relation, unit)
-        else:
-            for other in relation.other(unit.app.name).scope.values():
-                if unit.name in other.members:
-                    other.ghosts.add(unit.name)
-        self._forget_relation(relation)
-
-    def _forget_relation(self, relation: entities.Relation) -> None:
-        if relation.dying and not any(side.scope for side in relation.sides):
-            self._relations.pop(relation.id, None)
-            for side in relation.sides:
-                app = self.apps.get(side.app)
-                if app is not None:
-                    app.relations.pop(relation.id, None)
-                    self._forget_application(app)
-
     # Units and machines.
 
     def _plain_host(self, name: str) -> hosts.Host:
@@ -554,13 +337,6 @@ class World:
         if app.leader is unit:
             self._elect(app)
         self._forget_application(app)
-
-    def _forget_application(self, app: entities.App) -> None:
-        between = (relation for relation in app.relations.values() if not relation.peer)
-        if app.dying and not app.units and not any(between) and app.name in self.apps:
-            for relation in app.relations.values():
-                self._relations.pop(relation.id, None)
-            self.apps.pop(app.name)
 
     def _restart(self, unit: entities.Unit) -> None:
         self._forget_what_was_read(unit)
