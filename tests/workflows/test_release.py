@@ -71,12 +71,14 @@ def test_each_charm_is_uploaded_and_released(release: Release) -> None:
 
 
 def test_what_else_lies_beside_them_is_not_uploaded(release: Release) -> None:
-    """The consumers of the integration tests, and what was built where Juju deploys nothing."""
+    """The library's package, other charms of the tests, and what Juju has no base for."""
     ours = f"{CHARM}_ubuntu@24.04-amd64.charm"
     for name in (
         ours,
         f"{CHARM}_debian@12-amd64.charm",
         "lxd-cluster_ubuntu@24.04-amd64.charm",
+        "microcluster_token_distributor-1.0.0-py3-none-any.whl",
+        "microcluster_token_distributor-1.0.0.tar.gz",
         "microovn_ubuntu@24.04-amd64.charm",
     ):
         (release.dist / name).touch()
