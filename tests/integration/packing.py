@@ -24,6 +24,7 @@ _SOURCES = (
     "charmcraft.yaml",
     "icon.svg",
     "lib",
+    "library",
     "LICENSE",
     "requirements/charm.txt",
     "requirements.txt",
