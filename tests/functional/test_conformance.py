@@ -41,12 +41,15 @@ class TestLxd(suite.ConformanceSuite):
         return suite.Traits(
             eventually=_eventually,
             joins_while_member_down=True,
+            only_member_leaves=True,
+            checks_names=False,
             pending_after_join=False,
             refusals=suite.Refusals(
                 already_member="Unable to initialize cluster: Database is online",
                 not_member="^Error: Database is not yet initialized$",
                 name_taken='name "node-3" is taken:\n.*UNIQUE constraint failed',
                 token_unknown="Last error: CoreTokenRecord not found",  # noqa: S106, no token
+                token_expired="Last error: CoreTokenRecord not found",  # noqa: S106, no token
                 token_of_other_name="does not contain join token name",  # noqa: S106, no token
                 rubbish="illegal base64 data at input byte 8",
                 member_unreachable="connection refused",

@@ -19,11 +19,12 @@ REFUSALS = suite.Refusals(
     already_member=r"^Error: Unable to initialize cluster: Database is online$",
     not_member=r"^Error: Database is not yet initialized$",
     name_taken=(
-        r'^Error: Unable to add server to MicroCluster, name "[^"]+" is taken:\n'
+        r'^Error: unable to add server to microcluster, name "[^"]+" is taken:\n'
         r'Failed to create "core_token_records" entry: '
         r"UNIQUE constraint failed: core_token_records\.name$"
     ),
     token_unknown=JOINING + r"CoreTokenRecord not found$",
+    token_expired=JOINING + r"Token expired$",
     token_of_other_name=(
         JOINING + r"Joining server certificate SAN does not contain join token name$"
     ),
@@ -36,20 +37,22 @@ REFUSALS = suite.Refusals(
         r".*connection refused$"
     ),
     cannot_leave=r"^Error: .*context deadline exceeded$",
+    only_member=r"^Error: Cannot leave a cluster with 1 members$",
+    cut_off=r"^Error: .*context canceled$",
 )
 
 
 class TestFakeMicrocluster(suite.ConformanceSuite):
-    """The fake differs from the reference in no trait."""
+    """With 2.0.5 the fake differs from the reference in no trait."""
 
-    @pytest.fixture
-    def cluster(self) -> fake.FakeMicrocluster:
+    @pytest.fixture(params=["2.0.5", "3.0.0"])
+    def cluster(self, request: pytest.FixtureRequest) -> fake.FakeMicrocluster:
         """A fake with a clock of its own."""
-        return fake.FakeMicrocluster()
+        return fake.FakeMicrocluster(version=request.param)
 
     @pytest.fixture
     def world(self, cluster: fake.FakeMicrocluster) -> suite.Traits:
-        """The reference's traits, with time that only the fake's clock tells."""
+        """The version's traits, with time that only the fake's clock tells."""
 
         def eventually(predicate: Callable[[], bool], limit: float) -> None:
             for _ in range(int(limit)):
@@ -59,5 +62,9 @@ class TestFakeMicrocluster(suite.ConformanceSuite):
             assert predicate()
 
         return suite.Traits(
-            eventually=eventually, at_once=suite.one_after_the_other, refusals=REFUSALS
+            eventually=eventually,
+            at_once=suite.one_after_the_other,
+            refusals=REFUSALS,
+            joins_while_member_down=cluster.version.joins_while_degraded,
+            cuts_off_leaver=cluster.version.cuts_off_leaver,
         )
