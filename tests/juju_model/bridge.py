@@ -265,12 +265,18 @@ def _event(context: ops.testing.Context[Any], dispatch: Dispatch) -> Any:
     return make(relation, remote_unit=int((due.remote_unit or "/0").rpartition("/")[2]))
 
 
-def _environment(due: hooks.Due) -> dict[str, str]:
+def _environment(dispatch: Dispatch) -> dict[str, str]:
+    due = dispatch.due
     environment: dict[str, str] = {}
     if due.kind == "relation-changed" and due.remote_unit is None:
         environment["JUJU_REMOTE_UNIT"] = ""
     if due.departing_unit is not None:
-        environment["JUJU_DEPARTING_UNIT"] = due.departing_unit
+        leaver = due.departing_unit
+        relation = None if due.relation_id is None else dispatch.relations[due.relation_id]
+        if leaver == due.remote_unit and isinstance(relation, ops.testing.Relation):
+            # In another model it may go by another name.
+            leaver = f"{relation.remote_app_name}/{leaver.rpartition('/')[2]}"
+        environment["JUJU_DEPARTING_UNIT"] = leaver
     return environment
 
 
@@ -294,7 +300,7 @@ _real_event_env: Callable[..., dict[str, str]] = scenario._runtime.Runtime[Any].
 
 def _event_env(self: Any, *args: Any, **kwargs: Any) -> dict[str, str]:
     # JUJU_REMOTE_UNIT and the like are wrong only for what ops.testing cannot express.
-    return {**_real_event_env(self, *args, **kwargs), **_environment(_stack[-1][1].due)}
+    return {**_real_event_env(self, *args, **kwargs), **_environment(_stack[-1][1])}
 
 
 @contextlib.contextmanager

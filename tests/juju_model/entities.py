@@ -152,12 +152,36 @@ class Side:
         endpoint: its endpoint.
         bag: the application's databag.
         scope: the units that are in scope, each with what it has seen; in the order of entering.
+        alias: the name under which the other side, in another model, knows the application; None
+            within one model.
+        url: the offer's URL, if it is the application that is offered.
+        closed: the relation has ended on this side alone, and lingers on the other.
     """
 
     app: str
     endpoint: str
     bag: Bag
     scope: dict[str, Local] = dataclasses.field(default_factory=dict[str, "Local"])
+    alias: str | None = None
+    url: str | None = None
+    closed: bool = False
+
+    def shown(self, name: str) -> str:
+        """Give the name under which the other side knows the application or a unit of it."""
+        return (self.alias or self.app) + name.removeprefix(self.app)
+
+    def real(self, shown: str) -> str:
+        """Give the name of what the other side calls so, and any other name as it is.
+
+        Raises:
+            KeyError: it is a name that the other side does not know.
+        """
+        if self.alias is None:
+            return shown
+        app, slash, number = shown.partition("/")
+        if app == self.app:
+            raise KeyError(shown)
+        return f"{self.app}{slash}{number}" if app == self.alias else shown
 
 
 @dataclasses.dataclass
@@ -168,6 +192,7 @@ class Relation:
         id: the number by which hook tools know it.
         sides: the two applications, or the one.
         dying: it was removed, and lasts until all units have left.
+        suspended: its offer is suspended, so that all units leave, but it stays.
         bags: the units' databags; those of units that left stay readable.
         present: the units that Juju's controller reports as members to the other side.
     """
@@ -175,6 +200,7 @@ class Relation:
     id: int
     sides: tuple[Side, ...]
     dying: bool = False
+    suspended: bool = False
     bags: dict[str, Bag] = dataclasses.field(default_factory=dict[str, Bag])
     present: set[str] = dataclasses.field(default_factory=set[str])
 
@@ -182,6 +208,15 @@ class Relation:
     def peer(self) -> bool:
         """Whether it is a peer relation."""
         return len(self.sides) == 1
+
+    @property
+    def across_models(self) -> bool:
+        """Whether one side is an offer of another model."""
+        return any(side.alias for side in self.sides)
+
+    def ends_for(self, app: str) -> bool:
+        """Tell whether an application's units have to leave it."""
+        return self.dying or self.suspended or self.side(app).closed
 
     def side(self, app: str) -> Side:
         """Give the end of an application."""

@@ -1,4 +1,9 @@
-"""The relations of a model: how they are made and end, and which units are in their scope."""
+"""The relations of a model: how they are made and end, and which units are in their scope.
+
+An application of another model is in the same `apps` as all others. What makes it another model's
+is that the two sides of its relation know each other under other names, which hook tools and
+`goal-state` give; everything else here gives the real ones.
+"""
 
 from __future__ import annotations
 
@@ -79,21 +84,77 @@ class Relations:
         Raises:
             ValueError: no endpoints of the two match, or several, or they are related already.
         """
-        ends = self._match(one, two)
-        if self._related(ends):
-            raise ValueError(f"{one} and {two} are related already")
-        relation = self._add_relation(*ends)
-        for app, _ in ends:
-            for unit in list(self.apps[app].units.values()):
-                self._synchronise(unit)
+        relation = self._relate(one, two)
+        self._synchronise_all(relation)
         return relation.id
 
-    def remove_relation(self, one: str | int, two: str = "") -> None:
+    def consume(self, one: str, offered: str, *, alias: str, url: str = "") -> int:
+        """Relate an application to one of another model, which is offered there.
+
+        The one side sees an application `alias`, its `goal-state` an application `url` without
+        units; the other side sees an application `remote-<hex>`, which its `goal-state` does not
+        name (read in Juju's source, and seen in the field; not measured).
+
+        Args:
+            one: the application that consumes the offer, as for `integrate`.
+            offered: the application that is offered, likewise.
+            alias: the offer's name in the consumer's model.
+            url: the offer's URL, which may have a slash in it; by default one with `alias` in it.
+
+        Returns:
+            The relation's id, which is the same on both sides.
+
+        Raises:
+            ValueError: as for `integrate`, or there is an application of that name.
+        """
+        if alias in self.apps:
+            raise ValueError(f"there is an application {alias} already")
+        relation = self._relate(one, offered)
+        consumer, offer = relation.sides
+        offer.alias, offer.url = alias, url or f"admin/other.{alias}"
+        consumer.alias = f"remote-{self._rng.getrandbits(128):032x}"
+        self._synchronise_all(relation)
+        return relation.id
+
+    def suspend(self, relation_id: int) -> None:
+        """Suspend the relation of an offer.
+
+        The units on both sides get departed and broken, and the relation is out of their sight,
+        though not gone (read in Juju's source, not measured).
+
+        Raises:
+            ValueError: it is no relation of an offer.
+        """
+        relation = self._across_models(relation_id)
+        relation.suspended = True
+        self._synchronise_all(relation)
+
+    def resume(self, relation_id: int) -> None:
+        """Resume the relation of an offer.
+
+        The units join it again from relation-created on, with fresh databags; what is in those of
+        the applications is still there (read in Juju's source, not measured).
+
+        Raises:
+            ValueError: it is no relation of an offer.
+        """
+        relation = self._across_models(relation_id)
+        relation.suspended = False
+        for side in relation.sides:
+            for local in side.scope.values():
+                # This one had not left yet.
+                local.dirty |= local.remote.scope.keys() & relation.present
+        self._synchronise_all(relation)
+
+    def remove_relation(self, one: str | int, two: str = "", *, lingers_at: str = "") -> None:
         """Remove a relation.
 
         Args:
             one: its id, or one of its ends as for `integrate`.
             two: the other end.
+            lingers_at: an application on whose side the relation stays, without units, until it is
+                removed once more; the other application's databag can still be read. Seen in the
+                field, where an agent of the other application was lost; not measured.
 
         Raises:
             ValueError: there is no such relation.
@@ -104,11 +165,15 @@ class Relations:
             relation = self._related(self._match(one, two))
         if relation is None or relation.peer:
             raise ValueError(f"there is no relation {one} {two}".rstrip())
-        relation.dying = True
-        for side in relation.sides:
-            for local in list(side.scope.values()):
-                self._synchronise(local.unit)
-                self.wake(local.unit)
+        if lingers_at:
+            leaving = relation.other(relation.side(lingers_at).app)
+            leaving.closed = True
+            for local in leaving.scope.values():
+                relation.present.discard(local.unit.name)
+                self.tell(relation, local.unit)
+        else:
+            relation.dying = True
+        self._synchronise_all(relation)
         self._forget_relation(relation)
 
     # What hooks in flight see and do.
@@ -131,6 +196,18 @@ class Relations:
 
     # Who is in scope.
 
+    def _relate(self, one: str, two: str) -> entities.Relation:
+        ends = self._match(one, two)
+        if self._related(ends):
+            raise ValueError(f"{one} and {two} are related already")
+        return self._add_relation(*ends)
+
+    def _across_models(self, relation_id: int) -> entities.Relation:
+        relation = self._relations.get(relation_id)
+        if relation is None or not relation.across_models:
+            raise ValueError(f"relation {relation_id} is not one of an offer")
+        return relation
+
     def _match(self, one: str, two: str) -> tuple[tuple[str, str], tuple[str, str]]:
         found = [
             ((app_one, endpoint_one), (app_two, endpoint_two))
@@ -151,7 +228,8 @@ class Relations:
 
     def _related(self, ends: tuple[tuple[str, str], tuple[str, str]]) -> entities.Relation | None:
         for relation in self._relations.values():
-            if not relation.dying and {(s.app, s.endpoint) for s in relation.sides} == set(ends):
+            ended = relation.dying or any(side.closed for side in relation.sides)
+            if not ended and {(s.app, s.endpoint) for s in relation.sides} == set(ends):
                 return relation
         return None
 
@@ -171,16 +249,25 @@ class Relations:
     def _new_bag(self) -> entities.Bag:
         return entities.Bag(counted=self.behaviour.change_back_is_event)
 
+    def _synchronise_all(self, relation: entities.Relation) -> None:
+        """Let the units on both sides of a relation enter and leave it, and look at it."""
+        for side in relation.sides:
+            app = self.apps.get(side.app)
+            for unit in () if app is None else list(app.units.values()):
+                self._synchronise(unit)
+                if relation.id in unit.relations:
+                    self.wake(unit)
+
     def _synchronise(self, unit: entities.Unit) -> None:
         """Let a unit enter and leave the scopes that it should, if its agent can."""
         if unit.in_hook or unit.error is not None or not (unit.installed and unit.machine.up):
             return
         for local in list(unit.relations.values()):
             # A relation that a unit never created ends without a hook there.
-            if not local.created and (unit.dying or local.relation.dying):
+            if not local.created and (unit.dying or local.relation.ends_for(unit.app.name)):
                 self._leave_scope(local, notify=True)
         for relation in () if unit.dying else list(unit.app.relations.values()):
-            if relation.dying or relation.id in unit.relations:
+            if relation.id in unit.relations or relation.ends_for(unit.app.name):
                 continue
             endpoint = relation.side(unit.app.name).endpoint
             # A unit ignores an endpoint that the charm it still runs does not know.
@@ -197,7 +284,7 @@ class Relations:
             endpoint=endpoint,
             remote=remote,
             stub=bridge.relation_stub(
-                relation.id, endpoint, None if relation.peer else remote.app
+                relation.id, endpoint, None if relation.peer else remote.shown(remote.app)
             ),
         )
         local.dirty = {name for name in remote.scope if name in relation.present}

@@ -98,7 +98,7 @@ def next_in_relation(local: entities.Local) -> hooks.Due | None:
     """Give the hook that is next in one relation, if any."""
     if local.owed is not None:
         return relation_hook(local, "relation-changed", local.owed)
-    if local.unit.dying or local.relation.dying:
+    if local.unit.dying or local.relation.ends_for(local.unit.app.name):
         if local.members:
             return _departed(local, min(local.members))
         # Peers only depart: a peer relation goes with its application, not before.

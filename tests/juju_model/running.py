@@ -95,7 +95,8 @@ class Running:
     def relation_list(self, relation_id: int) -> tuple[str, ...]:
         """Give the members that the unit knows: those joined so far, and the one joining."""
         self.count("relation-list")
-        return tuple(sorted(self._members(relation_id)))
+        remote = self.locals[relation_id].remote
+        return tuple(sorted(map(remote.shown, self._members(relation_id))))
 
     def relation_get(self, relation_id: int, owner: str) -> dict[str, str]:
         """Give a databag, with the hook's own writes in it.
@@ -207,7 +208,12 @@ class Running:
 
     def _bag(self, relation_id: int, owner: str) -> dict[str, str]:
         """Return a databag as the hook's tools see it."""
-        data = dict(self._read(self.locals[relation_id], owner))
+        local = self.locals[relation_id]
+        try:
+            owner = local.remote.real(owner)
+            data = dict(self._read(local, owner))
+        except KeyError:
+            raise ops.ModelError(f"ERROR no settings of {owner} found") from None
         data.update(self._writes.get((relation_id, owner), {}))
         return {key: value for key, value in data.items() if value}
 
@@ -225,10 +231,7 @@ class Running:
         refused = owner == self.unit.app.name and not relation.peer and not self._is_leading()
         if refused or (owner in self._juju.unreadable and self._departed(relation, owner)):
             raise ops.ModelError("ERROR permission denied")
-        try:
-            fresh = relation.bag_of(owner).data
-        except KeyError:
-            raise ops.ModelError(f"ERROR no settings of {owner} found") from None
+        fresh = relation.bag_of(owner).data
         if owner == self.unit.name or "/" not in owner or not self._juju.behaviour.member_cache:
             return fresh
         if owner not in self._members(relation.id):
@@ -313,13 +316,15 @@ def goal_state(juju: juju_module.Juju, app: entities.App) -> dict[str, Any]:
 
     relations: dict[str, dict[str, Any]] = {}
     for relation in app.relations.values():
-        # Juju leaves peer relations out.
-        if relation.peer:
-            continue
         other = relation.other(app.name)
+        # Juju leaves out peer relations, and all that a consumer of an offer is to the offerer.
+        if relation.peer or (other.alias is not None and other.url is None):
+            continue
         seen = relations.setdefault(relation.side(app.name).endpoint, {})
-        seen[other.app] = {"status": "joined", "since": _SINCE}
-        seen.update(units(juju.apps[other.app]))
+        status = {"status": "suspended" if relation.suspended else "joined", "since": _SINCE}
+        seen[other.url or other.app] = status
+        if other.url is None:
+            seen.update(units(juju.apps[other.app]))
     return {"units": units(app), "relations": relations}
 
 

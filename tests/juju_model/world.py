@@ -168,13 +168,20 @@ class World(relating.Relations):
         self._retract(leaver)
         self.wake(leaver)
 
-    def remove_application(self, app: str) -> None:
-        """Remove an application with its units and relations."""
+    def remove_application(self, app: str, *, lingers: bool = False) -> None:
+        """Remove an application with its units and relations.
+
+        Args:
+            app: the application.
+            lingers: its relations stay on the other side, and it with them, until they are removed
+                once more: see `remove_relation`.
+        """
         application = self.apps[app]
         application.dying = True
         for relation in list(application.relations.values()):
             if not relation.peer:
-                self.remove_relation(relation.id)
+                other = relation.other(app).app if lingers else ""
+                self.remove_relation(relation.id, lingers_at=other)
         for unit in list(application.units):
             self.remove_unit(unit)
         self._forget_application(application)
