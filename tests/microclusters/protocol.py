@@ -20,7 +20,7 @@ class Machine(Protocol):
 
     @property
     def name(self) -> str:
-        """The host name, which is also the member's name in the cluster."""
+        """The host name. A member goes by the one that it had when it joined."""
         ...
 
     @property

@@ -579,6 +579,19 @@ def test_an_unknown_version_is_refused() -> None:
         fake.FakeMicrocluster(version="1.0")
 
 
+def test_the_only_member_of_the_kind_release_takes_its_cluster_along(
+    cluster: fake.FakeMicrocluster,
+) -> None:
+    """As with LXD, and no release of microcluster; it is the default."""
+    (first,) = form(cluster, 1)
+
+    suite.succeed(first, "remove", "node-1")
+
+    assert cluster.version == fake.KIND
+    assert not cluster.clusters
+    suite.succeed(first, "bootstrap")
+
+
 def test_a_replaced_machine_joins_once_its_name_is_free(either: fake.FakeMicrocluster) -> None:
     """At the old one's address it is refused, and its token stays good."""
     first, _, third = form(either, 3)
