@@ -1,12 +1,11 @@
-"""What a cluster costs as it grows, counted on a model of Juju; `python -m benchmarks`.
+"""What a cluster costs as it grows; `python -m benchmarks --field CHECKOUT`.
 
 Where to look:
 
-- `timed`: the model of Juju with a clock under which machines work side by side.
-- `counting`: forms clusters, adds a unit, and adds up what that took.
-- `peer_charm`: the baseline, which forms the same cluster over a peer relation.
-- `bound`: how many hooks Juju has to run at the least.
-- `targets`: the fits, and what was set as a target.
-- `wall`: the part that is timed: real LXD daemons, and the start of a hook.
+- `contenders`: who is compared: this project, the field's own, a charm on a peer relation.
+- `field`: loads the field's own charm and library from a checkout.
+- `counting`: forms clusters on the model of Juju, adds a unit, and counts.
+- `wall`: the same on real LXD daemons, by the clock.
+- `targets`: what it may cost.
 - `report`, `plots`: what goes into `docs/`.
 """

@@ -1,0 +1,123 @@
+"""Who is compared, and how each is deployed."""
+
+from __future__ import annotations
+
+import enum
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any, cast
+
+import ops
+
+from benchmarks import field
+from tests import juju_model
+from tests.clouds import local, protocol
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Callable
+
+CONSUMER = protocol.CONSUMER
+DISTRIBUTOR = protocol.DISTRIBUTOR
+
+_PEERS = "cluster"
+_TOKEN = "token-"  # noqa: S105 - the beginning of a key
+
+
+class Contender(enum.Enum):
+    """A way to form a cluster."""
+
+    OURS = "this project"
+    FIELD = "the field's patch 8"
+    PEERS = "a peer relation"
+
+
+def deploy(
+    juju: juju_model.Juju,
+    contender: Contender,
+    units: int,
+    machine: Callable[[str], juju_model.Host],
+    checkout: pathlib.Path | None = None,
+) -> None:
+    """Deploy the consumer's units, and the distributor if there is one, and integrate them.
+
+    Args:
+        juju: the model.
+        contender: whose charms.
+        units: of the consumer.
+        machine: makes a consumer's machine, given its host name.
+        checkout: where the field's charms are.
+
+    Raises:
+        ValueError: the field's charms are wanted, and no checkout is given.
+    """
+    if contender is Contender.PEERS:
+        meta = {"name": "peer-cluster", "peers": {_PEERS: {"interface": "peer-cluster"}}}
+        charm = juju_model.Charm(PeerClusterCharm, meta)
+        juju.deploy(charm, CONSUMER, units=units, host_factory=machine)
+        return
+    if contender is Contender.OURS:
+        consumer, distributor = local.charm(CONSUMER), local.charm(DISTRIBUTOR)
+    elif checkout is not None:
+        consumer, distributor = field.charms(checkout)
+    else:
+        raise ValueError("no checkout of the field's charms")
+    juju.deploy(consumer, CONSUMER, units=units, host_factory=machine)
+    juju.deploy(distributor, DISTRIBUTOR)
+    juju.integrate(CONSUMER, DISTRIBUTOR)
+
+
+class PeerClusterCharm(ops.CharmBase):
+    """Forms the same cluster over its peer relation, without a distributor.
+
+    It is as thrifty as a peer relation allows: the leader bootstraps at once and issues tokens
+    into its application's databag, for newcomers in batches; nobody announces having joined; and
+    it handles no failure.
+    """
+
+    _stored = ops.StoredState()
+
+    def __init__(self, framework: ops.Framework) -> None:
+        super().__init__(framework)
+        cast("Any", self._stored).set_default(member=False)
+        peers = self.on[_PEERS]
+        framework.observe(peers.relation_created, self._on_created)
+        for event in (self.on.leader_elected, peers.relation_changed):
+            framework.observe(event, self._reconcile)
+
+    def _on_created(self, event: ops.RelationCreatedEvent) -> None:
+        event.relation.data[self.unit]["hostname"] = os.uname().nodename
+
+    def _reconcile(self, _: ops.EventBase) -> None:
+        stored = cast("Any", self._stored)
+        if stored.member:
+            if self.unit.is_leader():
+                self._issue()
+        elif self.unit.is_leader():
+            _run("bootstrap")
+            stored.member = True
+        elif token := self._peers.data[self.app].get(_TOKEN + os.uname().nodename):
+            _run("join", token)
+            stored.member = True
+
+    def _issue(self) -> None:
+        """Issue tokens once all newcomers are there, or half as many as were served before."""
+        bag = self._peers.data[self.app]
+        served = sum(key.startswith(_TOKEN) for key in bag)
+        missing = self.app.planned_units() - 1 - len(self._peers.units)
+        waiting = len(self._peers.units) - served
+        if not waiting or (missing > 0 and 2 * waiting < served):
+            return
+        names = {self._peers.data[unit].get("hostname") for unit in self._peers.units}
+        for name in sorted(name for name in names if name and _TOKEN + name not in bag):
+            bag[_TOKEN + name] = _run("add", name).strip()
+
+    @property
+    def _peers(self) -> ops.Relation:
+        # Juju makes a peer relation with its application.
+        return cast("ops.Relation", self.model.get_relation(_PEERS))
+
+
+def _run(*words: str) -> str:
+    command = [*local.COMMAND, *words]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout  # noqa: S603 - fixed
