@@ -1,19 +1,17 @@
 #!/usr/bin/env python3
-"""Charm without a workload that carries join tokens between the units of microcluster charms."""
+"""Charm without a workload that mirrors join tokens between the units of microcluster charms."""
 
 import ops
 
-from charms.microcluster_token_distributor.v0 import token_distributor
+import distributor
 
 
 class MicroclusterTokenDistributorCharm(ops.CharmBase):
-    """Wires the mirror to its endpoint, its status and its action."""
+    """Wires the mirror to its endpoints, its status and its action."""
 
     def __init__(self, framework: ops.Framework):
         super().__init__(framework)
-        self.distributor = token_distributor.TokenDistributorProvides(
-            self, relation_name="microcluster-cluster"
-        )
+        self.distributor = distributor.Distributor(self, "microcluster-cluster", peers="cluster")
         framework.observe(self.on.collect_unit_status, self._on_collect_unit_status)
         framework.observe(self.on.show_mirror_action, self._on_show_mirror_action)
 

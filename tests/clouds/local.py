@@ -79,10 +79,18 @@ def behaviour(version: str, needs: Collection[protocol.Trait]) -> juju_model.Beh
     return release
 
 
-def fake_microcluster(juju: juju_model.Juju, seed: int = 0) -> fake.FakeMicrocluster:
-    """Return a fake microcluster that answers the consumer's command, in the model's time."""
+def fake_microcluster(
+    juju: juju_model.Juju, seed: int = 0, version: str = "2.0.5"
+) -> fake.FakeMicrocluster:
+    """Return a fake microcluster that answers the consumer's command, in the model's time.
+
+    Args:
+        juju: the model, whose time it is.
+        seed: makes every choice.
+        version: of microcluster, see `fake.Release`.
+    """
     return fake.FakeMicrocluster(
-        clock=lambda: juju.now, spend=juju.advance, seed=seed, command=COMMAND
+        clock=lambda: juju.now, spend=juju.advance, seed=seed, command=COMMAND, version=version
     )
 
 

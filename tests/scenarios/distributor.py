@@ -17,7 +17,7 @@ DISTRIBUTOR = protocol.DISTRIBUTOR
 @telling.story(protocol.Trait.FAULTS)
 def its_leader_dies_right_after_the_grant(cloud: Cloud) -> None:
     """The next leader grants the bootstrap to nobody else."""
-    _leader_dies(cloud, on=DISTRIBUTOR, wrote="bootstrap-unit")
+    _leader_dies(cloud, on=DISTRIBUTOR, wrote="bootstrap-host")
 
 
 @telling.story(protocol.Trait.FAULTS)

@@ -77,10 +77,11 @@ def the_unit_that_may_bootstrap_dies_before_it_does(cloud: Cloud) -> None:
     chosen: list[str] = []
 
     def die() -> None:
-        chosen.append(cloud.bag(DISTRIBUTOR, CONSUMER)["bootstrap-unit"])
+        host = cloud.bag(DISTRIBUTOR, CONSUMER)["bootstrap-host"]
+        chosen.extend(u for u in cloud.units(CONSUMER) if cloud.hostname(u) == host)
         cloud.kill_machine(chosen[0])
 
-    telling.faults(cloud).upon(die, unit=DISTRIBUTOR, wrote="bootstrap-unit")
+    telling.faults(cloud).upon(die, unit=DISTRIBUTOR, wrote="bootstrap-host")
     cloud.eventually("the death of the chosen unit", lambda: bool(chosen))
     telling.expect_no_member(cloud)
     cloud.remove_unit(chosen[0], force=True)

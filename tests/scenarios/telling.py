@@ -271,8 +271,8 @@ def expect_hold(cloud: protocol.Cloud, *down: str) -> None:
     names = {cloud.hostname(unit) for unit in down}
 
     def held() -> bool:
-        shown = cloud.bag(leader(cloud, DISTRIBUTOR), CONSUMER)
-        return set(shown.get("hold", "").split()) == names
+        published = cloud.bag(DISTRIBUTOR, CONSUMER)
+        return set(published.get("hold", "").split()) == names
 
     cloud.eventually(f"the distributor holds newcomers back for {', '.join(down)}", held)
 
@@ -370,23 +370,25 @@ class _View:
         if leads is None:
             yield f"no unit of {self.distributor} leads"
             return
-        shown = self.cloud.bag(leads, application)
-        if shown.get("mirror") != "up":
-            yield f"{leads} leads, and does not mirror to {application}: it has not taken over"
-        for name in sorted(expected):
-            value = shown.get(f"mirror-{name}", "nothing")
-            if value != "joined" and not self._is_earlier(name):
-                what = "a token" if is_token(value) else value
-                issued = "" if what == "a token" else self._issued(name)
-                yield f"{leads} shows {what} for {name} to {application}, not joined{issued}"
-        for key in shown:
+        decided = self.cloud.bag(self.distributor, application)
+        if decided.get("leader", "") != leads.rpartition("/")[2]:
+            yield f"{leads} leads, and does not say so to {application}: it has not taken over"
+        for word in sorted(decided.get("waiting", "").split()):
+            name = word.partition("=")[0]
+            yield f"{self.distributor} publishes to {application} that {name} waits{self._issued(name)}"
+        for key in sorted(decided.keys() & {"hold", "bootstrap-host"}):
+            yield f"{self.distributor} still publishes {key} to {application}: {decided[key]}"
+        if expected and decided.get("formed") != "true":
+            yield f"{self.distributor} does not publish to {application} that a cluster is formed"
+        carried = self.cloud.bag(leads, application)
+        for key in carried:
             if key.startswith("mirror-") and key.removeprefix("mirror-") not in expected:
-                yield f"{leads} shows {key} to {application}, whose unit is gone"
+                yield f"{leads} publishes {key} to {application}, whose unit is gone"
         for unit in self._living(self.distributor):
-            yield from self._leftovers(unit, self.cloud.bag(unit, application), ("hold",))
+            yield from self._leftovers(unit, self.cloud.bag(unit, application), ())
 
     def _issued(self, name: str) -> str:
-        """Say who has issued a token that is not shown."""
+        """Say who has issued a token that is not published."""
         for unit in self._consumers():
             if is_token(self.cloud.bag(unit, self.distributor).get(f"mirror-{name}", "")):
                 return f", and does not mirror the token that {unit} has issued"

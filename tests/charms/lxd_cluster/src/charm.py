@@ -16,7 +16,7 @@ import sys
 
 import ops
 
-from charms.microcluster_token_distributor.v0 import token_distributor
+import microcluster_token_distributor
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class LxdClusterCharm(ops.CharmBase):
 
     def __init__(self, framework: ops.Framework) -> None:
         super().__init__(framework)
-        self.cluster = token_distributor.TokenConsumer(
+        self.cluster = microcluster_token_distributor.TokenConsumer(
             charm=self, relation_name=RELATION, command_name=COMMAND
         )
         self.cluster.bootstrap_args_func = self._address

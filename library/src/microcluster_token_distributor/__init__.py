@@ -1,0 +1,57 @@
+"""Form and keep one microcluster through a token distributor.
+
+A microcluster (MicroOVN, MicroCeph, Sunbeam, LXD) forms by join tokens: one node bootstraps, a
+member issues a token for a named newcomer, and the newcomer joins with it, once. The charm
+`microcluster-token-distributor` mirrors host names and tokens between the units, so that they need
+no peer relation: a star instead of a mesh.
+
+A charm for a microcluster requires an endpoint of the interface `worker-cluster` and creates a
+`TokenConsumer`:
+
+    class MicroCharm(ops.CharmBase):
+        def __init__(self, framework: ops.Framework):
+            super().__init__(framework)
+            self.cluster = TokenConsumer(self, "cluster", ["microovn", "cluster"])
+            framework.observe(self.on.collect_unit_status, self._on_collect_unit_status)
+
+        def _on_collect_unit_status(self, event: ops.CollectStatusEvent):
+            event.add_status(self.cluster.status)
+
+It bootstraps, issues, joins, leaves and heals; it never sets a status itself.
+"""
+
+from microcluster_token_distributor._consumer import LeaveRefusedError, TokenConsumer
+from microcluster_token_distributor._events import (
+    ClusterBootstrappedEvent,
+    ClusterJoinedEvent,
+    ClusterPreBootstrapEvent,
+    ClusterPreJoinEvent,
+    ClusterPreLeaveEvent,
+    TokenConsumerEvents,
+    TokenGeneratedEvent,
+)
+from microcluster_token_distributor._wire import get_hostname, mirror_id
+from microcluster_token_distributor._workload import (
+    CommandWorkload,
+    Member,
+    Workload,
+    WorkloadError,
+)
+
+__all__ = [
+    "ClusterBootstrappedEvent",
+    "ClusterJoinedEvent",
+    "ClusterPreBootstrapEvent",
+    "ClusterPreJoinEvent",
+    "ClusterPreLeaveEvent",
+    "CommandWorkload",
+    "LeaveRefusedError",
+    "Member",
+    "TokenConsumer",
+    "TokenConsumerEvents",
+    "TokenGeneratedEvent",
+    "Workload",
+    "WorkloadError",
+    "get_hostname",
+    "mirror_id",
+]

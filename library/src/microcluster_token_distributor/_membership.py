@@ -1,0 +1,312 @@
+"""What a unit of a consumer does next: pure functions over what it sees.
+
+Theory of operation. The workload gives one of three answers: this unit is a member, with the list
+of all members; it is not; it cannot be told. On the third nothing changes. A *no* from a unit that
+was a member, and a list without it, are believed when an update-status hears them again: a daemon
+that has just started says so for a moment.
+
+    a unit that       does
+    ----------------  ------------------------------------------------------------------------
+    is not a member   joins with the token published for it, unless it is held back; else
+                      bootstraps if it was granted that; else waits
+    is a member       if it acts: removes who has left, or failed to join half-way, and is not
+                      online; then issues tokens for who waits; reports who is not online
+
+The *communicator* acts in every hook: the alphabetically first member that is an online voter, or
+is online where no voter is. At update-status every online member acts, so that a communicator
+whose agent is dead stops nobody. Two that act at once do no harm: the cluster's own database
+refuses a second token, and a second removal.
+
+A join while a member is down costs a small cluster of microcluster v2 its quorum for good. There
+the acting member issues no token and reports `hold`, and no newcomer joins.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from microcluster_token_distributor import _wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from microcluster_token_distributor import _workload
+
+
+@dataclasses.dataclass(frozen=True)
+class MembershipReport:
+    """The workload's answer, as far as it is believed.
+
+    Attributes:
+        members: the members of the cluster; none where this unit is not one, or cannot tell.
+        reason: why it cannot tell, fit for a status; empty where it can.
+        is_denial: whether it cannot tell because a *no* has to be heard again.
+    """
+
+    members: tuple[_workload.Member, ...] = ()
+    reason: str = ""
+    is_denial: bool = False
+
+    @property
+    def is_no(self) -> bool:
+        """Whether this unit is certainly not a member."""
+        return not (self.members or self.reason)
+
+    def find(self, name: str) -> _workload.Member | None:
+        """Return the member of a name, if there is one."""
+        return next((member for member in self.members if member.name == name), None)
+
+    def is_online(self, name: str) -> bool:
+        """Tell whether there is an online member of a name."""
+        return any(member.name == name and member.online for member in self.members)
+
+    @property
+    def offline(self) -> frozenset[str]:
+        """The members that are not online."""
+        return frozenset(member.name for member in self.members if not member.online)
+
+    @property
+    def communicator(self) -> str:
+        """The name of the member that acts in every hook; empty if none is online."""
+        online = [member for member in self.members if member.online]
+        voters = [member.name for member in online if member.role == "voter"]
+        return min(voters or [member.name for member in online], default="")
+
+
+def believe(
+    members: Sequence[_workload.Member], hostname: str, *, was_member: bool, confirms: bool
+) -> MembershipReport:
+    """Return the workload's answer as far as it is believed.
+
+    Args:
+        members: the answer; nobody for a *no*.
+        hostname: this unit's name in the cluster.
+        was_member: whether it was a member until now.
+        confirms: whether a *no* has been heard before, and is believed now.
+    """
+    if any(member.name == hostname for member in members):
+        return MembershipReport(tuple(members))
+    if confirms or not (members or was_member):
+        return MembershipReport()
+    said = f"lists members without {hostname}" if members else "says that it is in no cluster"
+    reason = f"the workload {said}, and is asked again at update-status"
+    return MembershipReport(reason=reason, is_denial=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitState:
+    """All that a unit of a consumer decides on.
+
+    Attributes:
+        hostname: its name in the cluster, or the one under which it is going to join.
+        own: what it has reported so far.
+        published: what the distributor publishes; None while it publishes nothing.
+        answer: what the workload says.
+        at_update_status: whether the hook is an update-status.
+        joins_while_degraded: whether a join while a member is offline does no harm.
+        tokens: those issued on this machine, by the host name that they are for.
+        rejected: the digest of the token with which a join failed in this hook.
+    """
+
+    hostname: str
+    own: _wire.Report
+    published: _wire.Published | None
+    answer: MembershipReport = MembershipReport()
+    at_update_status: bool = False
+    joins_while_degraded: bool = False
+    tokens: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
+    rejected: str = ""
+
+    @property
+    def is_communicator(self) -> bool:
+        """Whether this unit acts in every hook."""
+        return self.answer.communicator == self.hostname
+
+    @property
+    def acts(self) -> bool:
+        """Whether this unit acts in this hook."""
+        return self.is_communicator or (
+            self.at_update_status and self.answer.is_online(self.hostname)
+        )
+
+    @property
+    def blocking(self) -> frozenset[str]:
+        """The members that are not online, where a join would do harm."""
+        return frozenset[str]() if self.joins_while_degraded else self.answer.offline
+
+    @property
+    def waiting(self) -> Mapping[str, str]:
+        """Who needs a token, each with the digest of the one that failed."""
+        return self.published.waiting if self.published else {}
+
+    @property
+    def left(self) -> frozenset[str]:
+        """Whose units have left the model."""
+        return self.published.left if self.published else frozenset()
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The members for whose sake nobody may join."""
+        return self.published.hold if self.published else frozenset()
+
+    @property
+    def offered(self) -> str:
+        """The token that is published for this unit; empty for none."""
+        return self.published.token_for(self.hostname) if self.published else ""
+
+    @property
+    def own_tokens(self) -> dict[str, str]:
+        """The tokens in this unit's own databag."""
+        return {
+            key: value
+            for key, value in self.own.values.items()
+            if key in self.tokens or _wire.looks_like_token(value)
+        }
+
+
+def is_settled(state: UnitState) -> bool:
+    """Tell whether a member has nothing to do and nothing to report, whoever is online."""
+    own = state.own
+    to_judge = own.hold or own.gone or own.failed or state.own_tokens
+    return own.member == "true" and not (state.waiting or state.left or to_judge)
+
+
+def is_idle(state: UnitState) -> bool:
+    """Tell whether a unit that is not a member is offered nothing and asked for nothing."""
+    published = state.published
+    return published is None or state.hostname not in {*published.values, *published.hold}
+
+
+def may_bootstrap(state: UnitState, app: str) -> bool:
+    """Tell whether this unit, not a member, may bootstrap the cluster.
+
+    Under a distributor that speaks the old keys it is the leader of an application that may.
+
+    Args:
+        state: what it sees.
+        app: its application if it leads that, else an empty text.
+    """
+    published = state.published
+    if published is None or published.formed or published.hold:
+        return False
+    if published.leader:
+        return published.bootstrap_host == state.hostname
+    waits = state.hostname in published.waiting
+    return bool(app) and waits and published.bootstrap_app in ("", app)
+
+
+def removable(state: UnitState) -> list[str]:
+    """Return the members to be removed by force: none that is online, and never this unit.
+
+    The others only when their unit has left the model, or when the unit of that name says that it
+    failed to join: it is half joined, or what an earlier machine has left behind.
+    """
+    return sorted(
+        name
+        for name in state.answer.offline - {state.hostname}
+        if _wire.is_hostname(name) and (name in state.left or state.waiting.get(name))
+    )
+
+
+def to_issue(state: UnitState) -> list[str]:
+    """Return the newcomers for whom a token has to be issued."""
+    return [
+        name
+        for name, failed in sorted(state.waiting.items())
+        if not state.blocking
+        and state.answer.find(name) is None
+        and (name not in state.tokens or _wire.digest(state.tokens[name]) == failed)
+    ]
+
+
+def report(state: UnitState) -> _wire.Report:
+    """Return what this unit is to report."""
+    own, answer = state.own, state.answer
+    if answer.reason:
+        hostname, member = own.hostname or state.hostname, own.member or "unknown"
+        return dataclasses.replace(own, hostname=hostname, member=member, hold=_hold(state))
+    values = {key: value for key, value in own.values.items() if key not in state.own_tokens}
+    if answer.is_no:
+        return _wire.Report(
+            own.unit,
+            state.hostname,
+            member="false",
+            values=values,
+            mirror="down" if own.mirror else "",
+            failed=_failed(state),
+        )
+    values.update(_tokens(state))
+    gone = {name for name in state.left if answer.find(name) is None}
+    return _wire.Report(
+        own.unit,
+        state.hostname,
+        member="true",
+        values=values,
+        mirror="up" if values else "down" if own.mirror else "",
+        cluster=min(member.name for member in answer.members),
+        hold=_hold(state),
+        gone=frozenset(gone if state.is_communicator else ()),
+    )
+
+
+def _hold(state: UnitState) -> frozenset[str]:
+    """Return for whom to hold newcomers back. Who has reported it judges it anew in every hook.
+
+    Where no list can be had while somebody waits, a member does so in its own name.
+    """
+    own, blocking = state.own.hold, state.blocking
+    if state.answer.reason:
+        was_member = state.own.member == "true" and not state.joins_while_degraded
+        waits = state.at_update_status and bool(state.waiting) and was_member
+        return own | {state.hostname} if waits else own
+    if state.is_communicator:
+        return blocking
+    return (own & blocking) | (blocking - state.held if state.acts else frozenset())
+
+
+def _tokens(state: UnitState) -> dict[str, str]:
+    """Return the tokens that a member has mirrored: those that are not used."""
+    published = state.published
+    return {
+        name: token
+        for name, token in {**state.own_tokens, **state.tokens}.items()
+        if not state.answer.is_online(name)
+        and (name in state.waiting or published is None or published.values.get(name) == token)
+    }
+
+
+def _failed(state: UnitState) -> str:
+    """Return the digest of the token that got this unit, not a member, nowhere."""
+    value = state.published.values.get(state.hostname, "") if state.published else ""
+    if state.hostname in state.held:
+        # Everybody waits for a member of this unit's name, which this unit is not: a join that
+        # failed half-way left it behind, or an earlier machine. This report has it removed.
+        return _wire.digest(value or _wire.EMPTY_STRING)
+    if not state.offered and value not in ("", _wire.EMPTY_STRING, _wire.JOINED):
+        return _wire.digest(value)
+    is_new = bool(state.offered) and _wire.digest(state.offered) != state.own.failed
+    return state.rejected or ("" if is_new else state.own.failed)
+
+
+def waiting_reason(state: UnitState) -> str:
+    """Return what a unit that is not a member waits for, fit for a status."""
+    published = state.published
+    if published is None:
+        return "waiting for the token distributor"
+    if published.hold:
+        return f"waiting to join: {offline_text(published.hold)}"
+    if state.rejected or state.own.failed:
+        return "join failed and will be tried again, see the log"
+    if not published.formed and not state.offered:
+        if published.bootstrap_host:
+            return f"waiting for {published.bootstrap_host} to bootstrap"
+        return "waiting for a unit to be allowed to bootstrap"
+    return "waiting for a token"
+
+
+def offline_text(names: frozenset[str]) -> str:
+    """Return that members are offline, fit for a status."""
+    if len(names) == 1:
+        return f"member {min(names)} is offline"
+    return f"members {', '.join(sorted(names))} are offline"

@@ -1,0 +1,364 @@
+"""The workload: what a charm's microcluster is asked to do, and how a command line is made of it.
+
+A `Workload` answers one question, who the members are, and does four things. `CommandWorkload` does
+them by the commands that MicroOVN and its kin share. Commands run under a time limit, without a
+shell; what they complain of is reported with tokens cut out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from microcluster_token_distributor import _wire
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Iterable, Mapping, Sequence
+
+# Long runs of what tokens, secrets and fingerprints are written in.
+_SECRET = re.compile(r"[A-Za-z0-9+/_=-]{40,}")
+_HOOK_TOOL_LIMIT = 30
+
+
+class WorkloadError(Exception):
+    """The workload did not do what it was asked to, or cannot tell; the message holds no token."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One row of the cluster's own list of members.
+
+    Attributes:
+        name: its name, the host name under which it joined.
+        role: `voter`, `stand-by`, `spare` or `PENDING`; another or none where a workload has none.
+        status: `ONLINE`, in any case, if the cluster reaches it.
+    """
+
+    name: str
+    role: str
+    status: str
+
+    @property
+    def online(self) -> bool:
+        """Whether the cluster reaches it."""
+        return self.status.upper() == "ONLINE"
+
+
+class Workload(Protocol):
+    """A microcluster on this machine, for charms that do not reach it by `CommandWorkload`.
+
+    Attributes:
+        joins_while_degraded: whether a newcomer may join while a member is offline. On
+            microcluster v2 (MicroOVN 24.03) such a join can cost the cluster its quorum for good;
+            on v3 (MicroOVN 26.03) it does no harm.
+    """
+
+    joins_while_degraded: bool
+
+    def members(self) -> Sequence[Member]:
+        """Return the members of the cluster; none if this machine is certainly not in one.
+
+        Raises:
+            WorkloadError: it cannot tell.
+        """
+        ...
+
+    def bootstrap(self, args: Sequence[str]) -> None:
+        """Form a cluster of this machine alone.
+
+        Args:
+            args: what the charm's `bootstrap_args_func` returned.
+
+        Raises:
+            WorkloadError: it did not work, or that cannot be told.
+        """
+        ...
+
+    def issue(self, name: str, path: pathlib.Path) -> None:
+        """Issue a join token for a newcomer, and refuse while an earlier one can still be used.
+
+        Args:
+            name: the newcomer's host name.
+            path: an empty file that only root can read. The token has to be in it as soon as there
+                is one: this process may be killed at any moment, and the cluster issues no other.
+
+        Raises:
+            WorkloadError: there is no token, or that cannot be told.
+        """
+        ...
+
+    def join(self, token: str, args: Sequence[str]) -> None:
+        """Join the cluster.
+
+        Args:
+            token: the token.
+            args: what the charm's `join_args_func` returned.
+
+        Raises:
+            WorkloadError: it did not work, or that cannot be told.
+        """
+        ...
+
+    def remove(self, name: str, args: Sequence[str], *, force: bool) -> None:
+        """Remove a member.
+
+        Args:
+            name: its name; this machine's own when its unit leaves.
+            args: what the charm's `leave_args_func` returned, when its unit leaves.
+            force: the member is not online.
+
+        Raises:
+            WorkloadError: it did not work, or that cannot be told.
+        """
+        ...
+
+
+class CommandWorkload:
+    """A workload with the commands `bootstrap`, `add`, `join`, `list -f json` and `remove`.
+
+    Args:
+        command_name: the words before them, such as `["microovn", "cluster"]`.
+
+    Attributes:
+        command_name: as given.
+        joins_while_degraded: see `Workload`.
+        not_a_member: what is searched for in the standard error of `list`: where it is found,
+            this machine is certainly not a member.
+        list_limit: seconds that `list` and `add` may take; they take 10 s without a quorum.
+        remove_limit: seconds that `remove` may take.
+        form_limit: seconds that `bootstrap` and `join` may take.
+    """
+
+    def __init__(self, command_name: Sequence[str]):
+        self.command_name = list(command_name)
+        self.joins_while_degraded = False
+        self.not_a_member = re.compile(
+            r"not (yet )?(been )?(initiali[sz]ed|bootstrapped)"
+            r"|(isn't|not) (yet )?part of a cluster",
+            re.IGNORECASE,
+        )
+        self.list_limit = 30.0
+        self.remove_limit = 60.0
+        self.form_limit = 300.0
+
+    def members(self) -> Sequence[Member]:
+        """Return the members by `list -f json`, see `Workload.members`."""
+        result = run([*self.command_name, "list", "-f", "json"], self.list_limit)
+        if result.ok:
+            return parse_members(result.stdout)
+        if self.not_a_member.search(result.reason):
+            return ()
+        raise WorkloadError(result.reason)
+
+    def bootstrap(self, args: Sequence[str]) -> None:
+        """Form a cluster by `bootstrap`, see `Workload.bootstrap`."""
+        self._call("bootstrap", *args, limit=self.form_limit)
+
+    def issue(self, name: str, path: pathlib.Path) -> None:
+        """Issue a token by `add`, which prints it into the file itself, see `Workload.issue`."""
+        self._call("add", name, limit=self.list_limit, into=path)
+
+    def join(self, token: str, args: Sequence[str]) -> None:
+        """Join by `join`, see `Workload.join`."""
+        self._call("join", token, *args, limit=self.form_limit, secrets=[token])
+
+    def remove(self, name: str, args: Sequence[str], *, force: bool) -> None:
+        """Remove a member by `remove`, see `Workload.remove`."""
+        options = [*args, *(["--force"] if force else [])]
+        self._call("remove", name, *options, limit=self.remove_limit)
+
+    def _call(
+        self,
+        *words: str,
+        limit: float,
+        secrets: Iterable[str] = (),
+        into: pathlib.Path | None = None,
+    ) -> None:
+        result = run([*self.command_name, *words], limit, secrets=secrets, into=into)
+        if not result.ok:
+            raise WorkloadError(result.reason)
+
+
+def parse_members(text: str) -> tuple[Member, ...]:
+    """Read a JSON list of objects with `name`, `role` and `status`, as `list -f json` prints it.
+
+    Raises:
+        WorkloadError: it is something else.
+    """
+    try:
+        rows: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        raise WorkloadError("its list of members is not JSON") from None
+    if not isinstance(rows, list) or not rows:
+        raise WorkloadError("its list of members has an unknown shape")
+    members: list[Member] = []
+    for row in cast("list[Any]", rows):
+        fields = cast("dict[str, Any]", row) if isinstance(row, dict) else {}
+        texts = [fields.get("name"), fields.get("role", ""), fields.get("status")]
+        if not all(isinstance(text, str) for text in texts):
+            raise WorkloadError("its list of members has an unknown shape")
+        members.append(Member(*cast("list[str]", texts)))
+    return tuple(sorted(members, key=lambda member: member.name))
+
+
+class TokenStore:
+    """The tokens issued on this machine, each in a file of its own that only root can read.
+
+    A token is on disk before the hook goes on: the cluster issues no other while it can be used, so
+    a hook that dies between issuing and publishing must not lose it.
+
+    Args:
+        folder: where they are kept.
+    """
+
+    _NEW = "~"  # ends the name of a file that is being written; no host name ends so
+
+    def __init__(self, folder: pathlib.Path):
+        self._folder = folder
+
+    def issue(self, workload: Workload, name: str) -> str:
+        """Have a token issued, keep it, and return it.
+
+        Raises:
+            WorkloadError: there is none.
+        """
+        path = self._folder / f"{name}{self._NEW}"
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            path.touch(mode=0o600)
+        except OSError as error:
+            raise WorkloadError(f"no place to keep a token: {error.strerror}") from None
+        workload.issue(name, path)
+        token = _read(path)
+        if not _wire.is_usable_token(token):
+            path.unlink(missing_ok=True)
+            raise WorkloadError("it printed no token")
+        path.replace(self._folder / name)
+        return token
+
+    def all(self) -> dict[str, str]:
+        """Return the tokens by host name, those included that a dead hook left behind."""
+        if not self._folder.is_dir():
+            return {}
+        for path in self._folder.glob(f"*{self._NEW}"):
+            # Nobody knows how the command ended that printed it.
+            if _wire.looks_like_token(_read(path)):
+                path.replace(path.with_name(path.name[: -len(self._NEW)]))
+            else:
+                path.unlink()
+        tokens = {path.name: _read(path) for path in sorted(self._folder.iterdir())}
+        return {name: token for name, token in tokens.items() if _wire.is_usable_token(token)}
+
+    def drop(self, name: str) -> None:
+        """Forget the token for a host name."""
+        (self._folder / name).unlink(missing_ok=True)
+
+
+def _read(path: pathlib.Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """How a command ended; tokens are cut out of `reason`, which says why it is not `ok`."""
+
+    ok: bool
+    reason: str = ""
+    stdout: str = dataclasses.field(default="", repr=False)
+
+
+def run(
+    argv: Sequence[str],
+    limit: float,
+    *,
+    secrets: Iterable[str] = (),
+    into: pathlib.Path | None = None,
+) -> Result:
+    """Run a command under a time limit, and report how it ended without raising.
+
+    Args:
+        argv: the command line.
+        limit: seconds before it is killed.
+        secrets: texts to be cut out of what it complains of.
+        into: a file that takes its output as it is printed, so that it outlives this process.
+    """
+    stdout = subprocess.PIPE  # a negative number
+    try:
+        if into is not None:
+            stdout = os.open(into, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        done = subprocess.run(  # noqa: S603 (no shell, and names are checked)
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            timeout=limit,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        # Neither the exception nor its cause is reported: both hold the command line.
+        return Result(False, f"no answer within {limit:g} s")
+    except OSError as error:
+        return Result(False, f"cannot run {argv[0]}: {error.strerror}")
+    except ValueError:
+        return Result(False, "an argument holds a null character")
+    finally:
+        if stdout >= 0:
+            os.close(stdout)
+    # A charm's tests may have put something else in the place of `subprocess.run`.
+    output, complaint = (
+        text if isinstance(text, str) else "" for text in (done.stdout, done.stderr)
+    )
+    reason = redact(complaint, secrets).strip()
+    code = cast("Any", done.returncode)
+    if code == 0:
+        return Result(True, reason, output)
+    if isinstance(code, int) and code < 0:
+        reason = f"killed by signal {-code}. {reason}".strip()
+    return Result(False, reason or f"exit code {code}", output)
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Cut tokens out of a text that is to be logged: the known ones and whatever looks alike."""
+    for secret in secrets:
+        text = text.replace(secret, "[cut]")
+    return _SECRET.sub("[cut]", text)
+
+
+def goal_state() -> Mapping[str, Any] | None:
+    """Return what `goal-state` says: which units Juju has, or is going to have; None if unknown."""
+    result = run(["goal-state", "--format=json"], _HOOK_TOOL_LIMIT)
+    try:
+        state: Any = json.loads(result.stdout) if result.ok else None
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, Any]", state) if isinstance(state, dict) else None
+
+
+def goal_statuses(state: Mapping[str, Any] | None, *path: str) -> dict[str, str] | None:
+    """Return the statuses in a part of what `goal-state` says, by name; None if there is none.
+
+    Args:
+        state: what it says.
+        path: the part: `units`, or `relations` and an endpoint.
+    """
+    part: Any = state
+    for word in path:
+        part = cast("dict[str, Any]", part).get(word) if isinstance(part, dict) else None
+    if not isinstance(part, dict):
+        return None
+    rows = cast("dict[str, Any]", part)
+    return {
+        name: str(cast("dict[str, Any]", row).get("status", "")) if isinstance(row, dict) else ""
+        for name, row in rows.items()
+    }

@@ -1,0 +1,155 @@
+"""Who may bootstrap: the one decision that cannot be taken back.
+
+Theory of operation. The bootstrap is granted once, to the lowest-numbered unit of the first related
+application, among those that have reported `member: false`. It waits for every unit that is seen,
+and for every one that goal-state names: each of them might be in a cluster already.
+
+    who is not waited for             when
+    --------------------------------  ----------------------------------------------------------
+    a unit that has left the model    always
+    a unit that has never been seen,  at update-status: a machine that never comes would hold
+    and is still `waiting`            up all others
+
+Applications that goal-state does not name, those of other models and subordinate ones, are granted
+it at update-status only. While an application has both old and new units nothing is granted; where
+all of its units are old, the application is named, and its own leader bootstraps.
+
+The grant is moved only when its unit has left, or its application is not related any more, and
+nothing shows a cluster.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import goal as goal_module
+import mirror
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from microcluster_token_distributor import _wire
+
+
+@dataclasses.dataclass(frozen=True)
+class App:
+    """A related application.
+
+    Attributes:
+        name: the application.
+        units: its units that are seen and have not departed.
+        reports: of those that have reported.
+    """
+
+    name: str
+    units: frozenset[str] = frozenset()
+    reports: Sequence[_wire.Report] = ()
+
+    @property
+    def is_old(self) -> bool:
+        """Whether all its units speak the old keys."""
+        return all(report.is_old for report in self.reports)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether some of its units speak the old keys, and others the new ones."""
+        return not self.is_old and any(report.is_old for report in self.reports)
+
+
+@dataclasses.dataclass(frozen=True)
+class Grant:
+    """Who may bootstrap.
+
+    Attributes:
+        app: the one application that may, for units that speak the old keys.
+        host: the host name of the one unit that may.
+        awaited: the units without whose report nothing is granted.
+    """
+
+    app: str = ""
+    host: str = ""
+    awaited: tuple[str, ...] = ()
+
+
+def decide(
+    published: _wire.Published,
+    apps: Sequence[App],
+    ledger: Mapping[str, str],
+    goal: goal_module.Goal | None,
+    *,
+    at_update_status: bool,
+) -> Grant:
+    """Return who may bootstrap.
+
+    Args:
+        published: what is to be published, but for the grant.
+        apps: the related applications, the first related first.
+        ledger: see `mirror.publish`.
+        goal: what goal-state says; None where it was not asked, or cannot be had.
+        at_update_status: whether the hook is an update-status.
+    """
+    populated = [app for app in apps if app.units]
+    current = Grant(published.bootstrap_app, published.bootstrap_host)
+    if published.formed:
+        # Used up: left standing, a unit that drops out one day could take it for its own.
+        return Grant(current.app or (populated or [App("")])[0].name)
+    if current.app and not _is_void(current, apps, ledger, goal, at_update_status):
+        return current
+    if goal is None or not populated:
+        return Grant()
+    awaited = _awaited(populated, goal, at_update_status)
+    mixed = [unit for app in populated if app.is_mixed for unit in app.units]
+    untracked = {unit for app in populated for unit in app.units} - goal.units.keys()
+    if awaited or mixed or (untracked and not at_update_status):
+        return Grant(awaited=tuple(sorted({*awaited, *mixed})))
+    first = populated[0]
+    if first.is_old:
+        return Grant(first.name)
+    hosts = mirror.by_host([report for app in populated for report in app.reports])
+    candidates = [
+        (
+            report.unit not in goal.units,
+            goal_module.number_of(report.unit),
+            app.name,
+            report.hostname,
+        )
+        for app in populated
+        for report in app.reports
+        if report.member == "false" and len(hosts.get(report.hostname, ())) == 1
+    ]
+    # The first application's, unless it has none whose host name can be used.
+    order = {app.name: index for index, app in enumerate(populated)}
+    *_, app, host = min(candidates, key=lambda c: (order[c[2]], c), default=("", ""))
+    return Grant(app, host)
+
+
+def _is_void(
+    current: Grant,
+    apps: Sequence[App],
+    ledger: Mapping[str, str],
+    goal: goal_module.Goal | None,
+    at_update_status: bool,
+) -> bool:
+    """Tell whether the unit that was granted the bootstrap cannot make use of it any more."""
+    if not current.host or goal is None:
+        return False
+    if any(report.hostname == current.host for app in apps for report in app.reports):
+        return False
+    if at_update_status and current.app not in {app.name for app in apps}:
+        return True
+    units = [unit for unit, name in ledger.items() if name == current.host]
+    return bool(units) and all(goal.has_departed(unit) for unit in units)
+
+
+def _awaited(apps: Sequence[App], goal: goal_module.Goal, at_update_status: bool) -> set[str]:
+    reported = {
+        report.unit for app in apps for report in app.reports if report.member != "unknown"
+    }
+    seen = {unit for app in apps for unit in app.units}
+    never_came = {
+        unit
+        for unit, status in goal.units.items()
+        if at_update_status and status == "waiting" and unit not in seen
+    }
+    return (seen | goal.units.keys()) - reported - never_came

@@ -1,0 +1,60 @@
+"""What Juju's `goal-state` says of the related units: the one evidence that a unit has left."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Any
+
+from microcluster_token_distributor import _workload
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_UNIT = re.compile(r"([a-z][a-z0-9-]*)/[0-9]+", re.ASCII)
+
+
+def app_of(unit: str) -> str:
+    """Return the application of a unit."""
+    return unit.partition("/")[0]
+
+
+def number_of(unit: str) -> int:
+    """Return the number in a unit's name."""
+    number = unit.rpartition("/")[2]
+    return int(number) if number.isdecimal() else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    """Which related units the model has, or is going to have.
+
+    Attributes:
+        apps: the related applications that it names. Those of other models are not among them.
+        units: the status of each unit that it names. Of a subordinate application it may name
+            some units only, or none.
+    """
+
+    apps: frozenset[str]
+    units: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, state: Mapping[str, Any] | None, endpoint: str) -> Goal | None:
+        """Read what `goal-state` said of an endpoint; None if it said nothing of use.
+
+        An offer can have a slash in its name, as in `admin/default.cluster`: it is no unit.
+        """
+        rows = _workload.goal_statuses(state, "relations", endpoint)
+        if rows is None:
+            return None
+        units = {name: status for name, status in rows.items() if _UNIT.fullmatch(name)}
+        return cls(frozenset(name for name in rows if "/" not in name), units)
+
+    def has_departed(self, unit: str) -> bool:
+        """Tell whether a unit that was named before has left the model."""
+        return unit not in self.units and app_of(unit) in self.apps
+
+    @property
+    def staying(self) -> int:
+        """How many units there are going to be."""
+        return sum(status != "dying" for status in self.units.values())
