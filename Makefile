@@ -30,7 +30,7 @@ integration: ## Tell the stories on a Juju; ARGS="--driver local" for one in mem
 list-integration: ## List the modules of the integration tests, as JSON for a workflow's output
 	@/usr/bin/python3 scripts/integration_modules.py
 
-pack: ## Pack the charm for this machine's own base, into dist/, and try it
+pack: ## Pack the charm for this machine's own base and build the package, into dist/; try both
 	@scripts/prepare pack
 	@$(TOX) run -e pack
 

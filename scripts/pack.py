@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Pack the charm for this machine's own base, into dist/.
+"""Pack the charm for this machine's own base, and build the library's package, into dist/.
 
 A charm is built on the base that it is built for. On an Ubuntu release that charmcraft.yaml lists,
 with charmcraft installed, this is plain `charmcraft pack`. Everywhere else the charmcraft of
 requirements/pack.txt packs a copy of the project on this machine itself ("destructive mode": it
 may install build packages by apt), and where charmcraft.yaml does not list the machine's release,
 on Debian say, the copy lists nothing else. Such a charm is for testing: Juju deploys to Ubuntu.
+
+The package is a wheel and what it is built from, by the locked backend, without a network.
 """
 
 from __future__ import annotations
@@ -23,7 +25,12 @@ PROJECT = pathlib.Path(__file__).resolve().parent.parent
 DIST = PROJECT / "dist"
 
 # What charmcraft.yaml names, and nothing that merely lies beside it.
-SOURCES = ("charmcraft.yaml", "LICENSE", "icon.svg", "lib", "requirements", "src")
+SOURCES = ("charmcraft.yaml", "LICENSE", "icon.svg", "library", "requirements", "src")
+MADE = (
+    "*.charm",
+    "microcluster_token_distributor-*.whl",
+    "microcluster_token_distributor-*.tar.gz",
+)
 
 
 def host_platform() -> str:
@@ -74,10 +81,21 @@ def pack_copy(host: str) -> None:
             shutil.move(charm, DIST)
 
 
+def build_package() -> None:
+    """Build the library's package: what it is built from, and the wheel from that."""
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(DIST), "library"]
+    subprocess.run(command, cwd=PROJECT, check=True)  # noqa: S603 - our own arguments
+
+
+def made() -> list[pathlib.Path]:
+    """Return what is in dist/ of all that this makes."""
+    return sorted(path for pattern in MADE for path in DIST.glob(pattern))
+
+
 def main() -> int:
-    """Pack the charm and print where it is; return the exit code."""
+    """Pack the charm, build the package and print where they are; return the exit code."""
     DIST.mkdir(exist_ok=True)
-    for old in DIST.glob("*.charm"):
+    for old in made():
         old.unlink()
     host = host_platform()
     listed = yaml.safe_load((PROJECT / "charmcraft.yaml").read_text())["platforms"]
@@ -88,11 +106,12 @@ def main() -> int:
             subprocess.run(command, cwd=PROJECT, check=True)  # noqa: S603 - our own arguments
         else:
             pack_copy(host)
+        build_package()
     except subprocess.CalledProcessError as error:
-        # charmcraft has said why.
+        # charmcraft or build has said why.
         return error.returncode
-    for charm in DIST.glob("*.charm"):
-        print(charm.relative_to(PROJECT))
+    for path in made():
+        print(path.relative_to(PROJECT))
     return 0
 
 

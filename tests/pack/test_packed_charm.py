@@ -94,30 +94,6 @@ class Run:
         return "\n".join([*logged, self.process.stdout, self.process.stderr])
 
 
-@pytest.fixture(scope="session")
-def packed() -> pathlib.Path:
-    """Return the path of the packed charm."""
-    (charm,) = (PROJECT / "dist").glob("*.charm")
-    return charm
-
-
-@pytest.fixture
-def charm_dir(packed: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
-    """Unpack the charm as Juju does, file modes included, and return its directory."""
-    directory = tmp_path / "charm"
-    with zipfile.ZipFile(packed) as archive:
-        for item in archive.infolist():
-            unpacked = pathlib.Path(archive.extract(item, directory))
-            unpacked.chmod(stat.S_IMODE(item.external_attr >> 16) or 0o644)
-    return directory
-
-
-def site_packages(charm_dir: pathlib.Path) -> pathlib.Path:
-    """Return the directory of the packages in the unpacked charm's virtual environment."""
-    (directory,) = charm_dir.glob("venv/lib/python3.*/site-packages")
-    return directory
-
-
 def dispatch(charm_dir: pathlib.Path, **juju: str) -> Run:
     """Run the unpacked charm's `dispatch` as a Juju agent would, with stand-in hook tools.
 
@@ -203,23 +179,21 @@ def test_charm_holds_the_code_the_licence_the_icon_and_no_more(charm_dir: pathli
     assert not list(charm_dir.rglob("__pycache__"))
 
 
-@pytest.mark.parametrize("directory", ["src", "lib"])
-def test_charm_holds_each_source_file_as_it_is(charm_dir: pathlib.Path, directory: str) -> None:
-    """The charm runs what the other tests test."""
-    ours = {
-        path.relative_to(PROJECT): path.read_bytes()
-        for path in (PROJECT / directory).rglob("*")
+def files(directory: pathlib.Path) -> dict[pathlib.Path, bytes]:
+    """Return the files below a directory by their paths from there on."""
+    return {
+        path.relative_to(directory): path.read_bytes()
+        for path in directory.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
 
-    packed = {
-        path.relative_to(charm_dir): path.read_bytes()
-        for path in (charm_dir / directory).rglob("*")
-        if path.is_file()
-    }
 
-    assert packed == ours
-    assert ours
+@pytest.mark.parametrize(("directory", "origin"), [("src", "src"), ("lib", "library/src")])
+def test_charm_holds_each_source_file_as_it_is(
+    charm_dir: pathlib.Path, directory: str, origin: str
+) -> None:
+    """The charm runs what the other tests test."""
+    assert files(charm_dir / directory) == files(PROJECT / origin)
 
 
 def test_licence_and_icon_are_the_projects(charm_dir: pathlib.Path) -> None:
@@ -240,9 +214,9 @@ def test_metadata_and_actions_are_the_project_files(charm_dir: pathlib.Path) -> 
     assert actions == project["actions"]
 
 
-def test_environment_holds_the_locked_packages_and_no_other(charm_dir: pathlib.Path) -> None:
+def test_environment_holds_the_locked_packages_and_no_other(site_packages: pathlib.Path) -> None:
     """Neither pip nor a package of the tests is in the charm."""
-    distributions = importlib.metadata.distributions(path=[str(site_packages(charm_dir))])
+    distributions = importlib.metadata.distributions(path=[str(site_packages)])
 
     installed = {
         packaging.utils.canonicalize_name(found.metadata["Name"]): found.version
@@ -277,20 +251,27 @@ def test_install_hook_succeeds_and_sets_a_status(charm_dir: pathlib.Path) -> Non
     assert not [args for args in run.calls_of("juju-log") if args[1] in {"ERROR", "CRITICAL"}]
 
 
-def test_packages_come_from_the_charm_alone(charm_dir: pathlib.Path) -> None:
-    """The unit's machine may have an ops of its own, or none."""
+@pytest.mark.parametrize(
+    ("package", "directory"),
+    [("ops", "venv"), ("microcluster_token_distributor", "lib")],
+)
+def test_packages_come_from_the_charm_alone(
+    charm_dir: pathlib.Path, package: str, directory: str
+) -> None:
+    """The unit's machine may have one of its own, or none."""
     run = dispatch(charm_dir, JUJU_DISPATCH_PATH="hooks/install", JUJU_HOOK_NAME="install")
     assert run.process.returncode == 0, run.output()
 
-    # dispatch has made venv/bin/python by now: what does that import?
+    # dispatch has made venv/bin/python by now: where has the charm's module a package from?
+    script = f"import sys, charm; print(sys.modules[{package!r}].__file__)"
     found = subprocess.check_output(  # noqa: S603 - it is the charm under test
-        [charm_dir / "venv" / "bin" / "python", "-c", "import ops; print(ops.__file__)"],
+        [charm_dir / "venv" / "bin" / "python", "-B", "-c", script],
         cwd="/",
-        env={"PATH": "/usr/bin:/bin"},
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{charm_dir}/lib:{charm_dir}/src"},
         text=True,
     )
 
-    assert pathlib.Path(found.strip()).is_relative_to(site_packages(charm_dir))
+    assert pathlib.Path(found.strip()).is_relative_to(charm_dir / directory)
 
 
 def test_action_runs_with_nobody_related(charm_dir: pathlib.Path) -> None:
