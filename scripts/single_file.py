@@ -21,7 +21,7 @@ NAME = "microcluster_token_distributor"
 PACKAGE = ROOT / "library" / "src" / NAME
 TARGET = ROOT / "lib" / "charms" / NAME / "v0" / "token_distributor.py"
 # Each after those that it needs when it is imported.
-MODULES = ("_wire", "_membership", "_workload", "_consumer")
+MODULES = ("_wire", "_membership", "_workload", "_events", "_consumer")
 NOTE = "# Made from the package microcluster-token-distributor: change that instead."
 DIRECTIVES = """\
 # The unique Charmhub library identifier, never change it
@@ -109,12 +109,13 @@ def part(name: str, source: str, found: dict[bool, set[str]], mark: str = "") ->
 
 def check(plain: symtable.SymbolTable, marked: symtable.SymbolTable) -> None:
     """Refuse local names that hide a qualified one, and names of modules that are left."""
+    where = f"{plain.get_name()}, line {plain.get_lineno()} of the single file"
     for symbol in (each.get_name() for each in marked.get_symbols()):
         name = symbol.removeprefix(_MARK)
-        inner = plain.get_type() != "module"
-        if name in MODULES or (name != symbol and inner and not plain.lookup(name).is_global()):
-            where = f"{plain.get_name()}, line {plain.get_lineno()} of the single file"
-            raise SingleFileError(f"{where}: {name} is hidden by a local name, or not qualifying")
+        if name in MODULES:
+            raise SingleFileError(f"{where}: {name} is in an f-string, or does not qualify a name")
+        if name != symbol and plain.get_type() != "module" and not plain.lookup(name).is_global():
+            raise SingleFileError(f"{where}: {name} of a module is hidden by a local name")
     for inner_plain, inner_marked in zip(plain.get_children(), marked.get_children(), strict=True):
         check(inner_plain, inner_marked)
 

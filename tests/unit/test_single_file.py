@@ -145,13 +145,22 @@ __all__ = ["Consumer"]
         ("from microcluster_token_distributor._wire import name\n", "line 1: one file cannot"),
         ("from microcluster_token_distributor import _wire as w\n", "line 1: one file cannot"),
         ("from . import _wire\n", "line 1: one file cannot import that"),
-        (MEMBERSHIP + "def f(name): return _wire.name(name)\n", "f, line .*: name is hidden"),
-        (MEMBERSHIP + "def f():\n    name = 1\n    return lambda: _wire.name\n", "name is hidden"),
-        (MEMBERSHIP + "class A:\n    name = _wire.name\n", "A, line .*: name is hidden"),
-        (MEMBERSHIP + "x = _wire\n", "_wire is hidden by a local name, or not qualifying"),
+        (
+            MEMBERSHIP + "def f(name): return _wire.name(name)\n",
+            "of a module is hidden",
+        ),
+        (
+            MEMBERSHIP + "def f():\n    name = 1\n    return lambda: _wire.name\n",
+            "of a module is hidden",
+        ),
+        (
+            MEMBERSHIP + "class A:\n    name = _wire.name\n",
+            "A, line .* is hidden",
+        ),
+        (MEMBERSHIP + "x = _wire\n", "_wire is in an f-string, or does"),
         (
             MEMBERSHIP + 'x = f"{_wire.name}"\n',
-            "_wire is hidden by a local name, or not qualifying",
+            "_wire is in an f-string, or does",
         ),
     ],
 )
