@@ -26,7 +26,6 @@ VERSION = "3.6"
 
 _Measure = TypeVar("_Measure")
 _NOT_COUNTED = ("juju-log", "status-set")
-_CHANGES = ("add", "remove")
 _ROUNDS = 8
 # Seconds of the model's time for a failed hook to be tried again.
 _PATIENCE = 600.0
@@ -93,8 +92,8 @@ class Growth:
         forming: all units deployed at once, with one unit of the distributor.
         adding: one more, after that.
         distributor_calls: the distributor's calls of hook tools, forming.
-        settled_read: the most bytes that a member read in a hook, adding, if it was one before and
-            ran no command there that changes the cluster.
+        settled_read: the most bytes that a unit read in a hook, adding, of those that were members
+            before and have issued no token; 0 if there were none.
     """
 
     forming: Phase
@@ -160,15 +159,18 @@ def grow(
         newcomer = juju.add_unit(contenders.CONSUMER)
         added = run(units + 1, adding)
     distributor = f"{contenders.DISTRIBUTOR}/"
+    issuers = {newcomer, *(hook.unit for hook in forming + adding if _issues(hook))}
     return Growth(
         forming=formed,
         adding=added,
         distributor_calls=sum(calls(h) for h in forming if h.unit.startswith(distributor)),
         settled_read=max(
-            hook.tools["bytes-read"]
-            for hook in adding
-            if hook.unit != newcomer and not hook.unit.startswith(distributor)
-            if not any(word in command.argv for command in hook.commands for word in _CHANGES)
+            (
+                hook.tools["bytes-read"]
+                for hook in adding
+                if hook.unit not in issuers and not hook.unit.startswith(distributor)
+            ),
+            default=0,
         ),
     )
 
@@ -181,3 +183,7 @@ def median(several: list[_Measure]) -> _Measure:
         return cast("Any", statistics.median(cast("list[float]", several)))
     medians = {name: median([getattr(each, name) for each in several]) for name in names}
     return dataclasses.replace(first, **medians)
+
+
+def _issues(hook: juju_model.Hook) -> bool:
+    return any("add" in command.argv for command in hook.commands)

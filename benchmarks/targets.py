@@ -114,7 +114,7 @@ def _growth(found: Found) -> Iterator[Target]:
         ratio = ours[many].distributor_calls / ours[few].distributor_calls
         exponent = math.log(ratio) / math.log(many / few)
     yield Target("exponent of the distributor's calls, forming", LINEAR, exponent)
-    reads = [growth.settled_read for growth in ours.values()]
+    reads = [growth.settled_read for growth in ours.values() if growth.settled_read]
     ratio = reads[-1] / reads[0] if len(reads) > 1 else None
     what = "most bytes that a settled member reads in a hook, most units over fewest"
     yield Target(what, SETTLED_READ, ratio)
