@@ -7,6 +7,7 @@ whatever would mean something else by that is refused.
 
 from __future__ import annotations
 
+import argparse
 import ast
 import difflib
 import io
@@ -162,12 +163,15 @@ def make(package: pathlib.Path) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the file, or compare; return the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--write", action="store_true", help="make the file anew")
+    write = parser.parse_args(arguments).write
     try:
         text = make(PACKAGE)
     except SingleFileError as error:
         print(f"single_file: {error}", file=sys.stderr)
         return 1
-    if arguments == ["--write"]:
+    if write:
         TARGET.write_text(text)
         return 0
     old = TARGET.read_text().splitlines()
