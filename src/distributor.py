@@ -332,8 +332,8 @@ class Distributor(ops.Object):
         units = sum(report.has_reported for report in view.reports.values())
         due = mirror.due(published, following, units, self._memory.expected)
         has_something = following.formed or following.bootstrap_app or published.leader
-        write_app = (due.app or due.unit or view.full) if has_something else False
-        if not write_app:
+        if not (has_something and (due.app or due.unit or view.full)):
+            self._enter(view, published.left)
             return
         if following.bootstrap_host not in ("", published.bootstrap_host):
             logger.info("%s may bootstrap the cluster", following.bootstrap_host)
@@ -344,21 +344,22 @@ class Distributor(ops.Object):
                 _write(relation.data[self.charm.app], following.to_app_bag())
             if due.unit or (view.full and view.carried):
                 _write(relation.data[self.charm.unit], following.to_unit_bag())
-        if view.goal is not None and (due.app or view.full):
-            self._enter(view, following, view.goal)
+        self._enter(view, following.left if due.app or view.full else published.left)
 
-    def _enter(self, view: _View, following: _wire.Published, goal: goal_module.Goal) -> None:
+    def _enter(self, view: _View, left: frozenset[str]) -> None:
+        """Keep the ledger, in the peers' databag: that costs the consumers nothing."""
+        if view.goal is None:
+            return
         relation = self.charm.model.get_relation(self.peers)
         if relation is None:
             return
         reports = list(view.reports.values())
-        ledger = mirror.enter(view.ledger, following, reports, goal, view.present)
-        bag = relation.data[self.charm.app]
-        updates = {_LEDGER_PREFIX + unit: name for unit, name in ledger.items()}
-        current = {k: v for k, v in bag.items() if k.startswith(_LEDGER_PREFIX)}
-        if wanted := _wire.changes(current, updates):
-            wanted.pop("generation", None)
-            bag.update(wanted)
+        ledger = mirror.enter(view.ledger, left, reports, view.goal, view.present)
+        wanted = {_LEDGER_PREFIX + unit: name for unit, name in ledger.items()}
+        wanted.update({_LEDGER_PREFIX + unit: "" for unit in view.ledger.keys() - ledger.keys()})
+        before = {_LEDGER_PREFIX + unit: name for unit, name in view.ledger.items()}
+        if updates := {key: name for key, name in wanted.items() if before.get(key) != name}:
+            relation.data[self.charm.app].update(updates)
 
     def _step_down(self, relations: Sequence[ops.Relation], *, thorough: bool) -> None:
         """Publish nothing any more: another unit leads."""
@@ -398,6 +399,8 @@ class Distributor(ops.Object):
                 return f"waiting waiting for {following.bootstrap_app} to bootstrap"
             if awaited:
                 return f"waiting the bootstrap waits for {', '.join(awaited)}"
+            if not view.present:
+                return "active no unit is related yet"
             return "waiting waiting for units to report their host names"
         if following.waiting:
             return f"waiting {count}, {len(following.waiting)} not in the cluster yet"

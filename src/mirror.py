@@ -42,8 +42,10 @@ if TYPE_CHECKING:
 
     import goal as goal_module
 
+UNPUBLISHED = "?"
+"""What the ledger holds for a unit that goal-state has named, and that has not reported."""
 DEALT_WITH = "-"
-"""What the ledger holds for a unit that has left, and is gone, while Juju still lists it."""
+"""What it holds for a unit that has left and is dealt with, while Juju still lists it."""
 
 _FEW = 5
 """So many newcomers are published as they come; of more, half as many as there were before."""
@@ -112,7 +114,7 @@ def publish(
     else:
         left = frozenset(
             name for unit, name in ledger.items() if has_departed(unit, ledger, goal, published)
-        ) - {DEALT_WITH}
+        ) - {DEALT_WITH, UNPUBLISHED}
     gone = {name for report in members for name in report.gone}
     return dataclasses.replace(
         published,
@@ -158,7 +160,8 @@ def values(
     shows_names = old and (published.formed or not published.bootstrap_host)
     for name, same in hosts.items():
         is_member = any(report.member == "true" for report in same)
-        token = "" if is_member else _token(published, same, offers.get(name, ()))
+        usable = published.formed and not is_member
+        token = _token(published, same, offers.get(name, ())) if usable else ""
         if token or shows_names:
             mirrored[name] = token or (_wire.JOINED if is_member else _wire.EMPTY_STRING)
     return mirrored
@@ -235,29 +238,28 @@ def newcomers_are_due(
 
 def enter(
     ledger: Mapping[str, str],
-    published: _wire.Published,
+    left: frozenset[str],
     reports: Sequence[_wire.Report],
     goal: goal_module.Goal,
     present: frozenset[str],
 ) -> dict[str, str]:
-    """Return the ledger after a publication: only units that goal-state has named enter it.
+    """Return the ledger after goal-state was asked: only units that it has named enter.
 
     Args:
         ledger: as it is.
-        published: what is going to be published.
+        left: the names in `left` that are published with it.
         reports: of the units that are seen and have not departed.
         goal: what goal-state says.
         present: the units that Juju lists as related, whether they have left or not.
     """
-    following = {
-        report.unit: report.hostname
-        for report in reports
-        if report.hostname and report.unit in goal.units
-    }
+    following = {unit: ledger.get(unit, UNPUBLISHED) for unit in goal.units}
+    for report in reports:
+        if report.hostname and report.unit in goal.units:
+            following[report.unit] = report.hostname
     for unit, name in ledger.items():
         if unit in following:
             continue
-        if name != DEALT_WITH and (name in published.left or not goal.has_departed(unit)):
+        if name in left or not (name == DEALT_WITH or goal.has_departed(unit)):
             following[unit] = name
         elif unit in present:
             following[unit] = DEALT_WITH

@@ -3,6 +3,5 @@
 - `schedule`: what operators and fate do, in what order; one seed makes every choice.
 - `invariants`: what must hold after every hook, and once the faults have stopped.
 - `bags`: databags, checked against the schemas of the wire; stories make use of it, too.
-- `mirror`: what the distributor shows, and what it has put off.
 - `run`: one seed from its beginning to its end, for tests and for the command line.
 """

@@ -1,7 +1,7 @@
 """Databags, checked against the schemas in `docs/reference/wire`.
 
-A schema has three forms of a databag: the root is what the other side has to put up with,
-`written` is what this library writes, to the letter, and `earlier` is what patches 1 to 8 write.
+A schema has three forms of a databag: the root is what the other side has to accept, `written` is
+what this project writes, to the letter, and `earlier` is what patches 1 to 8 write.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import enum
 import functools
 import json
 import pathlib
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
@@ -29,7 +29,6 @@ class Kind(enum.Enum):
     """Whose databag it is; the value is the name of its schema."""
 
     CONSUMER_UNIT = "consumer-unit"
-    CONSUMER_APPLICATION = "consumer-application"
     DISTRIBUTOR_UNIT = "distributor-unit"
     DISTRIBUTOR_APPLICATION = "distributor-application"
     DISTRIBUTOR_PEERS = "distributor-peers"
@@ -72,7 +71,7 @@ def validator(name: str, pointer: str = "#") -> jsonschema_rs.Draft202012Validat
 
 
 def complaint(kind: Kind, form: Form, bag: Mapping[str, str]) -> str:
-    """Say what a databag has that it must not have; empty for nothing. No value is in it."""
+    """Return what is wrong with a databag; empty for nothing. No value is in it."""
     return _complaint(kind, form, tuple(bag.items()))
 
 
@@ -82,15 +81,6 @@ def _complaint(kind: Kind, form: Form, items: tuple[tuple[str, str], ...]) -> st
     bag = dict(items)
     for error in validator(kind.value, form.value).iter_errors(bag):
         return _text(error)
-    for key, name in _texts_of_json(kind, form).items():
-        if key not in bag:
-            continue
-        try:
-            content = json.loads(bag[key])
-        except ValueError:
-            return f"{key}: no JSON"
-        for error in validator(kind.value, name).iter_errors(content):
-            return f"{key}: {_text(error)}"
     return ""
 
 
@@ -99,22 +89,8 @@ def _text(error: jsonschema_rs.ValidationError) -> str:
     return f"{where}: {error.message}" if where else error.message
 
 
-def _texts_of_json(kind: Kind, form: Form) -> dict[str, str]:
-    """Return where the schema of a text's content is, by key: validators let it be."""
-    if form is not Form.WRITTEN:
-        return {}
-    properties = cast(
-        "dict[str, dict[str, Any]]", schema(kind.value)["$defs"]["written"]["properties"]
-    )
-    return {
-        key: f"{form.value}/properties/{key}/contentSchema"
-        for key, value in properties.items()
-        if "contentSchema" in value
-    }
-
-
 def complaints(juju: juju_model.Juju, hook: juju_model.Hook) -> Iterator[str]:
-    """Say what is wrong with the databags that a hook has written to.
+    """Return what is wrong with the databags that a hook has written to.
 
     Args:
         juju: the model, right after the hook.
@@ -149,4 +125,4 @@ def _kind(charm: juju_model.Charm, owner: str, *, peers: bool) -> Kind | None:
         return None if unit else Kind.DISTRIBUTOR_PEERS
     if charm.endpoints("provides"):
         return Kind.DISTRIBUTOR_UNIT if unit else Kind.DISTRIBUTOR_APPLICATION
-    return Kind.CONSUMER_UNIT if unit else Kind.CONSUMER_APPLICATION
+    return Kind.CONSUMER_UNIT if unit else None

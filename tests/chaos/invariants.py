@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from charms.microcluster_token_distributor.v0 import token_distributor as lib
-from tests.chaos import bags, mirror
+from microcluster_token_distributor import _wire
+from tests.chaos import bags
 from tests.clouds import local, protocol
 from tests.juju_model import Outcome, Point
 
@@ -48,8 +48,6 @@ class Invariants:
         # What comes of a databag that does not fit the wire's schema tells more than that it does
         # not, so each is kept until the end.
         self._bad_bags: list[str] = []
-        # Host names whose units' word that they are members the distributor heard and put off.
-        self._heard_joined: set[str] = set()
 
     # Around each command
 
@@ -64,9 +62,8 @@ class Invariants:
             self._seen_down.pop(context.unit, None)
             self._seen.pop(context.unit, None)
             if context.unit.startswith(f"{protocol.DISTRIBUTOR}/"):
-                leader = self._cloud.bag(protocol.DISTRIBUTOR).get("leader")
                 up = self._cloud.bag(context.unit).get("mirror") == "up"
-                self._up_before[context.unit] = up and leader == context.unit
+                self._up_before[context.unit] = up and self._counts(context.unit)
         words = self._words(context)
         if not words:
             return
@@ -117,26 +114,8 @@ class Invariants:
             for write in hook.writes:
                 self._check_replacement(hook, write)
             self._check_hold(hook)
-            self._check_tally(hook)
         for complaint in bags.complaints(self._juju, hook):
             self._bad_bags.append(f"{hook}: {complaint}")
-        if hook.unit.startswith(protocol.DISTRIBUTOR):
-            for write in hook.writes:
-                self._note_put_off(write)
-
-    def _check_tally(self, hook: Hook) -> None:
-        """Check that what a leader has counted bit by bit is what counting gives."""
-        if hook.due.kind == "relation-broken" or hook.unit not in self._cloud.units(
-            protocol.DISTRIBUTOR
-        ):
-            return  # What was written is not all that is there to be read.
-        text = mirror.memory(self._juju).get(lib.TALLY, "")
-        read = mirror.read(self._juju, hook.unit)
-        if not text or read is None:
-            return
-        tally = lib.Tally.of(*read)
-        if lib.Tally.from_text(text) != tally:
-            raise Violation(f"{hook}: has counted {text}, and not {tally.to_text()}")
 
     def _check_secrets(self, hook: Hook) -> None:
         for what, text in self._texts(hook):
@@ -206,31 +185,16 @@ class Invariants:
                 return  # Another unit has the name now.
             raise Violation(f"{hook}: empty replaces a value for {name}")
         if new == "joined":
-            # A word that was put off is shown as it was heard, whatever the unit says since.
-            if name not in self._heard_joined and not self._says_member(name):
-                raise Violation(f"{hook}: {name} is shown as joined, and is no member")
+            if not self._says_member(name):
+                raise Violation(f"{hook}: {name} is published as joined, and is no member")
             return
-        used = lib.digest(new) not in self._microcluster.usable_tokens()
-        if old == "joined" and used and not all(map(self._is_there, said)):
-            # Another unit has the name now, and is shown the token with which the one before it
-            # joined: a member's databag is read as of its last event, and has that still. Nobody
-            # can join with it, and its unit will say that it failed.
-            return
+        if old == "joined" or not all(map(self._is_there, said)):
+            return  # Another unit has the name now.
         complaints = [bag.get("failed", "") for bag in said.values()]
         # Its unit may have found meanwhile that the value is good after all.
-        complaints.append(self._cloud.bag(hook.unit).get(f"failed-{name}", ""))
-        if not any(lib.digest(old) in complaint.split() for complaint in complaints):
+        complaints.append(self._cloud.bag(protocol.DISTRIBUTOR).get("waiting", ""))
+        if not any(_wire.digest(old) in complaint for complaint in complaints):
             raise Violation(f"{hook}: a value for {name} is replaced that has not failed")
-
-    def _note_put_off(self, write: Write) -> None:
-        """Note for whom the distributor has just remembered that it joined, on its own word."""
-        if not write.key.startswith(lib.HOST_PREFIX):
-            return
-        name = write.key.removeprefix(lib.HOST_PREFIX)
-        if write.new == "joined" and self._says_member(name):
-            self._heard_joined.add(name)
-        else:
-            self._heard_joined.discard(name)
 
     def _check_hold(self, hook: Hook) -> None:
         """Check that who is named by the unit that the hook was about is shown to all."""
@@ -238,17 +202,17 @@ class Invariants:
         if (
             self._juju.interleave
             or unit is None
-            or hook.kind not in ("relation-joined", "relation-changed")
+            or hook.kind != "relation-changed"
             or self._cloud.leader(protocol.DISTRIBUTOR) != hook.unit
             or hook.unit not in self._cloud.units(protocol.DISTRIBUTOR)
             or not unit.startswith(tuple(f"{app}/" for app in self._consumers()))
         ):
             return
-        said, shown = self._cloud.bag(unit), self._cloud.bag(hook.unit)
-        if said.get("mirror") != "up" or said.get("member") != "true":
+        said, decided = self._cloud.bag(unit), self._cloud.bag(protocol.DISTRIBUTOR)
+        if said.get("member") != "true":
             return
-        kept_back = set(said.get("hold", "").split()) - set(shown.get("hold", "").split())
-        if shown.get("mirror") == "up" and kept_back:
+        kept_back = set(said.get("hold", "").split()) - set(decided.get("hold", "").split())
+        if kept_back:
             raise Violation(f"{hook}: does not show that {', '.join(sorted(kept_back))} is down")
 
     def _says_member(self, hostname: str) -> bool:
@@ -312,7 +276,7 @@ class Invariants:
             f"the bag of {view.owner} holds a usable token"
             for view in self._juju.bags()
             if self._is_there(view.owner)
-            and any(lib.digest(value) in usable for value in view.data.values())
+            and any(_wire.digest(value) in usable for value in view.data.values())
         ]
 
     def _pending_problems(self) -> list[str]:
@@ -329,17 +293,12 @@ class Invariants:
                 if key == "left" and not names:
                     continue  # Nobody is there who could say that they are gone.
                 name = key.removeprefix("mirror-")
-                if key in ("hold", "failed", "gone", "left") or key.startswith("failed-"):
+                if key in ("hold", "failed", "gone", "left", "waiting", "bootstrap-host"):
                     problems.append(f"the bag of {view.owner} still says {key}")
                 elif self._microcluster.is_token(value):
                     problems.append(f"the bag of {view.owner} still has a token for {name}")
-                elif (
-                    name != key
-                    and said == "up"
-                    and view.owner.startswith(protocol.DISTRIBUTOR)
-                    and (name not in names or value != "joined")
-                ):
-                    problems.append(f"the bag of {view.owner} does not show {name} as it is")
+                elif name != key and view.owner.startswith(protocol.DISTRIBUTOR):
+                    problems.append(f"the bag of {view.owner} still mirrors {name}")
         return problems
 
     def _is_there(self, owner: str) -> bool:
@@ -392,23 +351,17 @@ class Invariants:
 
     def _sees_hold(self, unit: str) -> bool:
         """Tell whether a unit can see that no newcomer may join."""
-        for other in self._cloud.units(protocol.DISTRIBUTOR):
-            bag = self._cloud.bag(other)
-            leads = self._cloud.bag(protocol.DISTRIBUTOR).get("leader") == other
-            if leads and bag.get("mirror") == "up" and bag.get("hold"):
-                return self._knows(unit, other)
-        return False
-
-    def _knows(self, unit: str, other: str) -> bool:
         relations = self._juju.relation_ids(unit.split("/")[0], "microcluster-cluster")
         return any(
-            other in self._juju.members(unit, relation)
-            and self._juju.unit(unit).relations[relation].members.get(other)
-            == self._juju.unit(other).relations[relation].relation.bags[other].version
+            self._juju.bag(protocol.DISTRIBUTOR, relation_id=relation).get("hold")
             for relation in relations
             if relation in self._juju.unit(unit).relations
-            and relation in self._juju.unit(other).relations
         )
+
+    def _counts(self, unit: str) -> bool:
+        """Tell whether a unit of the distributor is the one that mirrors."""
+        leader = self._cloud.bag(protocol.DISTRIBUTOR).get("leader")
+        return unit.rpartition("/")[2] == leader
 
     @staticmethod
     def _words(context: HookContext) -> list[str]:

@@ -44,7 +44,9 @@ class Failure(AssertionError):  # noqa: N818 - named for what it is
     """A seed has failed; the message holds the seed and a trace."""
 
 
-def run(seed: int, *, deeds: int = DEEDS, tail_length: int = TAIL) -> Result:
+def run(
+    seed: int, *, deeds: int = DEEDS, tail_length: int = TAIL, microcluster: str = ""
+) -> Result:
     """Run a schedule, and check everything.
 
     The seed says more than what befalls the cloud: odd ones run on Juju 4.0 and even ones on 3.6,
@@ -55,6 +57,7 @@ def run(seed: int, *, deeds: int = DEEDS, tail_length: int = TAIL) -> Result:
         seed: makes every choice.
         deeds: how many things befall the cloud.
         tail_length: how many of the last hooks a failure's message shows.
+        microcluster: its version; by default the seed says that, too.
 
     Returns:
         How it ended.
@@ -63,14 +66,15 @@ def run(seed: int, *, deeds: int = DEEDS, tail_length: int = TAIL) -> Result:
         Failure: an invariant does not hold.
     """
     version = "4.0" if seed % 2 else "3.6"
+    release = microcluster or ("3.0.0" if seed // 2 % 2 else "2.0.5")
     interleave = 0.2 if seed % 3 == 0 else 0.0
     with juju_model.Juju(seed=seed, version=version, interleave=interleave) as juju:
-        microcluster = local.fake_microcluster(juju, seed)
+        below = local.fake_microcluster(juju, seed, release)
         # An address that is refused for good keeps its unit out, whatever any charm does.
-        microcluster.address_sticks = 0.0
-        cloud = local.LocalCloud(juju, microcluster)
-        watch = invariants.Invariants(cloud, microcluster)
-        fate = schedule.Schedule(cloud, microcluster, seed)
+        below.address_sticks = 0.0
+        cloud = local.LocalCloud(juju, below)
+        watch = invariants.Invariants(cloud, below)
+        fate = schedule.Schedule(cloud, below, seed)
 
         def at_point(context: HookContext) -> None:
             watch.at_point(context)
@@ -96,7 +100,7 @@ def run(seed: int, *, deeds: int = DEEDS, tail_length: int = TAIL) -> Result:
             tail = local.tail(juju, tail_length)
             done = "\n".join(fate.deeds)
             raise Failure(
-                f"seed {seed} with {deeds} deeds on Juju {version}: {error}\n"
+                f"seed {seed} with {deeds} deeds on Juju {version} and microcluster {release}: {error}\n"
                 f"-- deeds\n{done}\n-- hooks\n{tail}"
             ) from error
         return Result(len(juju.trace), lost=False)

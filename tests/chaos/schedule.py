@@ -9,8 +9,6 @@ import random
 import subprocess
 from typing import TYPE_CHECKING
 
-from charms.microcluster_token_distributor.v0 import token_distributor as lib
-from tests.chaos import mirror
 from tests.clouds import local, protocol
 from tests.juju_model import AgentKilled, HookFault, Point
 from tests.microclusters import fake
@@ -134,26 +132,7 @@ class Schedule:
         for app in self._consumers():
             if not self._juju.relation_ids(app, "microcluster-cluster"):
                 self._cloud.integrate(app, DISTRIBUTOR)
-        self._lay_ghosts()
         self.deeds.append(f"{self._juju.now:8.1f}s  calm")
-
-    def _lay_ghosts(self) -> None:
-        """Restart the distributor's agents where nothing else tells them that units are gone.
-
-        On Juju 4 a unit removed by force stays in `relation-list`, and only `goal-state` does not
-        name it. It never names the units of some applications, subordinate ones for instance: of
-        one that lost all its units before `goal-state` was asked, nobody can tell the two apart.
-        """
-        memory = mirror.memory(self._juju)
-        for app in self._consumers():
-            named = memory.get(f"{lib.NAMED_PREFIX}{app}") == "true"
-            if named or self._cloud.units(app):
-                continue
-            for relation in self._juju.relation_ids(app, "microcluster-cluster"):
-                for unit in self._cloud.units(DISTRIBUTOR):
-                    local = self._juju.unit(unit).relations.get(relation)
-                    if local is not None and local.members:
-                        self._juju.restart_agent(unit)
 
     def hooks(self, number: int) -> None:
         """Run some hooks."""
@@ -291,8 +270,10 @@ class Schedule:
     def _expel(self) -> str | None:
         living = self._living()
         # As long as its permission to bootstrap stands, it might make use of it once more.
-        granted = self._cloud.bag(DISTRIBUTOR).get("bootstrap-unit")
-        unit = self._pick([u for u in living if self._survivable(u) and u != granted])
+        granted = self._cloud.bag(DISTRIBUTOR).get("bootstrap-host")
+        unit = self._pick(
+            [u for u in living if self._survivable(u) and self._cloud.hostname(u) != granted]
+        )
         names = {self._cloud.hostname(unit) for unit in living}
         clusters = [cluster for cluster in self._microcluster.clusters if cluster.lives]
         if unit is None or len(clusters) != 1 or set(clusters[0].members) != names:

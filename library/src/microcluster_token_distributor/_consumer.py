@@ -224,10 +224,17 @@ class TokenConsumer(ops.Object):
         if not published.leader:
             bags = [relation.data[unit] for unit in self.find_mirrors(relation)]
             return _wire.Published.from_old_bags(app_bag, bags) if bags else None
-        for unit in relation.units if carried or published.formed else ():
-            if unit.name.rpartition("/")[2] == published.leader and not self.is_member:
-                return _wire.Published.from_bags(app_bag, relation.data[unit])
+        is_granted = published.bootstrap_host == self._hostname
+        mirror = self._mirror(relation, published)
+        if mirror and not self.is_member and (carried or published.formed or is_granted):
+            return _wire.Published.from_bags(app_bag, relation.data[mirror])
         return published
+
+    @staticmethod
+    def _mirror(relation: ops.Relation, published: _wire.Published) -> ops.Unit | None:
+        """Return the distributor's unit that counts. By its number: an offer has another name."""
+        units = (u for u in relation.units if u.name.rpartition("/")[2] == published.leader)
+        return next(units, None)
 
     def _own_report(self, relation: ops.Relation) -> _wire.Report:
         unit = self.charm.unit
@@ -303,6 +310,8 @@ class TokenConsumer(ops.Object):
         published = state.published
         if published is None or self._memory.bootstrapped_in == relation.id:
             return False
+        if published.leader and self._mirror(relation, published) is None:
+            return False  # It might carry tokens already, of a cluster that exists.
         leads = not published.leader and self.charm.unit.is_leader()
         return _membership.may_bootstrap(state, self.charm.app.name if leads else "")
 

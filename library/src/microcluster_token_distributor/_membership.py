@@ -190,6 +190,8 @@ def may_bootstrap(state: UnitState, app: str) -> bool:
     published = state.published
     if published is None or published.formed or published.hold:
         return False
+    if any(_wire.looks_like_token(value) for value in published.values.values()):
+        return False  # A cluster is formed, and that has not been published yet.
     if published.leader:
         return published.bootstrap_host == state.hostname
     waits = state.hostname in published.waiting
