@@ -12,7 +12,7 @@ import ops
 import bootstrap
 import goal as goal_module
 import mirror
-from microcluster_token_distributor import _wire, _workload
+from microcluster_token_distributor import _wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -202,7 +202,7 @@ class Distributor(ops.Object):
 
     def _evidence(self) -> tuple[goal_module.Goal | None, dict[str, str]]:
         """Return what goal-state says of the consumers' units, and the ledger."""
-        goal = goal_module.Goal.parse(_workload.goal_state(), self.relation_name)
+        goal = goal_module.Goal.ask(self.relation_name)
         if goal is not None:
             self._memory.expected = goal.staying
         relation = self.charm.model.get_relation(self.peers)
@@ -212,9 +212,13 @@ class Distributor(ops.Object):
 
     def _gather_evidence(self, view: _View) -> None:
         """Learn who has left, and leave out what they have reported."""
-        view.goal, view.ledger = self._evidence()
-        for unit in list(view.reports):
-            if mirror.has_departed(unit, view.ledger, view.goal, view.published):
+        goal, ledger = view.goal, view.ledger = self._evidence()
+        named = goal.units if goal else {}
+        hosts = {view.reports[unit].hostname for unit in view.reports.keys() & named}
+        for unit, report in list(view.reports.items()):
+            # Juju 4 goes on to list a unit that was removed by force, another of its name beside.
+            is_outdated = unit not in named and report.hostname in hosts
+            if is_outdated or mirror.has_departed(unit, ledger, goal, view.published):
                 del view.reports[unit]
 
     # Helpers: what follows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from microcluster_token_distributor import _workload
 
@@ -39,12 +39,12 @@ class Goal:
     units: Mapping[str, str]
 
     @classmethod
-    def parse(cls, state: Mapping[str, Any] | None, endpoint: str) -> Goal | None:
-        """Read what `goal-state` said of an endpoint; None if it said nothing of use.
+    def ask(cls, endpoint: str) -> Goal | None:
+        """Ask what `goal-state` says of an endpoint; None if it says nothing of use.
 
         An offer can have a slash in its name, as in `admin/default.cluster`: it is no unit.
         """
-        rows = _workload.goal_statuses(state, "relations", endpoint)
+        rows = _workload.goal_statuses("relations", endpoint)
         if rows is None:
             return None
         units = {name: status for name, status in rows.items() if _UNIT.fullmatch(name)}

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # Of update-status, five minutes of the model's time each: tokens that nobody holds any more block
 # their host name for three hours.
 _ROUNDS = 42
+# Until an operator lends a hand.
+_PATIENT_ROUNDS = 5
 # Seconds of the model's time: a hook that has failed long ago is tried again every five minutes.
 _PATIENCE = 300.0
 DEEDS = 20
@@ -92,6 +94,8 @@ def run(
             while (problems := watch.unfinished()) and rounds < _ROUNDS:
                 if watch.beyond_help():
                     return Result(len(juju.trace), lost=True)
+                if rounds == _PATIENT_ROUNDS:
+                    fate.forget_members()
                 juju.update_status_round(retry_failed=True, patience=_PATIENCE)
                 rounds += 1
             if problems:

@@ -132,7 +132,35 @@ class Schedule:
         for app in self._consumers():
             if not self._juju.relation_ids(app, "microcluster-cluster"):
                 self._cloud.integrate(app, DISTRIBUTOR)
+        self._lay_ghosts()
         self.deeds.append(f"{self._juju.now:8.1f}s  calm")
+
+    def _lay_ghosts(self) -> None:
+        """Restart the agents of the distributor where nothing else tells them that a unit is gone.
+
+        On Juju 4 a unit removed by force stays in `relation-list`. Whether it is gone cannot be
+        told if goal-state has never named it: it does not name all subordinate units, either.
+        """
+        for unit in self._cloud.units(DISTRIBUTOR):
+            for seen in self._juju.unit(unit).relations.values():
+                if not seen.relation.peer and set(seen.members) - set(self._units()):
+                    self._juju.restart_agent(unit)
+
+    def forget_members(self) -> None:
+        """Remove members of which no unit is left and nobody knows, as only an operator can.
+
+        Where a unit vanishes before any leader of the distributor has seen it, goal-state has
+        nothing to say of its host name, and nobody is removed on a guess.
+        """
+        names = {self._cloud.hostname(unit) for unit in self._units()}
+        left = self._cloud.bag(DISTRIBUTOR).get("left", "").split()
+        for cluster in self._microcluster.clusters:
+            unknown = set(cluster.members) - names - set(left) - set(cluster.online)
+            for name in sorted(unknown):
+                other = next((m for m in cluster.members.values() if m.online), None)
+                if other is not None:
+                    other.machine.run([*local.COMMAND, "remove", name, "--force"])
+                    self.deeds.append(f"{self._juju.now:8.1f}s  an operator removes {name}")
 
     def hooks(self, number: int) -> None:
         """Run some hooks."""

@@ -159,8 +159,7 @@ class TokenConsumer(ops.Object):
             relation: the relation with the token distributor.
             data: the values by key, without prefix. A key has at most 256 printable ASCII
                 characters, without spaces and `=`, and is nobody's host name. A value has at most
-                65,536 characters, and is neither `empty` nor `joined`; an empty one takes the key
-                out of this unit's databag, not out of the mirror.
+                65,536 characters; an empty one takes the key out of this unit's databag.
         """
         bag = relation.data[self.charm.unit]
         bag.update({_wire.mirror_id(key): value for key, value in data.items()})
@@ -179,7 +178,7 @@ class TokenConsumer(ops.Object):
 
         Args:
             relation: the relation with the token distributor.
-            keep_empty: whether host names without a token are among them.
+            keep_empty: whether host names are among it for which `empty` is mirrored: no token.
         """
         bags = [relation.data[unit] for unit in self.find_mirrors(relation)]
         values = _wire.Published.from_old_bags({}, bags).values
@@ -187,13 +186,7 @@ class TokenConsumer(ops.Object):
         return {key: value for key, value in values.items() if keep_empty or value != empty}
 
     def find_value(self, relation: ops.Relation, key: str, keep_empty: bool = True) -> bool | str:
-        """Return the value mirrored under a key without prefix, or False for none.
-
-        Args:
-            relation: the relation with the token distributor.
-            key: the key, without prefix.
-            keep_empty: whether `empty`, of a host name without a token, counts as a value.
-        """
+        """Return one value of `get_relevant_mirror_data`, or False for none."""
         return self.get_relevant_mirror_data(relation, keep_empty).get(key) or False
 
     def any_data_exists(self, relation: ops.Relation) -> bool:
@@ -212,20 +205,21 @@ class TokenConsumer(ops.Object):
         relations = [r for r in self.charm.model.relations[self.relation_name] if r.active]
         return sorted((r for r in relations if r.units), key=lambda r: r.id) or relations[:1]
 
-    def _published(self, relation: ops.Relation, *, carried: bool) -> _wire.Published | None:
-        """Return what the distributor publishes, or None while it publishes nothing.
+    def _published(self, relation: ops.Relation, *, carried: bool) -> _wire.Published:
+        """Return what the distributor publishes.
 
         Args:
             relation: the relation with it.
-            carried: whether what it carries in its unit's databag matters.
+            carried: whether what it carries in its unit's databag matters. That is left out for a
+                member, which need not know others' tokens.
         """
         app_bag = relation.data[relation.app]
         published = _wire.Published.from_bags(app_bag, {})
         if not published.leader:
             bags = [relation.data[unit] for unit in self.find_mirrors(relation)]
-            return _wire.Published.from_old_bags(app_bag, bags) if bags else None
-        is_granted = published.bootstrap_host == self._hostname
+            return _wire.Published.from_old_bags(app_bag, bags)
         mirror = self._mirror(relation, published)
+        is_granted = published.bootstrap_host == self._hostname
         if mirror and not self.is_member and (carried or published.formed or is_granted):
             return _wire.Published.from_bags(app_bag, relation.data[mirror])
         return published
@@ -246,11 +240,20 @@ class TokenConsumer(ops.Object):
             members = self.workload.members()
         except _workload.WorkloadError as error:
             logger.warning("cannot list the members of the cluster: %s", error)
-            return _membership.MembershipReport(reason=_summary(str(error)))
+            return _membership.MembershipReport(reason=_summary(error))
         was_member = self.is_member
         return _membership.believe(
             members, self._hostname, was_member=was_member, confirms=confirms
         )
+
+    @staticmethod
+    def _try(act: Callable[..., None], *args: Any, **options: Any) -> str:
+        """Have the workload do something, and return why it did not; empty if it did."""
+        try:
+            act(*args, **options)
+        except _workload.WorkloadError as error:
+            return _summary(error)
+        return ""
 
     # Helpers: what is done
 
@@ -275,44 +278,40 @@ class TokenConsumer(ops.Object):
             memory.status = "active" if memory.in_cluster else _NOT_RELATED
             return
         relation = relations[0]
-        carried = about_unit or at_update_status
-        published = None if is_new else self._published(relation, carried=carried)
-        if memory.in_cluster and about_unit and published and published.leader:
+        published = _wire.Published()
+        if not is_new:
+            published = self._published(relation, carried=about_unit or at_update_status)
+        if memory.in_cluster and about_unit and published.leader:
             return
-        if published and published.leader and published.bootstrap_host != self._hostname:
+        if published.leader and published.bootstrap_host != self._hostname:
             memory.bootstrapped_in = -1
+        needs_own = must_ask or memory.in_cluster
         state = _membership.UnitState(
             self._hostname,
-            _wire.Report(self.charm.unit.name),
+            self._own_report(relation) if needs_own else _wire.Report(self.charm.unit.name),
             published,
             at_update_status=at_update_status,
             joins_while_degraded=self.joins_while_degraded,
             tokens=self._tokens.all(),
         )
-        if must_ask or memory.is_unsure or self._has_something_to_do(state, relation):
+        is_idle = _membership.is_idle(state, was_member=memory.in_cluster)
+        if must_ask or memory.is_unsure or not is_idle or self._may_bootstrap(state, relation):
             answer = self._ask(confirms=at_update_status and memory.has_denied)
             memory.has_denied = answer.is_denial or (memory.has_denied and not answer.members)
-            state = dataclasses.replace(state, answer=answer, own=self._own_report(relation))
-            state = self._proceed(state, relation)
+            state = self._proceed(dataclasses.replace(state, answer=answer), relation)
             memory.is_unsure = bool(state.answer.reason)
             self._report(state, relation)
         elif memory.in_cluster:
             return
         memory.status = self._status(state, several=len(relations) > 1)
 
-    def _has_something_to_do(self, state: _membership.UnitState, relation: ops.Relation) -> bool:
-        if self.is_member:
-            state = dataclasses.replace(state, own=self._own_report(relation))
-            return not _membership.is_settled(state)
-        return not _membership.is_idle(state) or self._may_bootstrap(state, relation)
-
     def _may_bootstrap(self, state: _membership.UnitState, relation: ops.Relation) -> bool:
-        published = state.published
-        if published is None or self._memory.bootstrapped_in == relation.id:
+        published, memory = state.published, self._memory
+        if memory.in_cluster or memory.bootstrapped_in == relation.id:
             return False
         if published.leader and self._mirror(relation, published) is None:
             return False  # It might carry tokens already, of a cluster that exists.
-        leads = not published.leader and self.charm.unit.is_leader()
+        leads = published.mirrors and not published.leader and self.charm.unit.is_leader()
         return _membership.may_bootstrap(state, self.charm.app.name if leads else "")
 
     def _proceed(
@@ -323,30 +322,24 @@ class TokenConsumer(ops.Object):
         if state.answer.is_no:
             memory.in_cluster = False
             state = dataclasses.replace(state, hostname=_wire.get_hostname())
-            if state.offered and not state.held and memory.tries < _TRIES:
+            if state.offered and not state.published.hold and memory.tries < _TRIES:
                 state = self._join(state, relation)
             elif self._may_bootstrap(state, relation):
                 state = self._bootstrap(state, relation)
         elif state.answer.members and not memory.in_cluster:
             # The hook in which it became a member died before it could say so.
             alone = len(state.answer.members) == 1
-            self._become_member(
-                state, relation, bootstrapper=alone or self._may_bootstrap(state, relation)
-            )
+            granted = self._may_bootstrap(state, relation)
+            self._become_member(state, relation, bootstrapper=alone or granted)
         elif state.at_update_status and memory.in_cluster and not state.answer.members:
             # A host that does not answer keeps the list from being had.
-            names = sorted(state.left - {state.hostname})
-            state = self._remove(state, names)
+            state = self._remove(state, sorted(state.published.left - {state.hostname}))
         return self._act(state) if state.acts else state
 
     def _join(self, state: _membership.UnitState, relation: ops.Relation) -> _membership.UnitState:
         self._memory.tries += 1
         self.on.prejoin.emit()
-        failure = ""
-        try:
-            self.workload.join(state.offered, self.join_args_func())
-        except _workload.WorkloadError as error:
-            failure = str(error)
+        failure = self._try(self.workload.join, state.offered, self.join_args_func())
         # A join can take effect however its command ended.
         state = dataclasses.replace(state, answer=self._ask())
         if failure and not state.answer.members:
@@ -360,11 +353,7 @@ class TokenConsumer(ops.Object):
         self, state: _membership.UnitState, relation: ops.Relation
     ) -> _membership.UnitState:
         self.on.prebootstrap.emit()
-        failure = ""
-        try:
-            self.workload.bootstrap(self.bootstrap_args_func())
-        except _workload.WorkloadError as error:
-            failure = str(error)
+        failure = self._try(self.workload.bootstrap, self.bootstrap_args_func())
         state = dataclasses.replace(state, answer=self._ask())
         if failure and not state.answer.members:
             logger.error("%s cannot bootstrap: %s", state.hostname, failure)
@@ -386,33 +375,32 @@ class TokenConsumer(ops.Object):
 
     def _act(self, state: _membership.UnitState) -> _membership.UnitState:
         """Remove who has left, and issue tokens for who waits."""
-        if names := _membership.removable(state):
-            state = self._remove(state, names)
+        state = self._remove(state, _membership.removable(state))
         for name in _membership.to_issue(state):
-            try:
-                self._tokens.issue(self.workload, name)
-            except _workload.WorkloadError as error:
-                logger.info("no token for %s: %s", name, error)
-                if self._ask().members:
-                    continue
+            if name in state.answer.names:
+                continue  # It has joined meanwhile.
+            failure = self._try(self._tokens.issue, self.workload, name)
+            if not failure:
+                logger.info("issued a token for %s", name)
+                self.on.token_generated.emit()
+                continue
+            logger.info("no token for %s: %s", name, failure)
+            answer = self._ask()
+            if not answer.members:
                 break  # The cluster has stopped answering: nobody else fares better.
-            logger.info("issued a token for %s", name)
-            self.on.token_generated.emit()
+            state = dataclasses.replace(state, answer=answer)
         return state
 
     def _remove(self, state: _membership.UnitState, names: Sequence[str]) -> _membership.UnitState:
         """Remove members that are not online, and return the state after it."""
         for name in names:
-            try:
-                self.workload.remove(name, (), force=True)
-                logger.info("removed %s, which is not online, from the cluster", name)
-            except _workload.WorkloadError as error:
-                logger.warning("removing %s from the cluster: %s", name, error)
+            failure = self._try(self.workload.remove, name, (), force=True)
+            logger.info("removed %s from the cluster, being offline: %s", name, failure or "done")
         return dataclasses.replace(state, answer=self._ask()) if names else state
 
     def _report(self, state: _membership.UnitState, relation: ops.Relation) -> None:
         tokens = self._tokens.all()
-        for name in filter(state.answer.is_online, list(tokens)):
+        for name in state.answer.online & tokens.keys():
             self._tokens.drop(name)
             del tokens[name]
         # The charm may have written to it meanwhile, when it was told that the unit has joined.
@@ -427,7 +415,7 @@ class TokenConsumer(ops.Object):
         answer = self._ask_until(lambda answer: bool(answer.members))
         if answer.is_no:
             return
-        alone = [member.name for member in answer.members] == [hostname]
+        alone = answer.names == {hostname}
         stays = not alone and self._somebody_stays(answer)
         offline = answer.offline - {hostname}
         if stays and (offline or answer.reason):
@@ -436,11 +424,8 @@ class TokenConsumer(ops.Object):
         if answer.reason:
             return
         self.on.preleave.emit()
-        failure = ""
-        try:
-            self.workload.remove(hostname, self.leave_args_func(), force=False)
-        except _workload.WorkloadError as error:
-            failure = _summary(str(error))
+        args = self.leave_args_func()
+        failure = self._try(self.workload.remove, hostname, args, force=False)
         # The only member goes whatever the command said, and another whenever it is out.
         if alone or self._ask_until(lambda answer: answer.is_no).is_no:
             logger.info("%s has left the cluster", hostname)
@@ -460,7 +445,7 @@ class TokenConsumer(ops.Object):
 
     def _somebody_stays(self, answer: _membership.MembershipReport) -> bool:
         """Tell whether a cluster is left to be kept whole when this unit goes."""
-        units = _workload.goal_statuses(_workload.goal_state(), "units")
+        units = _workload.goal_statuses("units")
         if units is None:
             return True
         staying = {name for name, status in units.items() if status != "dying"}
@@ -482,16 +467,16 @@ class TokenConsumer(ops.Object):
         if state.answer.reason:
             return f"waiting cannot tell about the cluster: {state.answer.reason}"
         if state.answer.members:
-            paused = state.acts and state.waiting and state.blocking
+            paused = state.acts and state.published.waiting and state.blocking
             text = _membership.offline_text(state.blocking) if paused else ""
             return f"active joins paused: {text}" if paused else "active"
         if not _wire.is_hostname(state.hostname):
             name = state.hostname
             return f"blocked no member can have the host name {name!r}: rename this machine"
-        return f"waiting {_membership.waiting_reason(state)}"
+        return "waiting " + _membership.waiting_reason(state)
 
 
-def _summary(text: str) -> str:
+def _summary(error: Exception) -> str:
     """Return the last line of a complaint, short enough for a status."""
-    line = (text.strip().splitlines() or [""])[-1].strip()
+    line = (str(error).strip().splitlines() or [""])[-1].strip()
     return (line if len(line) <= 120 else f"{line[:117]}...") or "no reason given"

@@ -50,28 +50,25 @@ class MembershipReport:
 
     @property
     def is_no(self) -> bool:
-        """Whether this unit is certainly not a member."""
         return not (self.members or self.reason)
 
-    def find(self, name: str) -> _workload.Member | None:
-        """Return the member of a name, if there is one."""
-        return next((member for member in self.members if member.name == name), None)
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(member.name for member in self.members)
 
-    def is_online(self, name: str) -> bool:
-        """Tell whether there is an online member of a name."""
-        return any(member.name == name and member.online for member in self.members)
+    @property
+    def online(self) -> frozenset[str]:
+        return frozenset(member.name for member in self.members if member.online)
 
     @property
     def offline(self) -> frozenset[str]:
-        """The members that are not online."""
-        return frozenset(member.name for member in self.members if not member.online)
+        return self.names - self.online
 
     @property
     def communicator(self) -> str:
         """The name of the member that acts in every hook; empty if none is online."""
-        online = [member for member in self.members if member.online]
-        voters = [member.name for member in online if member.role == "voter"]
-        return min(voters or [member.name for member in online], default="")
+        voters = {m.name for m in self.members if m.online and m.role == "voter"}
+        return min(voters or self.online, default="")
 
 
 def believe(
@@ -101,7 +98,7 @@ class UnitState:
     Attributes:
         hostname: its name in the cluster, or the one under which it is going to join.
         own: what it has reported so far.
-        published: what the distributor publishes; None while it publishes nothing.
+        published: what the distributor publishes.
         answer: what the workload says.
         at_update_status: whether the hook is an update-status.
         joins_while_degraded: whether a join while a member is offline does no harm.
@@ -111,7 +108,7 @@ class UnitState:
 
     hostname: str
     own: _wire.Report
-    published: _wire.Published | None
+    published: _wire.Published
     answer: MembershipReport = MembershipReport()
     at_update_status: bool = False
     joins_while_degraded: bool = False
@@ -120,14 +117,13 @@ class UnitState:
 
     @property
     def is_communicator(self) -> bool:
-        """Whether this unit acts in every hook."""
         return self.answer.communicator == self.hostname
 
     @property
     def acts(self) -> bool:
         """Whether this unit acts in this hook."""
         return self.is_communicator or (
-            self.at_update_status and self.answer.is_online(self.hostname)
+            self.at_update_status and self.hostname in self.answer.online
         )
 
     @property
@@ -136,24 +132,9 @@ class UnitState:
         return frozenset[str]() if self.joins_while_degraded else self.answer.offline
 
     @property
-    def waiting(self) -> Mapping[str, str]:
-        """Who needs a token, each with the digest of the one that failed."""
-        return self.published.waiting if self.published else {}
-
-    @property
-    def left(self) -> frozenset[str]:
-        """Whose units have left the model."""
-        return self.published.left if self.published else frozenset()
-
-    @property
-    def held(self) -> frozenset[str]:
-        """The members for whose sake nobody may join."""
-        return self.published.hold if self.published else frozenset()
-
-    @property
     def offered(self) -> str:
         """The token that is published for this unit; empty for none."""
-        return self.published.token_for(self.hostname) if self.published else ""
+        return self.published.token_for(self.hostname)
 
     @property
     def own_tokens(self) -> dict[str, str]:
@@ -165,33 +146,27 @@ class UnitState:
         }
 
 
-def is_settled(state: UnitState) -> bool:
-    """Tell whether a member has nothing to do and nothing to report, whoever is online."""
-    own = state.own
-    to_judge = own.hold or own.gone or own.failed or state.own_tokens
-    return own.member == "true" and not (state.waiting or state.left or to_judge)
-
-
-def is_idle(state: UnitState) -> bool:
-    """Tell whether a unit that is not a member is offered nothing and asked for nothing."""
-    published = state.published
-    return published is None or state.hostname not in {*published.values, *published.hold}
+def is_idle(state: UnitState, *, was_member: bool) -> bool:
+    """Tell whether there is nothing to do or to report, however the workload would answer."""
+    own, published = state.own, state.published
+    if was_member:
+        to_judge = own.hold or own.gone or own.failed or state.own_tokens
+        return own.member == "true" and not (published.waiting or published.left or to_judge)
+    return state.hostname not in {*published.values, *published.hold}
 
 
 def may_bootstrap(state: UnitState, app: str) -> bool:
     """Tell whether this unit, not a member, may bootstrap the cluster.
 
-    Under a distributor that speaks the old keys it is the leader of an application that may.
-
     Args:
         state: what it sees.
-        app: its application if it leads that, else an empty text.
+        app: its application if it leads that, else an empty text; this counts under a distributor
+            that speaks the old keys.
     """
     published = state.published
-    if published is None or published.formed or published.hold:
+    carried = any(_wire.looks_like_token(value) for value in published.values.values())
+    if published.is_silent or published.formed or carried or published.hold:
         return False
-    if any(_wire.looks_like_token(value) for value in published.values.values()):
-        return False  # A cluster is formed, and that has not been published yet.
     if published.leader:
         return published.bootstrap_host == state.hostname
     waits = state.hostname in published.waiting
@@ -204,20 +179,18 @@ def removable(state: UnitState) -> list[str]:
     The others only when their unit has left the model, or when the unit of that name says that it
     failed to join: it is half joined, or what an earlier machine has left behind.
     """
-    return sorted(
-        name
-        for name in state.answer.offline - {state.hostname}
-        if _wire.is_hostname(name) and (name in state.left or state.waiting.get(name))
-    )
+    failed = {name for name, token in state.published.waiting.items() if token}
+    return sorted(state.answer.offline & (state.published.left | failed) - {state.hostname})
 
 
 def to_issue(state: UnitState) -> list[str]:
     """Return the newcomers for whom a token has to be issued."""
+    if state.blocking:
+        return []
     return [
         name
-        for name, failed in sorted(state.waiting.items())
-        if not state.blocking
-        and state.answer.find(name) is None
+        for name, failed in sorted(state.published.waiting.items())
+        if name not in state.answer.names
         and (name not in state.tokens or _wire.digest(state.tokens[name]) == failed)
     ]
 
@@ -239,16 +212,15 @@ def report(state: UnitState) -> _wire.Report:
             failed=_failed(state),
         )
     values.update(_tokens(state))
-    gone = {name for name in state.left if answer.find(name) is None}
     return _wire.Report(
         own.unit,
         state.hostname,
         member="true",
         values=values,
         mirror="up" if values else "down" if own.mirror else "",
-        cluster=min(member.name for member in answer.members),
+        cluster=min(answer.names),
         hold=_hold(state),
-        gone=frozenset(gone if state.is_communicator else ()),
+        gone=state.published.left - answer.names if state.is_communicator else frozenset(),
     )
 
 
@@ -260,11 +232,11 @@ def _hold(state: UnitState) -> frozenset[str]:
     own, blocking = state.own.hold, state.blocking
     if state.answer.reason:
         was_member = state.own.member == "true" and not state.joins_while_degraded
-        waits = state.at_update_status and bool(state.waiting) and was_member
+        waits = state.at_update_status and bool(state.published.waiting) and was_member
         return own | {state.hostname} if waits else own
     if state.is_communicator:
         return blocking
-    return (own & blocking) | (blocking - state.held if state.acts else frozenset())
+    return (own & blocking) | (blocking - state.published.hold if state.acts else frozenset())
 
 
 def _tokens(state: UnitState) -> dict[str, str]:
@@ -273,15 +245,17 @@ def _tokens(state: UnitState) -> dict[str, str]:
     return {
         name: token
         for name, token in {**state.own_tokens, **state.tokens}.items()
-        if not state.answer.is_online(name)
-        and (name in state.waiting or published is None or published.values.get(name) == token)
+        if name not in state.answer.online
+        and (
+            published.is_silent or name in published.waiting or published.values.get(name) == token
+        )
     }
 
 
 def _failed(state: UnitState) -> str:
     """Return the digest of the token that got this unit, not a member, nowhere."""
-    value = state.published.values.get(state.hostname, "") if state.published else ""
-    if state.hostname in state.held:
+    value = state.published.values.get(state.hostname, "")
+    if state.hostname in state.published.hold:
         # Everybody waits for a member of this unit's name, which this unit is not: a join that
         # failed half-way left it behind, or an earlier machine. This report has it removed.
         return _wire.digest(value or _wire.EMPTY_STRING)
@@ -294,7 +268,7 @@ def _failed(state: UnitState) -> str:
 def waiting_reason(state: UnitState) -> str:
     """Return what a unit that is not a member waits for, fit for a status."""
     published = state.published
-    if published is None:
+    if published.is_silent:
         return "waiting for the token distributor"
     if published.hold:
         return f"waiting to join: {offline_text(published.hold)}"

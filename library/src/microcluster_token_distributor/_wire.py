@@ -49,21 +49,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MIRROR_PREFIX = "mirror-"
-"""What a databag's key starts with when its value is mirrored."""
 EMPTY_STRING = "empty"
-"""What old units are shown for a host name while there is no token for it."""
 JOINED = "joined"
-"""What old units are shown for a host name once its unit is a member."""
 
-_MAX_VALUE = 64 * 1024
-_MAX_KEY = 256
 _GENERATION = "generation"
 _CONSUMER_KEYS = frozenset(
     {"hostname", "member", "mirror", "cluster", "failed", "hold", "gone", _GENERATION}
 )
-_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)
+_MAX_VALUE = 64 * 1024
+_MAX_KEY = 256
 # Linux has no host name of more than 64 characters.
 _MAX_HOSTNAME = 64
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _KEY = re.compile(r"[!-<>-~]+", re.ASCII)
 _TOKEN = re.compile(r"[!-,.-~][!-~]*", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -81,7 +78,7 @@ def get_hostname() -> str:
 
 
 def digest(value: str) -> str:
-    """Return the SHA-256 of a token, in hexadecimal: it identifies the token without showing it."""
+    """Return the SHA-256 of a token, in hexadecimal: it names the token without showing it."""
     return hashlib.sha256(value.encode(errors="replace")).hexdigest()
 
 
@@ -92,11 +89,8 @@ def is_hostname(text: str) -> bool:
     last label is not a number.
     """
     labels = text.split(".")
-    return (
-        len(text) <= _MAX_HOSTNAME
-        and all(_LABEL.fullmatch(label) for label in labels)
-        and not labels[-1].isdigit()
-    )
+    fits = len(text) <= _MAX_HOSTNAME and not labels[-1].isdigit()
+    return fits and all(_LABEL.fullmatch(label) for label in labels)
 
 
 def is_usable_token(text: str) -> bool:
@@ -106,17 +100,20 @@ def is_usable_token(text: str) -> bool:
 
 def looks_like_token(text: str) -> bool:
     """Tell whether a mirrored value is a join token: base64 of a JSON object with a secret."""
-    if not is_usable_token(text):
-        return False
     try:
         content = json.loads(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError, RecursionError):
         return False
-    return isinstance(content, dict) and "secret" in content
+    return isinstance(content, dict) and "secret" in content and is_usable_token(text)
+
+
+def is_consumer_key(key: str) -> bool:
+    """Tell whether a key of a consumer's unit is written by this library, and by nobody else."""
+    return key in _CONSUMER_KEYS or key.startswith(MIRROR_PREFIX)
 
 
 def changes(bag: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
-    """Return what to write into a databag, so that it holds what is wanted and nothing else of it.
+    """Return what to write into a databag so that it holds what is wanted, and nothing else.
 
     Juju 4 takes a databag that is again what it was for unchanged, and a unit that had read it in
     between would go on believing that. So each write that takes something back counts
@@ -150,10 +147,7 @@ class Report:
         member: `true`, `false` or `unknown`; empty for a unit that speaks the old keys.
         mirror: `up`, `down` or empty.
         values: what is to be mirrored, by key without prefix.
-        cluster: of a member, the first name in its list of members.
-        failed: the digest of the token with which its join failed.
-        hold: members that it finds to be not online.
-        gone: of the names in `left`, those that it no longer finds in the cluster.
+        cluster, failed, hold, gone: see the table above.
     """
 
     unit: str
@@ -169,7 +163,6 @@ class Report:
 
     @classmethod
     def from_bag(cls, unit: str, bag: Mapping[str, str]) -> Report:
-        """Read a unit's databag."""
         hostname, member, mirror = (bag.get(key, "") for key in ("hostname", "member", "mirror"))
         cluster, failed = bag.get("cluster", ""), bag.get("failed", "")
         return cls(
@@ -186,7 +179,6 @@ class Report:
         )
 
     def to_bag(self) -> dict[str, str]:
-        """Return what to write into the unit's databag."""
         bag = {
             "hostname": self.hostname,
             "member": self.member,
@@ -222,13 +214,9 @@ class Published:
     Attributes:
         leader: the number of the unit whose databag counts; empty for a distributor that speaks
             the old keys, or that has not published anything yet.
-        bootstrap_app: the one application that may bootstrap, for units that speak the old keys.
-        bootstrap_host: the host name of the one unit that may bootstrap.
+        bootstrap_app, bootstrap_host, formed, hold, left: see the table above.
         waiting: host names whose units are not members, each with the digest of the token with
             which its join failed, or an empty text.
-        formed: whether a cluster is known to exist.
-        hold: members that are not online: while there is one, nobody joins.
-        left: host names whose units have left the model, and that may still be members.
         values: the mirrored values, by key without prefix.
         mirrors: whether the unit's databag says `mirror: up`.
     """
@@ -245,7 +233,6 @@ class Published:
 
     @classmethod
     def from_bags(cls, app_bag: Mapping[str, str], unit_bag: Mapping[str, str]) -> Published:
-        """Read the databags of a distributor's application and of one of its units."""
         leader, host = app_bag.get("leader", ""), app_bag.get("bootstrap-host", "")
         pairs = (word.partition("=")[::2] for word in app_bag.get("waiting", "").split())
         return cls(
@@ -268,28 +255,29 @@ class Published:
     def from_old_bags(
         cls, app_bag: Mapping[str, str], unit_bags: Iterable[Mapping[str, str]]
     ) -> Published:
-        """Read the databags of a distributor that speaks the old keys, in the new words.
+        """Read a distributor that speaks the old keys.
 
         Args:
-            app_bag: its application's.
+            app_bag: its application's databag.
             unit_bags: those of its units that say `mirror: up`. A token wins over `empty`.
         """
         values: dict[str, str] = {}
+        mirrors = False
         for bag in unit_bags:
+            mirrors = True
             for key, value in _mirrored(bag).items():
                 if values.get(key, EMPTY_STRING) == EMPTY_STRING:
                     values[key] = value
-        names = (key for key, value in sorted(values.items()) if value == EMPTY_STRING)
+        names = (key for key, value in values.items() if value == EMPTY_STRING)
         return cls(
             bootstrap_app=app_bag.get("bootstrap-app", ""),
             waiting={name: "" for name in names if is_hostname(name)},
             formed=any(value != EMPTY_STRING for value in values.values()),
             values=values,
-            mirrors=True,
+            mirrors=mirrors,
         )
 
     def to_app_bag(self) -> dict[str, str]:
-        """Return what to write into the application's databag."""
         waiting = (f"{name}={failed}" if failed else name for name, failed in self.waiting.items())
         bag = {
             "leader": self.leader,
@@ -303,8 +291,12 @@ class Published:
         return {key: value for key, value in bag.items() if value}
 
     def to_unit_bag(self) -> dict[str, str]:
-        """Return what to write into the databag of the unit that mirrors."""
         return {"mirror": "up", **{mirror_id(key): value for key, value in self.values.items()}}
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing has been published yet, by a distributor of either kind."""
+        return not (self.leader or self.mirrors)
 
     def token_for(self, hostname: str) -> str:
         """Return the token that is published for a host name; empty for none."""
@@ -312,19 +304,13 @@ class Published:
         return value if value not in (EMPTY_STRING, JOINED) and is_usable_token(value) else ""
 
 
-def is_consumer_key(key: str) -> bool:
-    """Tell whether a key of a consumer's unit is written by this library, and by nobody else."""
-    return key in _CONSUMER_KEYS or key.startswith(MIRROR_PREFIX)
-
-
 def _mirrored(bag: Mapping[str, str]) -> dict[str, str]:
     """Return the values under `mirror-*` keys, by key without prefix; absurd ones are left out."""
     values: dict[str, str] = {}
     for bag_key, value in bag.items():
         key = bag_key.removeprefix(MIRROR_PREFIX)
-        if key == bag_key or not _KEY.fullmatch(key):
-            continue
-        if len(key) <= _MAX_KEY and 0 < len(value) <= _MAX_VALUE:
+        is_key = key != bag_key and len(key) <= _MAX_KEY and _KEY.fullmatch(key)
+        if is_key and 0 < len(value) <= _MAX_VALUE:
             values[key] = value
     return values
 

@@ -1,8 +1,8 @@
 """The workload: what a charm's microcluster is asked to do, and how a command line is made of it.
 
-A `Workload` answers one question, who the members are, and does four things. `CommandWorkload` does
-them by the commands that MicroOVN and its kin share. Commands run under a time limit, without a
-shell; what they complain of is reported with tokens cut out.
+A `Workload` answers one question, who the members are, and does four things. A `CommandWorkload`
+does them by the commands that MicroOVN and its kin share: under a time limit, without a shell, and
+what they complain of is reported with tokens cut out.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Member:
 
     Attributes:
         name: its name, the host name under which it joined.
-        role: `voter`, `stand-by`, `spare` or `PENDING`; another or none where a workload has none.
+        role: `voter`, `stand-by`, `spare` or `PENDING`; anything else counts as no voter.
         status: `ONLINE`, in any case, if the cluster reaches it.
     """
 
@@ -50,7 +50,9 @@ class Member:
 
 
 class Workload(Protocol):
-    """A microcluster on this machine, for charms that do not reach it by `CommandWorkload`.
+    """A microcluster on this machine, for charms that do not reach it by a `CommandWorkload`.
+
+    Each method raises a `WorkloadError` where it did not work, or where that cannot be told.
 
     Attributes:
         joins_while_degraded: whether a newcomer may join while a member is offline. On
@@ -61,22 +63,11 @@ class Workload(Protocol):
     joins_while_degraded: bool
 
     def members(self) -> Sequence[Member]:
-        """Return the members of the cluster; none if this machine is certainly not in one.
-
-        Raises:
-            WorkloadError: it cannot tell.
-        """
+        """Return the members of the cluster; none if this machine is certainly not in one."""
         ...
 
     def bootstrap(self, args: Sequence[str]) -> None:
-        """Form a cluster of this machine alone.
-
-        Args:
-            args: what the charm's `bootstrap_args_func` returned.
-
-        Raises:
-            WorkloadError: it did not work, or that cannot be told.
-        """
+        """Form a cluster of this machine, with what the charm's `bootstrap_args_func` returned."""
         ...
 
     def issue(self, name: str, path: pathlib.Path) -> None:
@@ -86,34 +77,20 @@ class Workload(Protocol):
             name: the newcomer's host name.
             path: an empty file that only root can read. The token has to be in it as soon as there
                 is one: this process may be killed at any moment, and the cluster issues no other.
-
-        Raises:
-            WorkloadError: there is no token, or that cannot be told.
         """
         ...
 
     def join(self, token: str, args: Sequence[str]) -> None:
-        """Join the cluster.
-
-        Args:
-            token: the token.
-            args: what the charm's `join_args_func` returned.
-
-        Raises:
-            WorkloadError: it did not work, or that cannot be told.
-        """
+        """Join the cluster, with what the charm's `join_args_func` returned."""
         ...
 
     def remove(self, name: str, args: Sequence[str], *, force: bool) -> None:
         """Remove a member.
 
         Args:
-            name: its name; this machine's own when its unit leaves.
-            args: what the charm's `leave_args_func` returned, when its unit leaves.
-            force: the member is not online.
-
-        Raises:
-            WorkloadError: it did not work, or that cannot be told.
+            name: its name.
+            args: what the charm's `leave_args_func` returned, where this machine leaves.
+            force: whether the member is not online.
         """
         ...
 
@@ -147,7 +124,6 @@ class CommandWorkload:
         self.form_limit = 300.0
 
     def members(self) -> Sequence[Member]:
-        """Return the members by `list -f json`, see `Workload.members`."""
         result = run([*self.command_name, "list", "-f", "json"], self.list_limit)
         if result.ok:
             return parse_members(result.stdout)
@@ -156,30 +132,21 @@ class CommandWorkload:
         raise WorkloadError(result.reason)
 
     def bootstrap(self, args: Sequence[str]) -> None:
-        """Form a cluster by `bootstrap`, see `Workload.bootstrap`."""
         self._call("bootstrap", *args, limit=self.form_limit)
 
     def issue(self, name: str, path: pathlib.Path) -> None:
-        """Issue a token by `add`, which prints it into the file itself, see `Workload.issue`."""
+        # The command itself writes there, whatever becomes of this process.
         self._call("add", name, limit=self.list_limit, into=path)
 
     def join(self, token: str, args: Sequence[str]) -> None:
-        """Join by `join`, see `Workload.join`."""
         self._call("join", token, *args, limit=self.form_limit, secrets=[token])
 
     def remove(self, name: str, args: Sequence[str], *, force: bool) -> None:
-        """Remove a member by `remove`, see `Workload.remove`."""
         options = [*args, *(["--force"] if force else [])]
         self._call("remove", name, *options, limit=self.remove_limit)
 
-    def _call(
-        self,
-        *words: str,
-        limit: float,
-        secrets: Iterable[str] = (),
-        into: pathlib.Path | None = None,
-    ) -> None:
-        result = run([*self.command_name, *words], limit, secrets=secrets, into=into)
+    def _call(self, *words: str, **options: Any) -> None:
+        result = run([*self.command_name, *words], **options)
         if not result.ok:
             raise WorkloadError(result.reason)
 
@@ -194,23 +161,23 @@ def parse_members(text: str) -> tuple[Member, ...]:
         rows: Any = json.loads(text)
     except (ValueError, RecursionError):
         raise WorkloadError("its list of members is not JSON") from None
-    if not isinstance(rows, list) or not rows:
-        raise WorkloadError("its list of members has an unknown shape")
     members: list[Member] = []
-    for row in cast("list[Any]", rows):
+    for row in cast("list[Any]", rows) if isinstance(rows, list) else ():
         fields = cast("dict[str, Any]", row) if isinstance(row, dict) else {}
         texts = [fields.get("name"), fields.get("role", ""), fields.get("status")]
         if not all(isinstance(text, str) for text in texts):
             raise WorkloadError("its list of members has an unknown shape")
         members.append(Member(*cast("list[str]", texts)))
-    return tuple(sorted(members, key=lambda member: member.name))
+    if not members:
+        raise WorkloadError("its list of members has an unknown shape")
+    return tuple(members)
 
 
 class TokenStore:
     """The tokens issued on this machine, each in a file of its own that only root can read.
 
-    A token is on disk before the hook goes on: the cluster issues no other while it can be used, so
-    a hook that dies between issuing and publishing must not lose it.
+    A token is on disk before the hook goes on: the cluster issues no other while it can be used,
+    so a hook that dies between issuing and publishing must not lose it.
 
     Args:
         folder: where they are kept.
@@ -221,8 +188,8 @@ class TokenStore:
     def __init__(self, folder: pathlib.Path):
         self._folder = folder
 
-    def issue(self, workload: Workload, name: str) -> str:
-        """Have a token issued, keep it, and return it.
+    def issue(self, workload: Workload, name: str) -> None:
+        """Have a token issued, and keep it.
 
         Raises:
             WorkloadError: there is none.
@@ -235,24 +202,20 @@ class TokenStore:
         except OSError as error:
             raise WorkloadError(f"no place to keep a token: {error.strerror}") from None
         workload.issue(name, path)
-        token = _read(path)
-        if not _wire.is_usable_token(token):
+        if not _wire.is_usable_token(_read(path)):
             path.unlink(missing_ok=True)
             raise WorkloadError("it printed no token")
         path.replace(self._folder / name)
-        return token
 
     def all(self) -> dict[str, str]:
         """Return the tokens by host name, those included that a dead hook left behind."""
-        if not self._folder.is_dir():
-            return {}
         for path in self._folder.glob(f"*{self._NEW}"):
             # Nobody knows how the command ended that printed it.
             if _wire.looks_like_token(_read(path)):
                 path.replace(path.with_name(path.name[: -len(self._NEW)]))
             else:
                 path.unlink()
-        tokens = {path.name: _read(path) for path in sorted(self._folder.iterdir())}
+        tokens = {path.name: _read(path) for path in self._folder.glob("*")}
         return {name: token for name, token in tokens.items() if _wire.is_usable_token(token)}
 
     def drop(self, name: str) -> None:
@@ -283,7 +246,7 @@ def run(
     secrets: Iterable[str] = (),
     into: pathlib.Path | None = None,
 ) -> Result:
-    """Run a command under a time limit, and report how it ended without raising.
+    """Run a command, and report how it ended without raising.
 
     Args:
         argv: the command line.
@@ -294,8 +257,8 @@ def run(
     stdout = subprocess.PIPE  # a negative number
     try:
         if into is not None:
-            stdout = os.open(into, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        done = subprocess.run(  # noqa: S603 (no shell, and names are checked)
+            stdout = os.open(into, os.O_WRONLY | os.O_TRUNC)
+        done: Any = subprocess.run(  # noqa: S603 (no shell, and names are checked)
             list(argv),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
@@ -315,17 +278,12 @@ def run(
     finally:
         if stdout >= 0:
             os.close(stdout)
-    # A charm's tests may have put something else in the place of `subprocess.run`.
-    output, complaint = (
-        text if isinstance(text, str) else "" for text in (done.stdout, done.stderr)
-    )
-    reason = redact(complaint, secrets).strip()
-    code = cast("Any", done.returncode)
-    if code == 0:
-        return Result(True, reason, output)
+    # In a charm's tests anything may stand in the place of `subprocess.run`.
+    output, complaint, code = done.stdout, done.stderr, done.returncode
+    reason = redact(complaint, secrets).strip() if isinstance(complaint, str) else ""
     if isinstance(code, int) and code < 0:
         reason = f"killed by signal {-code}. {reason}".strip()
-    return Result(False, reason or f"exit code {code}", output)
+    return Result(code == 0, reason or f"exit code {code}", str(output or ""))
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -335,29 +293,22 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     return _SECRET.sub("[cut]", text)
 
 
-def goal_state() -> Mapping[str, Any] | None:
-    """Return what `goal-state` says: which units Juju has, or is going to have; None if unknown."""
-    result = run(["goal-state", "--format=json"], _HOOK_TOOL_LIMIT)
-    try:
-        state: Any = json.loads(result.stdout) if result.ok else None
-    except (ValueError, RecursionError):
-        return None
-    return cast("dict[str, Any]", state) if isinstance(state, dict) else None
-
-
-def goal_statuses(state: Mapping[str, Any] | None, *path: str) -> dict[str, str] | None:
-    """Return the statuses in a part of what `goal-state` says, by name; None if there is none.
+def goal_statuses(*path: str) -> dict[str, str] | None:
+    """Return the statuses in a part of what Juju's `goal-state` says, by name; None if unknown.
 
     Args:
-        state: what it says.
         path: the part: `units`, or `relations` and an endpoint.
     """
-    part: Any = state
+    result = run(["goal-state", "--format=json"], _HOOK_TOOL_LIMIT)
+    try:
+        part: Any = json.loads(result.stdout) if result.ok else None
+    except (ValueError, RecursionError):
+        return None
     for word in path:
         part = cast("dict[str, Any]", part).get(word) if isinstance(part, dict) else None
     if not isinstance(part, dict):
         return None
-    rows = cast("dict[str, Any]", part)
+    rows = cast("Mapping[str, Any]", part)
     return {
         name: str(cast("dict[str, Any]", row).get("status", "")) if isinstance(row, dict) else ""
         for name, row in rows.items()
