@@ -1,267 +1,215 @@
-"""The wire: what old and new libraries say is read as it is meant, and written to the letter.
-
-A vector is a databag as it is on the wire, in `vectors/`. No join token is kept there: a word in
-angle brackets stands for one that is made up as the tests run.
-"""
+"""The wire: databags of each age are read as they are meant, and written to the letter."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import pathlib
-import re
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from charms.microcluster_token_distributor.v0 import token_distributor
-from tests.unit import distributor
+from microcluster_token_distributor import _wire
+from tests.unit import vectors
 
-VECTORS = pathlib.Path(__file__).parent / "vectors"
-_TOKEN = re.compile(r"<token ([^<>]+)>")
-_DIGEST = re.compile(r"<digest of ([^<>]+)>")
-
-JUNK = {
-    "egress-subnets": "10.0.0.1/32",
-    "ingress-address": "10.0.0.1",
-    "private-address": "10.0.0.1",
-    "schema": "99",
-    "mirrored": "yes",
-    "Mirror": "up",
-    "mirror_node": "x",
-    "failure": "x",
-    "unheard-of": "\x7f\n=",
-}
+TOKEN = vectors.token("node-a")
 
 
-def _filled(thing: Any) -> Any:
-    """Put tokens and digests in the place of what stands for them."""
-    if isinstance(thing, str):
-        thing = _TOKEN.sub(lambda match: distributor.token(match[1]), thing)
-        return _DIGEST.sub(lambda match: token_distributor.digest(match[1]), thing)
-    if isinstance(thing, list):
-        return [_filled(item) for item in cast("list[Any]", thing)]
-    if isinstance(thing, dict):
-        return {key: _filled(value) for key, value in cast("dict[str, Any]", thing).items()}
-    return thing
+def _params(file: str) -> Any:
+    loaded = vectors.load(file)
+    assert {each["version"] for each in loaded} == {"earlier", "current", "future"}
+    params = [pytest.param(each, id=f"{each['version']}: {each['name']}") for each in loaded]
+    return pytest.mark.parametrize("vector", params)
 
 
-def _vectors(file: str, *, having: str = "bag") -> list[Any]:
-    vectors: list[dict[str, Any]] = json.loads((VECTORS / file).read_text())
-    return [
-        pytest.param(_filled(vector), id=f"{vector['version']}: {vector['name']}")
-        for vector in vectors
-        if vector.get(having) not in (None, False)
-    ]
-
-
-def _frozen(fields: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no sets: read its lists as such."""
+def _fields(content: dict[str, Any]) -> dict[str, Any]:
+    """Take lists for sets, which JSON lacks."""
     return {
         key: frozenset(cast("list[str]", value)) if isinstance(value, list) else value
-        for key, value in fields.items()
+        for key, value in content.items()
     }
 
 
-def _mirror(fields: dict[str, Any]) -> token_distributor.Mirror:
-    return token_distributor.Mirror(**_frozen(fields))
+@_params("consumer_unit_bags.json")
+def test_report_vector(vector: dict[str, Any]) -> None:
+    """It is read, judged, and written again where this project writes it so."""
+    report = _wire.Report.from_bag("microovn/0", vector["bag"])
+
+    assert report == _wire.Report("microovn/0", **_fields(vector["report"]))
+    assert report.is_old == vector.get("is_old", False)
+    assert report.is_member == vector.get("is_member", False)
+    assert report.offers == vector.get("offers", {})
+    if vector["version"] == "current":
+        assert report.to_bag() == vector["bag"]
 
 
-def _situation(fields: dict[str, Any]) -> token_distributor.Situation:
-    members = tuple(token_distributor.Member(*row) for row in fields.get("members", ()))
-    return token_distributor.Situation(
-        unit=fields["unit"],
-        app=fields["unit"].split("/")[0],
-        leads=False,
-        hostname=fields["hostname"],
-        workload=token_distributor.Workload(
-            token_distributor.Membership(
-                {
-                    "a member": "a member",
-                    "not a member": "certainly not a member",
-                    "cannot tell": "cannot tell",
-                }[fields["membership"]]
-            ),
-            members,
-        ),
-        shown=_mirror(fields["shown"]) if "shown" in fields else None,
-        bag=fields.get("bag", {}),
-        kept=fields.get("kept", {}),
-        spoilt=frozenset(fields.get("spoilt", ())),
-    )
+@_params("distributor_bags.json")
+def test_published_vector(vector: dict[str, Any]) -> None:
+    """It is read, and written again where this project writes it so."""
+    app_bag, unit_bag = vector["app_bag"], vector["unit_bag"]
+    if vector["version"] == "earlier":
+        published = _wire.Published.from_old_bags(app_bag, [unit_bag])
+    else:
+        published = _wire.Published.from_bags(app_bag, unit_bag)
+
+    assert published == _wire.Published(**_fields(vector["published"]))
+    for hostname, token in vector.get("tokens", {}).items():
+        assert published.token_for(hostname) == token
+    if vector["version"] == "current":
+        assert published.to_app_bag() == app_bag
+        assert published.to_unit_bag() == unit_bag
 
 
-CONSUMERS = _vectors("consumer_unit_bags.json")
-EMITTED_BY_CONSUMERS = _vectors("consumer_unit_bags.json", having="situation")
-DISTRIBUTORS = _vectors("distributor_bags.json", having="unit_bag")
-EMITTED_BY_DISTRIBUTORS = _vectors("distributor_bags.json", having="same")
+def test_a_token_wins_over_empty_where_old_units_disagree() -> None:
+    """Whichever of them is read first."""
+    bags = [{"mirror-node-a": "empty"}, {"mirror-node-a": TOKEN}]
+
+    for order in (bags, bags[::-1]):
+        assert _wire.Published.from_old_bags({}, order).token_for("node-a") == TOKEN
 
 
-def test_there_are_vectors_of_old_new_and_future_libraries_on_both_sides() -> None:
-    """All vectors are loaded, and none is left out by a slip of its keys."""
-    for params in (CONSUMERS, DISTRIBUTORS):
-        versions = {cast("str", param.id).split(":")[0] for param in params}
-        assert versions == {"patch 1-8", "patch 9", "of the future"}
-    # One vector of a patch 9 consumer is silence, which no situation leads to.
-    assert len(EMITTED_BY_CONSUMERS) == 9
-    assert len(EMITTED_BY_DISTRIBUTORS) == 6
+NO_NAMES = ["node_a", "1234", "a.1", "-a", "node-a,node-b", "\x00", "ä", "x" * 65]
+NO_DIGESTS = ["0" * 63, "0" * 65, "A" * 64, "x", TOKEN]
 
 
-def test_no_vector_keeps_a_token() -> None:
-    """Nor anything that looks like one."""
-    text = "".join(file.read_text() for file in sorted(VECTORS.iterdir()))
-
-    assert not re.search(r"[A-Za-z0-9+/=]{40,}", text)
-
-
-@pytest.mark.parametrize("vector", CONSUMERS)
-def test_a_consumers_bag_is_read_as_plain_values(vector: dict[str, Any]) -> None:
-    """What the vector does not name is as if nothing had been said."""
-    nothing: dict[str, Any] = {
-        "hostname": "",
-        "spoke": False,
-        "member": "",
-        "mirror": "",
-        "offers": {},
-        "failed": frozenset(),
-        "hold": frozenset(),
-        "gone": frozenset(),
-        "up": False,
-        "is_member": False,
-    }
-
-    said = token_distributor.ConsumerUnit.from_bag("microovn/0", vector["bag"])
-
-    assert said.name == "microovn/0"
-    read = {name: getattr(said, name) for name in nothing}
-    assert read == {**nothing, **_frozen(vector["read"])}
+NO_NUMBERS = ["", "-1", "x", "1" * 10, "٣"]
+MEMBER = {"hostname": "node-a", "member": "true", "mirror": "up", "mirror-port": "6641"}
+LEADER = {"leader": "0", "bootstrap-host": "node-a", "waiting": "node-a", "left": "node-x"}
+UNUSABLE: list[tuple[dict[str, str], str, list[str]]] = [
+    (MEMBER, "hostname", NO_NAMES),
+    (MEMBER, "member", ["True", "yes", "1", " true", "unknown\n"]),
+    (MEMBER, "mirror", ["UP", "yes", "up down"]),
+    (MEMBER, "cluster", [*NO_NAMES, "node-a node-b"]),
+    (MEMBER, "failed", NO_DIGESTS),
+    (MEMBER, "hold", NO_NAMES),
+    (MEMBER, "gone", NO_NAMES),
+    (MEMBER, "mirror-node-a", ["x" * 65537]),
+    (MEMBER, "mirror-a=b", [TOKEN]),
+    (MEMBER, f"mirror-{'k' * 257}", [TOKEN]),
+    (MEMBER, "generation", NO_NUMBERS),
+    (LEADER, "leader", [*NO_NUMBERS, "distributor/0"]),
+    (LEADER, "bootstrap-host", [*NO_NAMES, "node-a node-b"]),
+    (LEADER, "waiting", [*NO_NAMES, "=", f"={'0' * 64}", f"a_b={'0' * 64}"]),
+    (LEADER, "formed", ["True", "1", "false", "true "]),
+    (LEADER, "hold", NO_NAMES),
+    (LEADER, "left", NO_NAMES),
+    (LEADER, "generation", NO_NUMBERS),
+]
 
 
-@pytest.mark.parametrize("vector", CONSUMERS)
-def test_unknown_keys_change_nothing_of_what_a_consumer_says(vector: dict[str, Any]) -> None:
-    """Keys of Juju, of other libraries and of later patches."""
-    read = token_distributor.ConsumerUnit.from_bag
-
-    assert read("microovn/0", {**JUNK, **vector["bag"]}) == read("microovn/0", vector["bag"])
-
-
-@pytest.mark.parametrize("vector", CONSUMERS)
-def test_each_key_of_a_consumer_can_be_missing(vector: dict[str, Any]) -> None:
-    """Only what that key says is missing then."""
-    whole = token_distributor.ConsumerUnit.from_bag("microovn/0", vector["bag"])
-    fields = {field.name for field in dataclasses.fields(whole)} - {"hostname", "spoke"}
-    for missing in vector["bag"]:
-        bag = {key: value for key, value in vector["bag"].items() if key != missing}
-
-        said = token_distributor.ConsumerUnit.from_bag("microovn/0", bag)
-
-        changed = {name for name in fields if getattr(said, name) != getattr(whole, name)}
-        assert changed <= {"offers" if missing.startswith("mirror-") else missing}
-        assert said.spoke == ("hostname" in bag)
+def _read(bag: dict[str, str]) -> _wire.Report | _wire.Published:
+    if "leader" in bag or "left" in bag:
+        return _wire.Published.from_bags(bag, {})
+    # A unit whose host name is unusable has reported all the same.
+    return dataclasses.replace(_wire.Report.from_bag("a/0", bag), has_reported=True)
 
 
-@pytest.mark.parametrize("vector", EMITTED_BY_CONSUMERS)
-def test_a_consumer_writes_its_bag_to_the_letter(vector: dict[str, Any]) -> None:
-    """No key more, no key less."""
-    situation = _situation(vector["situation"])
+@pytest.mark.parametrize(("bag", "key", "values"), UNUSABLE)
+def test_an_unusable_value_is_left_out(bag: dict[str, str], key: str, values: list[str]) -> None:
+    """All that is beside it counts."""
+    without = _read({k: v for k, v in bag.items() if k != key})
 
-    assert token_distributor.consumer_bag(situation) == vector["bag"]
-
-
-@pytest.mark.parametrize("vector", DISTRIBUTORS)
-def test_a_distributors_bags_are_read_as_plain_values(vector: dict[str, Any]) -> None:
-    """By a consumer, and by the distributor itself."""
-    mirror = token_distributor.Mirror.from_bags([vector["unit_bag"]], [vector["app_bag"]])
-
-    assert mirror == _mirror(vector["mirror"])
-    assert mirror.shows_cluster == vector.get("cluster", False)
-    waiting = [name for name in sorted(mirror.values) if mirror.wants_token(name)]
-    assert waiting == vector.get("waiting", [])
+    assert [_read({**bag, key: value}) for value in values] == [without] * len(values)
 
 
-@pytest.mark.parametrize("vector", DISTRIBUTORS)
-def test_unknown_keys_change_nothing_of_what_a_distributor_shows(vector: dict[str, Any]) -> None:
-    """In neither of its bags."""
-    read = token_distributor.Mirror.from_bags
-
-    junky = read([{**JUNK, **vector["unit_bag"]}], [{**JUNK, **vector["app_bag"]}])
-
-    assert junky == read([vector["unit_bag"]], [vector["app_bag"]])
+KEYS = st.sampled_from([key for _, key, _ in UNUSABLE])
+any_bag = st.dictionaries(KEYS | st.text(min_size=1), st.text(min_size=1))
 
 
-@pytest.mark.parametrize("vector", DISTRIBUTORS)
-def test_each_key_of_a_distributor_can_be_missing(vector: dict[str, Any]) -> None:
-    """Only what that key says is missing then."""
-    whole = token_distributor.Mirror.from_bags([vector["unit_bag"]], [vector["app_bag"]])
-    for missing in vector["unit_bag"]:
-        bag = {key: value for key, value in vector["unit_bag"].items() if key != missing}
-
-        mirror = token_distributor.Mirror.from_bags([bag], [vector["app_bag"]])
-
-        lost = {f"mirror-{key}" for key in whole.values if key not in mirror.values}
-        assert lost == ({missing} if missing.startswith("mirror-") else set()) - {"mirror-"}
-        assert dataclasses.replace(mirror, values={}, failed={}, hold=frozenset()) == (
-            dataclasses.replace(whole, values={}, failed={}, hold=frozenset())
-        )
-    without_app_bag = token_distributor.Mirror.from_bags([vector["unit_bag"]], [{}])
-    assert without_app_bag.values == whole.values
-    assert without_app_bag.left == frozenset()
-
-
-@pytest.mark.parametrize("vector", EMITTED_BY_DISTRIBUTORS)
-def test_a_distributor_writes_its_bags_to_the_letter(vector: dict[str, Any]) -> None:
-    """No key more, no key less."""
-    mirror = _mirror(vector["mirror"])
-
-    assert mirror.unit_bag() == vector["unit_bag"]
-    assert mirror.app_bag() == vector["app_bag"]
-
-
-@pytest.mark.parametrize("vector", EMITTED_BY_DISTRIBUTORS)
-def test_the_order_on_the_wire_does_not_depend_on_the_order_of_reading(
-    vector: dict[str, Any],
+@given(any_bag, any_bag)
+def test_whatever_is_read_is_read_again_as_the_same(
+    bag: dict[str, str], unit_bag: dict[str, str]
 ) -> None:
-    """Keys come in the order of the vector."""
-    backwards = [dict(reversed(list(vector[bag].items()))) for bag in ("unit_bag", "app_bag")]
+    """And nothing makes it fail."""
+    report = _wire.Report.from_bag("a/0", bag)
+    again = _wire.Report.from_bag("a/0", report.to_bag())
+    published = _wire.Published.from_bags(bag, unit_bag)
 
-    mirror = token_distributor.Mirror.from_bags([backwards[0]], [backwards[1]])
-
-    assert list(mirror.unit_bag().items()) == list(vector["unit_bag"].items())
-    assert list(mirror.app_bag().items()) == list(vector["app_bag"].items())
-
-
-def test_sets_are_written_sorted() -> None:
-    """Or equal sets would be written anew."""
-    names = frozenset(f"node-{letter}" for letter in "qwertyuiopasdfghjklzxcvbnm")
-
-    mirror = token_distributor.Mirror(hold=names, left=names)
-
-    in_order = " ".join(f"node-{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")
-    assert mirror.unit_bag()["hold"] == in_order
-    assert mirror.app_bag()["left"] == in_order
+    assert again == dataclasses.replace(report, has_reported=bool(report.hostname))
+    assert _wire.Published.from_bags(
+        published.to_app_bag(), published.to_unit_bag()
+    ) == dataclasses.replace(published, mirrors=True)
 
 
-def test_where_bags_differ_a_value_wins_over_empty() -> None:
-    """And the sets are put together."""
-    one, two, three = sorted(token_distributor.digest(word) for word in ("one", "two", "three"))
+small_bag = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.sampled_from(["x", "y"]))
 
-    mirror = token_distributor.Mirror.from_bags(
-        [
-            {
-                "mirror-node-a": "empty",
-                "mirror-node-b": "joined",
-                "failed-node-a": f"{two} {one}",
-            },
-            {
-                "mirror-node-a": "joined",
-                "mirror-node-b": "empty",
-                "failed-node-a": f"{three} {one}",
-            },
-        ],
-        [{"left": "node-x", "leader": ""}, {"left": "node-y", "leader": "distributor/0"}],
-    )
 
-    assert mirror.values == {"node-a": "joined", "node-b": "joined"}
-    assert mirror.failed == {"node-a": f"{one} {two} {three}"}
-    assert mirror.left == {"node-x", "node-y"}
-    assert mirror.leader == "distributor/0"
+@given(st.lists(small_bag, min_size=1), st.sampled_from(["", "0", "7", "-1", "x", "9" * 10]))
+def test_a_bag_is_never_again_what_it_was(wanted: list[dict[str, str]], start: str) -> None:
+    """A reader that read it in between is thus sure to be notified."""
+    bag = {"generation": start} if start else {}
+    seen = [dict(bag)]
+
+    for each in wanted:
+        updates = _wire.changes(bag, each)
+        bag = {key: value for key, value in {**bag, **updates}.items() if value}
+        assert {key: value for key, value in bag.items() if key != "generation"} == each
+        assert not _wire.changes(bag, each)
+        if updates:
+            assert bag not in seen
+            seen.append(bag)
+
+
+def test_only_what_is_taken_back_is_counted() -> None:
+    """Additions alone cannot bring back an earlier content."""
+    assert _wire.changes({"a": "x"}, {"a": "x", "b": "y"}) == {"b": "y"}
+    assert _wire.changes({"a": "x"}, {"a": "y"}) == {"a": "y", "generation": "1"}
+    assert _wire.changes({"a": "x", "generation": "8"}, {}) == {"a": "", "generation": "9"}
+
+
+GOOD_NAMES = ["node-a", "Node-A", "a.b", "7up", "1.a", "x" * 63, f"{'x' * 32}.{'y' * 31}"]
+BAD_NAMES = [
+    *NO_NAMES,
+    "",
+    ".",
+    "a.",
+    "a..b",
+    "a-",
+    "x" * 64,
+    "a b",
+    "a\n",
+    "a=b",
+    "a/b",
+    "--force",
+]
+
+
+@pytest.mark.parametrize("text", [*GOOD_NAMES, *BAD_NAMES])
+def test_host_names_are_those_that_microcluster_accepts(text: str) -> None:
+    """As measured, see `docs/reference/measured.md`; and no option of a command."""
+    assert _wire.is_hostname(text) == (text in GOOD_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_usable", "is_token"),
+    [
+        (TOKEN, True, True),
+        ("eyJzZWNyZXQiOiAieCJ9", True, True),
+        ("eyJzZWNyZXRzIjogIngifQ==", True, False),
+        ("W1tb" * 10000, True, False),
+        ("empty", True, False),
+        ("-token", False, False),
+        ("tökén", False, False),
+        (f"{TOKEN}\n", False, False),
+        ("x" * 65537, False, False),
+        ("", False, False),
+    ],
+)
+def test_tokens_are_told_from_other_values(text: str, is_usable: bool, is_token: bool) -> None:
+    """A token may be anything that can be an argument; most look like microcluster's."""
+    assert _wire.is_usable_token(text) == is_usable
+    assert _wire.looks_like_token(text) == is_token
+
+
+def test_no_representation_holds_a_token() -> None:
+    """It may end in a log."""
+    bag = {"mirror-node-a": TOKEN}
+
+    assert TOKEN not in repr(_wire.Report.from_bag("a/0", bag))
+    assert TOKEN not in repr(_wire.Published.from_bags({}, bag))
+
+
+def test_digest_is_the_sha_256() -> None:
+    """Of any text."""
+    assert _wire.digest("abc").startswith("ba7816bf8f01cfea414140de5dae2223b00361a3")
+    assert len(_wire.digest("\udcff")) == 64
