@@ -2,54 +2,39 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import re
 from typing import Any, cast
 
 import jsonschema_rs
 import pytest
 
-from charms.microcluster_token_distributor.v0 import token_distributor
+from microcluster_token_distributor import _wire
 from tests.chaos import bags
 from tests.docs import pages
-from tests.unit import distributor
+from tests.unit import vectors
 
 PAGE = pages.DOCS / "reference" / "wire.md"
-VECTORS = pages.ROOT / "tests" / "unit" / "vectors"
 FORMS = {
-    "patch 1-8": bags.Form.EARLIER,
-    "patch 9": bags.Form.WRITTEN,
-    "of the future": bags.Form.READ,
+    "earlier": bags.Form.EARLIER,
+    "current": bags.Form.WRITTEN,
+    "future": bags.Form.READ,
 }
 
 
-def _filled(text: str) -> str:
-    """Put tokens and digests in the place of what stands for them."""
-    text = re.sub(r"<token ([^<>]+)>", lambda match: distributor.token(match[1]), text)
-    return re.sub(r"<digest of ([^<>]+)>", lambda match: token_distributor.digest(match[1]), text)
-
-
 def _vectors() -> list[Any]:
-    found: list[Any] = []
-    for file, kinds in {
+    files = {
         "consumer_unit_bags.json": {"bag": bags.Kind.CONSUMER_UNIT},
         "distributor_bags.json": {
             "unit_bag": bags.Kind.DISTRIBUTOR_UNIT,
             "app_bag": bags.Kind.DISTRIBUTOR_APPLICATION,
         },
-    }.items():
-        vectors = cast("list[dict[str, Any]]", json.loads((VECTORS / file).read_text()))
-        for vector in vectors:
-            for key, kind in kinds.items():
-                bag = {name: _filled(value) for name, value in vector[key].items()}
-                name = f"{vector['version']}: {vector['name']} ({kind.value})"
-                found.append(pytest.param(kind, vector["version"], bag, id=name))
-    return found
-
-
-def _strict(name: str) -> jsonschema_rs.Draft202012Validator:
-    return bags.validator("common", f"#/$defs/{name}")
+    }
+    return [
+        pytest.param(kind, vector["version"], vector[key], id=f"{kind.value}: {vector['name']}")
+        for file, kinds in files.items()
+        for vector in vectors.load(file)
+        for key, kind in kinds.items()
+    ]
 
 
 @pytest.mark.parametrize("name", bags.names())
@@ -71,7 +56,7 @@ def test_each_databag_has_a_schema() -> None:
 
 @pytest.mark.parametrize(("kind", "version", "bag"), _vectors())
 def test_vector_fits_its_schema(kind: bags.Kind, version: str, bag: dict[str, str]) -> None:
-    """In the form of its version, and in that which all have to put up with."""
+    """In the form of its version, and in that which all have to accept."""
     assert not bags.complaint(kind, FORMS[version], bag)
     assert not bags.complaint(kind, bags.Form.READ, bag)
 
@@ -80,33 +65,37 @@ def test_vector_fits_its_schema(kind: bags.Kind, version: str, bag: dict[str, st
     ("kind", "bag", "complaint"),
     [
         (bags.Kind.CONSUMER_UNIT, {"hostname": "a"}, "member"),
+        (bags.Kind.CONSUMER_UNIT, {"member": "false"}, "hostname"),
         (bags.Kind.CONSUMER_UNIT, {"hostname": "a", "member": "yes"}, "member"),
-        (bags.Kind.CONSUMER_UNIT, {"hostname": "a", "member": "true", "x": "y"}, "x"),
+        (bags.Kind.CONSUMER_UNIT, {"hostname": "a", "member": "true"}, "cluster"),
+        (bags.Kind.CONSUMER_UNIT, {"hostname": "a", "member": "false", "x": "y"}, "x"),
         (bags.Kind.CONSUMER_UNIT, {"hostname": "a", "member": "false", "mirror": "up"}, "mirror"),
-        (bags.Kind.CONSUMER_UNIT, {"hostname": "a", "member": "true", "hold": "b"}, "mirror"),
+        (bags.Kind.CONSUMER_UNIT, {"hostname": "a", "member": "false", "hold": "b"}, "hold"),
         (bags.Kind.CONSUMER_UNIT, {"hostname": "a", "member": "false", "failed": "0"}, "failed"),
-        (bags.Kind.CONSUMER_APPLICATION, {"bootstrap-candidate": "micro"}, "candidate"),
+        (bags.Kind.CONSUMER_UNIT, {"hostname": "a", "member": "unknown", "gone": "b"}, "gone"),
         (bags.Kind.DISTRIBUTOR_UNIT, {"mirror-node-a": "empty"}, "anyOf"),
-        (bags.Kind.DISTRIBUTOR_UNIT, {"mirror": "up", "hold": "a,b"}, "hold"),
-        (bags.Kind.DISTRIBUTOR_UNIT, {"mirror": "up", "failed--": "0" * 64}, "failed--"),
+        (bags.Kind.DISTRIBUTOR_UNIT, {"mirror": "down", "mirror-node-a": "x"}, "mirror-node-a"),
+        (bags.Kind.DISTRIBUTOR_UNIT, {"mirror": "up", "generation": "0"}, "generation"),
         (bags.Kind.DISTRIBUTOR_APPLICATION, {"bootstrap-app": "micro"}, "leader"),
-        (bags.Kind.DISTRIBUTOR_APPLICATION, {"leader": "d/0", "left": "a  b"}, "left"),
-        (bags.Kind.DISTRIBUTOR_PEERS, {"host-node-a": "gone"}, "host-node-a"),
-        (bags.Kind.DISTRIBUTOR_PEERS, {"expected": "-1"}, "expected"),
-        (bags.Kind.DISTRIBUTOR_PEERS, {"tally": "{"}, "tally"),
-        (bags.Kind.DISTRIBUTOR_PEERS, {"tally": '{"hosts": "3"}'}, "hosts"),
+        (bags.Kind.DISTRIBUTOR_APPLICATION, {"leader": "d/0"}, "leader"),
+        (bags.Kind.DISTRIBUTOR_APPLICATION, {"leader": "0", "bootstrap-host": "a"}, "-app"),
+        (bags.Kind.DISTRIBUTOR_APPLICATION, {"leader": "0", "waiting": "a=x"}, "waiting"),
+        (bags.Kind.DISTRIBUTOR_APPLICATION, {"leader": "0", "left": "a  b"}, "left"),
+        (bags.Kind.DISTRIBUTOR_APPLICATION, {"leader": "0", "hold": "a,b"}, "hold"),
+        (bags.Kind.DISTRIBUTOR_PEERS, {"unit-micro": "node-a"}, "unit-micro"),
+        (bags.Kind.DISTRIBUTOR_PEERS, {"unit-micro/0": "!"}, "anyOf"),
     ],
 )
-def test_what_patch_9_never_writes_is_refused(
+def test_what_is_never_written_is_refused(
     kind: bags.Kind, bag: dict[str, str], complaint: str
 ) -> None:
-    """With what is wrong, so that the schema is known to be looked at."""
+    """With what is wrong."""
     assert complaint in bags.complaint(kind, bags.Form.WRITTEN, bag)
 
 
 def test_complaints_hold_no_value() -> None:
     """It may be a token."""
-    secret = distributor.token("node-a")
+    secret = vectors.token("node-a")
     bag = {"hostname": "node-a", "member": secret, "hold": secret, "failed": secret}
 
     complaint = bags.complaint(bags.Kind.CONSUMER_UNIT, bags.Form.WRITTEN, bag)
@@ -115,20 +104,31 @@ def test_complaints_hold_no_value() -> None:
     assert secret not in complaint
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["a", "0", "a.b_c-d", "x" * 64, "x" * 65, "", "-a", "a-", "a b", "a\n", "nöde", ".", "a=b"],
-)
+NAMES = [
+    *("a", "0", "7up", "1.a", "a.1", "a.b-c.d", "a_b", "A", "", "-a", "a-", "a b", "a\n", "nöde"),
+    *(".", "a.", "a=b", "x" * 63, "x" * 64, f"{'x' * 32}.{'x' * 31}", f"{'x' * 33}.{'x' * 31}"),
+]
+
+
+@pytest.mark.parametrize("text", NAMES)
 def test_host_names_are_what_the_library_takes_for_such(text: str) -> None:
-    """Otherwise one of the two is wrong."""
-    assert _strict("host-name").is_valid(text) == token_distributor.is_hostname(text)
+    """Alone, and among others."""
+    common = {
+        name: bags.validator("common", f"#/$defs/{name}")
+        for name in ("host-name", "host-names", "waiting")
+    }
+    expected = _wire.is_hostname(text)
+
+    assert common["host-name"].is_valid(text) == expected
+    if " " not in text and text:
+        assert common["host-names"].is_valid(f"node-a {text} node-b") == expected
+        assert common["waiting"].is_valid(f"node-a {text}={'0' * 64} b") == expected
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [
         ("mirror-node-a", "x"),
-        ("mirror-port", "6641"),
         ("mirror-mirror-x", "x"),
         (f"mirror-{'k' * 256}", "x"),
         (f"mirror-{'k' * 257}", "x"),
@@ -143,42 +143,37 @@ def test_host_names_are_what_the_library_takes_for_such(text: str) -> None:
 )
 def test_mirrored_values_are_what_the_library_mirrors(key: str, value: str) -> None:
     """It leaves the others out."""
-    offers = token_distributor.ConsumerUnit.from_bag("micro/0", {key: value}).offers
+    fits = [
+        bags.validator("common", f"#/$defs/{name}").is_valid(text)
+        for name, text in (("mirrored-key", key), ("value", value))
+    ]
 
-    fits = _strict("mirrored-key").is_valid(key) and _strict("value").is_valid(value)
-
-    assert fits == bool(offers)
-
-
-def test_a_tally_fits_its_schema() -> None:
-    """Whole and empty; and the page names all that is in it."""
-    whole = token_distributor.Tally(9, 3, 2, 1, True, ("node-a",), ("node-b", "node-c"))
-    for tally in (whole, token_distributor.Tally()):
-        bag = {"tally": tally.to_text()}
-        assert not bags.complaint(bags.Kind.DISTRIBUTOR_PEERS, bags.Form.WRITTEN, bag)
-    rows = [row for table in pages.page(PAGE).tables() for row in table.rows]
-    (row,) = [row for row in rows if row[0] == "tally"]
-    for field in dataclasses.fields(whole):
-        assert re.search(rf"\b{field.name}\b", row[3])
+    assert all(fits) == bool(_wire.Report.from_bag("micro/0", {key: value}).values)
 
 
 def test_page_names_each_key_of_each_databag() -> None:
-    """In the table of that databag, and no other keys."""
+    """In the table of that databag, with the version that has it first, and no other keys."""
     tables = {
-        table.header[0]: {row[0] for row in table.rows} for table in pages.page(PAGE).tables()
+        table.header[0]: {row[0]: row[1] for row in table.rows}
+        for table in pages.page(PAGE).tables()
     }
     for kind in bags.Kind:
-        written = cast("dict[str, Any]", bags.schema(kind.value)["$defs"]["written"])
-        keys = {key for key, value in written["properties"].items() if "juju" not in str(value)}
-        keys |= {_written_out(pattern) for pattern in written.get("patternProperties", ())}
-        assert tables[f"key ({kind.value})"] == keys
+        forms = {
+            version: _keys(bags.schema(kind.value)["$defs"][form])
+            for version, form in (("current", "written"), ("earlier", "earlier"))
+        }
+        assert tables[f"key ({kind.value})"] == {
+            key: "earlier" if key in forms["earlier"] else "current" for key in forms["current"]
+        }
 
 
-def _written_out(pattern: str) -> str:
-    """Return how the page writes keys of a pattern."""
-    prefix, _, rest = pattern.lstrip("^").partition("-")
-    what = {"[!": "KEY", "[a": "APPLICATION"}.get(rest[:2], "HOST")
-    return f"{prefix}-{what}"
+def _keys(form: dict[str, Any]) -> set[str]:
+    """Return the keys of a form, but for Juju's own, as the page writes them."""
+    properties = cast("dict[str, Any]", form.get("properties", {}))
+    keys = {key for key, value in properties.items() if "juju" not in str(value)}
+    written_out = {"mirror": "mirror-KEY", "unit": "unit-UNIT"}
+    patterns = cast("dict[str, Any]", form.get("patternProperties", {}))
+    return keys | {written_out[re.findall(r"\w+", pattern)[0]] for pattern in patterns}
 
 
 def test_page_names_the_versions_of_the_vectors() -> None:
