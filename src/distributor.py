@@ -217,7 +217,7 @@ class Distributor(ops.Object):
         hosts = {view.reports[unit].hostname for unit in view.reports.keys() & named}
         for unit, report in list(view.reports.items()):
             # Juju 4 goes on to list a unit that was removed by force, another of its name beside.
-            is_outdated = unit not in named and report.hostname in hosts
+            is_outdated = unit not in named and report.hostname in hosts - {""}
             if is_outdated or mirror.has_departed(unit, ledger, goal, view.published):
                 del view.reports[unit]
 

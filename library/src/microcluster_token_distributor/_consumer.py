@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -50,6 +49,7 @@ class TokenConsumer(ops.Object):
     Attributes:
         on: its events, see `TokenConsumerEvents`.
         workload: what forms the cluster; a `CommandWorkload` has time limits as attributes.
+        joins_while_degraded: as the workload says, see `Workload`; a charm may know better.
         bootstrap_args_func: takes nothing, and returns further arguments for `bootstrap`, as a
             list of texts; it is called after `prebootstrap`, each time.
         join_args_func: likewise for `join`, after the token, and after `prejoin`.
@@ -71,6 +71,7 @@ class TokenConsumer(ops.Object):
         self.charm = charm
         self.relation_name = relation_name
         self.workload = workload or _workload.CommandWorkload(command_name or [])
+        self.joins_while_degraded = self.workload.joins_while_degraded
         self.bootstrap_args_func: Callable[[], list[str]] = _no_args
         self.join_args_func: Callable[[], list[str]] = _no_args
         self.leave_args_func: Callable[[], list[str]] = _no_args
@@ -81,8 +82,8 @@ class TokenConsumer(ops.Object):
         self._memory.set_default(in_cluster=False, hostname="")
         # Whether the workload has to be asked again, and whether it has said *no* to a member.
         self._memory.set_default(is_unsure=False, has_denied=False)
-        # Tries to join since the last update-status, and the relation in which it bootstrapped.
-        self._memory.set_default(tries=0, bootstrapped_in=-1, status=_NOT_RELATED)
+        # Tries to join since the last update-status, and whether a grant has been made use of.
+        self._memory.set_default(tries=0, has_bootstrapped=False, status=_NOT_RELATED)
 
         observe, relation_events = self.framework.observe, charm.on[relation_name]
         observe(relation_events.relation_created, self._on_relation_created)
@@ -96,6 +97,7 @@ class TokenConsumer(ops.Object):
     # Handlers
 
     def _on_relation_created(self, _: ops.RelationCreatedEvent) -> None:
+        self._memory.has_bootstrapped = False
         self._reconcile(must_ask=True, is_new=True)
 
     def _on_relation_changed(self, event: ops.RelationChangedEvent) -> None:
@@ -136,15 +138,6 @@ class TokenConsumer(ops.Object):
     def is_member(self) -> bool:
         """Whether this unit is a member, as the workload said last, in this hook or before."""
         return bool(self._memory.in_cluster)
-
-    @property
-    def joins_while_degraded(self) -> bool:
-        """Whether a newcomer may join while a member is offline, see `Workload`."""
-        return self.workload.joins_while_degraded
-
-    @joins_while_degraded.setter
-    def joins_while_degraded(self, value: bool) -> None:
-        self.workload.joins_while_degraded = value
 
     @property
     def status(self) -> ops.StatusBase:
@@ -205,34 +198,39 @@ class TokenConsumer(ops.Object):
         relations = [r for r in self.charm.model.relations[self.relation_name] if r.active]
         return sorted((r for r in relations if r.units), key=lambda r: r.id) or relations[:1]
 
-    def _published(self, relation: ops.Relation, *, carried: bool) -> _wire.Published:
-        """Return what the distributor publishes.
+    def _look(self, relation: ops.Relation, *, carried: bool) -> _membership.UnitState:
+        """Read what there is to be seen, and no more: databags grow with the units.
 
         Args:
-            relation: the relation with it.
-            carried: whether what it carries in its unit's databag matters. That is left out for a
+            relation: the relation with the distributor.
+            carried: whether what it carries in its unit's databag matters. It never does for a
                 member, which need not know others' tokens.
         """
+        memory, hostname = self._memory, self._hostname
         app_bag = relation.data[relation.app]
         published = _wire.Published.from_bags(app_bag, {})
         if not published.leader:
             bags = [relation.data[unit] for unit in self.find_mirrors(relation)]
-            return _wire.Published.from_old_bags(app_bag, bags)
-        mirror = self._mirror(relation, published)
-        is_granted = published.bootstrap_host == self._hostname
-        if mirror and not self.is_member and (carried or published.formed or is_granted):
-            return _wire.Published.from_bags(app_bag, relation.data[mirror])
-        return published
-
-    @staticmethod
-    def _mirror(relation: ops.Relation, published: _wire.Published) -> ops.Unit | None:
-        """Return the distributor's unit that counts. By its number: an offer has another name."""
+            published = _wire.Published.from_old_bags(app_bag, bags)
+        if published.leader and published.bootstrap_host != hostname:
+            memory.has_bootstrapped = False
+        granted = published.bootstrap_host == hostname and not memory.has_bootstrapped
+        # By its number: an offer has another name.
         units = (u for u in relation.units if u.name.rpartition("/")[2] == published.leader)
-        return next(units, None)
+        mirror = next(units, None)
+        if mirror and not memory.in_cluster and (carried or published.formed or granted):
+            published = _wire.Published.from_bags(app_bag, relation.data[mirror])
+        # What is not seen yet might be the tokens of a cluster that exists.
+        granted = granted and mirror is not None
+        if not published.leader and hostname in published.waiting and not memory.in_cluster:
+            # Under a distributor that speaks the old keys the leader may bootstrap.
+            names = ("", self.charm.app.name)
+            granted = published.bootstrap_app in names and self.charm.unit.is_leader()
+        own = _wire.Report(self.charm.unit.name)
+        return _membership.UnitState(hostname, own, published, is_granted=granted)
 
     def _own_report(self, relation: ops.Relation) -> _wire.Report:
-        unit = self.charm.unit
-        return _wire.Report.from_bag(unit.name, relation.data[unit])
+        return _wire.Report.from_bag(self.charm.unit.name, relation.data[self.charm.unit])
 
     def _ask(self, *, confirms: bool = False) -> _membership.MembershipReport:
         """Ask the workload; `confirms` as for `_membership.believe`."""
@@ -241,19 +239,19 @@ class TokenConsumer(ops.Object):
         except _workload.WorkloadError as error:
             logger.warning("cannot list the members of the cluster: %s", error)
             return _membership.MembershipReport(reason=_summary(error))
-        was_member = self.is_member
-        return _membership.believe(
-            members, self._hostname, was_member=was_member, confirms=confirms
-        )
+        hostname, was_member = self._hostname, self.is_member
+        return _membership.believe(members, hostname, was_member=was_member, confirms=confirms)
 
-    @staticmethod
-    def _try(act: Callable[..., None], *args: Any, **options: Any) -> str:
-        """Have the workload do something, and return why it did not; empty if it did."""
-        try:
-            act(*args, **options)
-        except _workload.WorkloadError as error:
-            return _summary(error)
-        return ""
+    def _ask_until(
+        self, is_expected: Callable[[_membership.MembershipReport], bool]
+    ) -> _membership.MembershipReport:
+        """Ask until the answer is the expected one, or for some seconds."""
+        give_up = time.monotonic() + _SETTLE_LIMIT
+        while True:
+            answer = self._ask(confirms=True)
+            if is_expected(answer) or time.monotonic() >= give_up:
+                return answer
+            time.sleep(_SETTLE_PAUSE)
 
     # Helpers: what is done
 
@@ -278,104 +276,77 @@ class TokenConsumer(ops.Object):
             memory.status = "active" if memory.in_cluster else _NOT_RELATED
             return
         relation = relations[0]
-        published = _wire.Published()
+        state = _membership.UnitState(self._hostname, _wire.Report(""), _wire.Published())
         if not is_new:
-            published = self._published(relation, carried=about_unit or at_update_status)
-        if memory.in_cluster and about_unit and published.leader:
+            state = self._look(relation, carried=about_unit or at_update_status)
+        if memory.in_cluster and about_unit and state.published.leader:
             return
-        if published.leader and published.bootstrap_host != self._hostname:
-            memory.bootstrapped_in = -1
-        needs_own = must_ask or memory.in_cluster
-        state = _membership.UnitState(
-            self._hostname,
-            self._own_report(relation) if needs_own else _wire.Report(self.charm.unit.name),
-            published,
-            at_update_status=at_update_status,
-            joins_while_degraded=self.joins_while_degraded,
-            tokens=self._tokens.all(),
-        )
+        if memory.in_cluster:
+            state.own = self._own_report(relation)
+        state.at_update_status = at_update_status
+        state.joins_while_degraded = self.joins_while_degraded
+        state.tokens = self._tokens.all()
         is_idle = _membership.is_idle(state, was_member=memory.in_cluster)
-        if must_ask or memory.is_unsure or not is_idle or self._may_bootstrap(state, relation):
-            answer = self._ask(confirms=at_update_status and memory.has_denied)
-            memory.has_denied = answer.is_denial or (memory.has_denied and not answer.members)
-            state = self._proceed(dataclasses.replace(state, answer=answer), relation)
+        if must_ask or memory.is_unsure or not is_idle:
+            state.own = self._own_report(relation)
+            state.answer = self._ask(confirms=at_update_status and memory.has_denied)
+            if state.answer.members or state.answer.is_denial:
+                memory.has_denied = state.answer.is_denial
+            self._proceed(state)
             memory.is_unsure = bool(state.answer.reason)
             self._report(state, relation)
         elif memory.in_cluster:
             return
         memory.status = self._status(state, several=len(relations) > 1)
 
-    def _may_bootstrap(self, state: _membership.UnitState, relation: ops.Relation) -> bool:
-        published, memory = state.published, self._memory
-        if memory.in_cluster or memory.bootstrapped_in == relation.id:
-            return False
-        if published.leader and self._mirror(relation, published) is None:
-            return False  # It might carry tokens already, of a cluster that exists.
-        leads = published.mirrors and not published.leader and self.charm.unit.is_leader()
-        return _membership.may_bootstrap(state, self.charm.app.name if leads else "")
-
-    def _proceed(
-        self, state: _membership.UnitState, relation: ops.Relation
-    ) -> _membership.UnitState:
-        """Do what the workload's answer calls for, and return the state after it."""
-        memory = self._memory
-        if state.answer.is_no:
+    def _proceed(self, state: _membership.UnitState) -> None:
+        """Do what the workload's answer calls for."""
+        memory, answer = self._memory, state.answer
+        if answer.is_no:
             memory.in_cluster = False
-            state = dataclasses.replace(state, hostname=_wire.get_hostname())
+            state.hostname = _wire.get_hostname()
             if state.offered and not state.published.hold and memory.tries < _TRIES:
-                state = self._join(state, relation)
-            elif self._may_bootstrap(state, relation):
-                state = self._bootstrap(state, relation)
-        elif state.answer.members and not memory.in_cluster:
+                memory.tries += 1
+                self.on.prejoin.emit()
+                failure = self._try(self.workload.join, state.offered, self.join_args_func())
+                self._form(state, failure, bootstrapper=False)
+            elif _membership.may_bootstrap(state):
+                self.on.prebootstrap.emit()
+                failure = self._try(self.workload.bootstrap, self.bootstrap_args_func())
+                self._form(state, failure, bootstrapper=True)
+        elif answer.members and not memory.in_cluster:
             # The hook in which it became a member died before it could say so.
-            alone = len(state.answer.members) == 1
-            granted = self._may_bootstrap(state, relation)
-            self._become_member(state, relation, bootstrapper=alone or granted)
-        elif state.at_update_status and memory.in_cluster and not state.answer.members:
+            alone = len(answer.members) == 1
+            self._become_member(state, bootstrapper=alone or state.is_granted)
+        elif state.at_update_status and memory.in_cluster and not answer.members:
             # A host that does not answer keeps the list from being had.
-            state = self._remove(state, sorted(state.published.left - {state.hostname}))
-        return self._act(state) if state.acts else state
+            self._remove(state, sorted(state.published.left - {state.hostname}))
+        if state.acts:
+            self._remove(state, _membership.removable(state))
+            self._issue(state)
 
-    def _join(self, state: _membership.UnitState, relation: ops.Relation) -> _membership.UnitState:
-        self._memory.tries += 1
-        self.on.prejoin.emit()
-        failure = self._try(self.workload.join, state.offered, self.join_args_func())
-        # A join can take effect however its command ended.
-        state = dataclasses.replace(state, answer=self._ask())
+    def _form(self, state: _membership.UnitState, failure: str, *, bootstrapper: bool) -> None:
+        """Find out whether this unit is a member now, however the command ended."""
+        verb = "bootstrap" if bootstrapper else "join"
+        state.answer = self._ask()
         if failure and not state.answer.members:
-            logger.error("%s cannot join the cluster: %s", state.hostname, failure)
-            return dataclasses.replace(state, rejected=_wire.digest(state.offered))
-        logger.info("%s has joined the cluster", state.hostname)
-        self._become_member(state, relation, bootstrapper=False)
-        return state
+            logger.error("%s cannot %s the cluster: %s", state.hostname, verb, failure)
+            state.rejected = "" if bootstrapper else _wire.digest(state.offered)
+            return
+        logger.info("%s is a member of the cluster: %s", state.hostname, verb)
+        self._become_member(state, bootstrapper=bootstrapper)
 
-    def _bootstrap(
-        self, state: _membership.UnitState, relation: ops.Relation
-    ) -> _membership.UnitState:
-        self.on.prebootstrap.emit()
-        failure = self._try(self.workload.bootstrap, self.bootstrap_args_func())
-        state = dataclasses.replace(state, answer=self._ask())
-        if failure and not state.answer.members:
-            logger.error("%s cannot bootstrap: %s", state.hostname, failure)
-            return state
-        logger.info("%s has bootstrapped the cluster", state.hostname)
-        self._become_member(state, relation, bootstrapper=True)
-        return state
-
-    def _become_member(
-        self, state: _membership.UnitState, relation: ops.Relation, *, bootstrapper: bool
-    ) -> None:
+    def _become_member(self, state: _membership.UnitState, *, bootstrapper: bool) -> None:
         """Remember that this unit is a member, and under which name; tell the charm."""
         memory = self._memory
         memory.in_cluster, memory.hostname, memory.tries = True, state.hostname, 0
         if bootstrapper:
-            memory.bootstrapped_in = relation.id
+            memory.has_bootstrapped = True
             self.on.bootstrapped.emit()
         self.on.joined.emit(bootstrapper=bootstrapper)
 
-    def _act(self, state: _membership.UnitState) -> _membership.UnitState:
-        """Remove who has left, and issue tokens for who waits."""
-        state = self._remove(state, _membership.removable(state))
+    def _issue(self, state: _membership.UnitState) -> None:
+        """Issue tokens for who waits."""
         for name in _membership.to_issue(state):
             if name in state.answer.names:
                 continue  # It has joined meanwhile.
@@ -388,15 +359,24 @@ class TokenConsumer(ops.Object):
             answer = self._ask()
             if not answer.members:
                 break  # The cluster has stopped answering: nobody else fares better.
-            state = dataclasses.replace(state, answer=answer)
-        return state
+            state.answer = answer
 
-    def _remove(self, state: _membership.UnitState, names: Sequence[str]) -> _membership.UnitState:
-        """Remove members that are not online, and return the state after it."""
+    def _remove(self, state: _membership.UnitState, names: Sequence[str]) -> None:
+        """Remove members that are not online."""
         for name in names:
             failure = self._try(self.workload.remove, name, (), force=True)
-            logger.info("removed %s from the cluster, being offline: %s", name, failure or "done")
-        return dataclasses.replace(state, answer=self._ask()) if names else state
+            logger.info("removed %s, which is not online: %s", name, failure or "done")
+        if names:
+            state.answer = self._ask()
+
+    @staticmethod
+    def _try(act: Callable[..., None], *args: Any, **options: Any) -> str:
+        """Have the workload do something, and return why it did not; empty if it did."""
+        try:
+            act(*args, **options)
+        except _workload.WorkloadError as error:
+            return _summary(error)
+        return ""
 
     def _report(self, state: _membership.UnitState, relation: ops.Relation) -> None:
         tokens = self._tokens.all()
@@ -405,7 +385,7 @@ class TokenConsumer(ops.Object):
             del tokens[name]
         # The charm may have written to it meanwhile, when it was told that the unit has joined.
         bag = relation.data[self.charm.unit]
-        state = dataclasses.replace(state, own=self._own_report(relation), tokens=tokens)
+        state.own, state.tokens = self._own_report(relation), tokens
         current = {key: value for key, value in bag.items() if _wire.is_consumer_key(key)}
         if updates := _wire.changes(current, _membership.report(state).to_bag()):
             bag.update(updates)
@@ -413,15 +393,13 @@ class TokenConsumer(ops.Object):
     def _leave(self, hostname: str) -> None:
         """Leave the cluster; raise where that is refused, and would harm those who stay."""
         answer = self._ask_until(lambda answer: bool(answer.members))
-        if answer.is_no:
-            return
-        alone = answer.names == {hostname}
-        stays = not alone and self._somebody_stays(answer)
         offline = answer.offline - {hostname}
+        alone = answer.names == frozenset({hostname})
+        stays = not (alone or answer.is_no) and self._somebody_stays(answer)
         if stays and (offline or answer.reason):
             reason = answer.reason or _membership.offline_text(offline)
             raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {reason}")
-        if answer.reason:
+        if not answer.members:
             return
         self.on.preleave.emit()
         args = self.leave_args_func()
@@ -431,17 +409,6 @@ class TokenConsumer(ops.Object):
             logger.info("%s has left the cluster", hostname)
         elif stays or self._count_refusal() < _LEAVE_TRIES:
             raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {failure}")
-
-    def _ask_until(
-        self, is_expected: Callable[[_membership.MembershipReport], bool]
-    ) -> _membership.MembershipReport:
-        """Ask until the answer is the expected one, or for some seconds."""
-        give_up = time.monotonic() + _SETTLE_LIMIT
-        while True:
-            answer = self._ask(confirms=True)
-            if is_expected(answer) or time.monotonic() >= give_up:
-                return answer
-            time.sleep(_SETTLE_PAUSE)
 
     def _somebody_stays(self, answer: _membership.MembershipReport) -> bool:
         """Tell whether a cluster is left to be kept whole when this unit goes."""
@@ -456,9 +423,8 @@ class TokenConsumer(ops.Object):
         """Count a refusal to let this unit go. A hook that fails keeps nothing but its files."""
         path = self._folder.with_name(f"{self._folder.name}-refusals")
         path.parent.mkdir(parents=True, exist_ok=True)
-        count = 1 + (path.stat().st_size if path.exists() else 0)
-        path.write_text("x" * count)
-        return count
+        with path.open("a") as file:
+            return file.write("x") + file.tell() - 1
 
     def _status(self, state: _membership.UnitState, *, several: bool) -> str:
         """Return the name of this unit's status, and its message behind it."""

@@ -91,14 +91,15 @@ def believe(
     return MembershipReport(reason=reason, is_denial=True)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class UnitState:
-    """All that a unit of a consumer decides on.
+    """All that a unit of a consumer decides on; it changes with what is done in the hook.
 
     Attributes:
         hostname: its name in the cluster, or the one under which it is going to join.
         own: what it has reported so far.
         published: what the distributor publishes.
+        is_granted: whether it may bootstrap, as far as the distributor is concerned.
         answer: what the workload says.
         at_update_status: whether the hook is an update-status.
         joins_while_degraded: whether a join while a member is offline does no harm.
@@ -109,6 +110,7 @@ class UnitState:
     hostname: str
     own: _wire.Report
     published: _wire.Published
+    is_granted: bool = False
     answer: MembershipReport = MembershipReport()
     at_update_status: bool = False
     joins_while_degraded: bool = False
@@ -152,25 +154,14 @@ def is_idle(state: UnitState, *, was_member: bool) -> bool:
     if was_member:
         to_judge = own.hold or own.gone or own.failed or state.own_tokens
         return own.member == "true" and not (published.waiting or published.left or to_judge)
-    return state.hostname not in {*published.values, *published.hold}
+    return not may_bootstrap(state) and state.hostname not in {*published.values, *published.hold}
 
 
-def may_bootstrap(state: UnitState, app: str) -> bool:
-    """Tell whether this unit, not a member, may bootstrap the cluster.
-
-    Args:
-        state: what it sees.
-        app: its application if it leads that, else an empty text; this counts under a distributor
-            that speaks the old keys.
-    """
+def may_bootstrap(state: UnitState) -> bool:
+    """Tell whether this unit, not a member, may bootstrap the cluster."""
     published = state.published
     carried = any(_wire.looks_like_token(value) for value in published.values.values())
-    if published.is_silent or published.formed or carried or published.hold:
-        return False
-    if published.leader:
-        return published.bootstrap_host == state.hostname
-    waits = state.hostname in published.waiting
-    return bool(app) and waits and published.bootstrap_app in ("", app)
+    return state.is_granted and not (published.formed or carried or published.hold)
 
 
 def removable(state: UnitState) -> list[str]:
@@ -220,7 +211,7 @@ def report(state: UnitState) -> _wire.Report:
         mirror="up" if values else "down" if own.mirror else "",
         cluster=min(answer.names),
         hold=_hold(state),
-        gone=state.published.left - answer.names if state.is_communicator else frozenset(),
+        gone=state.published.left - answer.names if state.is_communicator else frozenset[str](),
     )
 
 
@@ -236,7 +227,7 @@ def _hold(state: UnitState) -> frozenset[str]:
         return own | {state.hostname} if waits else own
     if state.is_communicator:
         return blocking
-    return (own & blocking) | (blocking - state.published.hold if state.acts else frozenset())
+    return (own & blocking) | (blocking - state.published.hold if state.acts else frozenset[str]())
 
 
 def _tokens(state: UnitState) -> dict[str, str]:
