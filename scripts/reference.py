@@ -1,4 +1,4 @@
-"""Make docs/reference/library.md from the library's docstrings, which are read and not run.
+"""Make docs/reference/library.md from the docstrings of the package, which are read and not run.
 
 `tox exec -e docs -- python scripts/reference.py --write` writes it; without that option the page
 goes to the standard output. `tox -e docs` fails where the page differs.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import re
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "library.md"
-_MODULE = "charms.microcluster_token_distributor.v0.token_distributor"
+_PACKAGE = "microcluster_token_distributor"
 _PREFACE = f"""\
 # The library
 
 <!-- Made by `tox exec -e docs -- python scripts/reference.py --write` from the docstrings. -->
 
-`{_MODULE}` is one file, as Charmhub's
-libraries are, and says the following of itself.
+All names below are in the package `{_PACKAGE}`, and likewise in the single file that
+charms vendor. What is not here is not public.
 
 """
 _SECTIONS = {
@@ -37,45 +38,47 @@ _SECTIONS = {
         "ClusterPreJoinEvent",
         "ClusterJoinedEvent",
         "TokenGeneratedEvent",
+        "ClusterPreLeaveEvent",
         "LeaveRefusedError",
         "mirror_id",
         "get_hostname",
     ),
-    "For the distributor": ("TokenDistributorProvides",),
 }
-_REST = "The wire and the rules"
-_DIRECTIVES = ("LIBID", "LIBAPI", "LIBPATCH", "logger")
-"""What a library has to have for Charmhub's sake, or every module has."""
+_REST = "The workload"
 _MACHINERY = ("snapshot", "restore")
 """What an event has for ops' sake."""
 
 
 def page() -> str:
     """Return the page."""
-    module = griffe.load(
-        _MODULE, search_paths=[ROOT / "lib"], docstring_parser="google", allow_inspection=False
+    package = griffe.load(
+        _PACKAGE,
+        search_paths=[ROOT / "library" / "src"],
+        docstring_parser="google",
+        allow_inspection=False,
     )
-    if not isinstance(module, griffe.Module):
-        raise TypeError(f"{_MODULE} is no module")
+    if not isinstance(package, griffe.Module):
+        raise TypeError(f"{_PACKAGE} is no package")
     placed = [name for names in _SECTIONS.values() for name in names]
-    rest = [name for name in public(module) if name not in placed]
-    parts = [f"{_PREFACE}{_docstring(module)}"]
+    rest = [name for name in map(str, package.exports or ()) if name not in placed]
+    parts = [f"{_PREFACE}{_docstring(package)}"]
     for title, names in {**_SECTIONS, _REST: rest}.items():
         parts.append(f"## {title}")
         for name in names:
-            parts.extend(_described(module[name], "###"))
+            thing = package[name]
+            parts.extend(_described(thing.final_target if thing.is_alias else thing, "###"))
     return "\n\n".join(parts) + "\n"
 
 
-def public(thing: griffe.Module | griffe.Class) -> list[str]:
-    """Return the names of what a module or a class has for others, in the order of the source."""
+def public(thing: griffe.Class) -> list[str]:
+    """Return the names of what a class has for others, in the order of the source."""
     found = [
         member
         for name, member in thing.members.items()
         if isinstance(member, griffe.Object)
         and not name.startswith("_")
-        and name not in _DIRECTIVES + _MACHINERY
-        and (member.docstring or not isinstance(thing, griffe.Class))
+        and name not in _MACHINERY
+        and member.docstring
     ]
     return [member.name for member in sorted(found, key=lambda member: member.lineno or 0)]
 
@@ -108,7 +111,7 @@ def _signature(thing: griffe.Object) -> str:
     if isinstance(thing, griffe.Class):
         parameters = [each for each in thing.parameters if each.name != "self"]
         returns = ""
-        if _bases(thing) & {"EventBase", "Exception", "Enum", "ObjectEvents"}:
+        if _bases(thing) & {"EventBase", "Exception", "ObjectEvents", "Protocol"}:
             # Whoever uses one does not make it.
             return ""
     elif isinstance(thing, griffe.Function):
@@ -122,6 +125,8 @@ def _signature(thing: griffe.Object) -> str:
         if keyword_only and "*" not in texts:
             texts.append("*")
         texts.append(_parameter(parameter))
+    # The package's own modules are not public.
+    texts = [re.sub(r"\b_\w+\.", "", text) for text in texts]
     line = f"{thing.name}({', '.join(texts)}){returns}"
     if len(line) <= 88:
         return line
@@ -142,23 +147,18 @@ def _bases(thing: griffe.Class) -> set[str]:
 
 
 def _plain_members(thing: griffe.Class) -> list[str]:
-    """List the members of an enumeration, and the events of a class of such."""
+    """List the events of a class of such."""
     attributes = [
         member
         for member in thing.members.values()
         if isinstance(member, griffe.Attribute) and not member.name.startswith("_")
     ]
-    if "Enum" in _bases(thing):
-        return [f"- `{each.name}`: {str(each.value).strip(_QUOTES)}" for each in attributes]
     if "ObjectEvents" in _bases(thing):
         sources = {each.name: str(each.value).rpartition("(")[2].strip(")") for each in attributes}
         return [
             f"- `{name}`: [`{event}`](#{event.lower()})" for name, event in sorted(sources.items())
         ]
     return []
-
-
-_QUOTES = "\"'"
 
 
 def _section(section: griffe.DocstringSection) -> Iterator[str]:

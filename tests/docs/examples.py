@@ -21,18 +21,20 @@ import yaml
 from sybil import region
 from sybil.evaluators import python
 
-from charms.microcluster_token_distributor.v0 import token_distributor
+import microcluster_token_distributor
+from scripts import single_file
 from tests import juju_model
 from tests.chaos import bags
 from tests.clouds import local
 from tests.docs import commands, pages, statuses
 from tests.scenarios import telling
-from tests.unit import distributor
+from tests.unit import vectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
 _LIBRARY = "microcluster-token-distributor.token_distributor"
+_LIBAPI = next(iter(re.findall(r"^LIBAPI = (\d+)$", single_file.DIRECTIVES, re.MULTILINE)))
 # Pages whose blocks without a rule of their own say what something looks like, and no more.
 _FREE = ("docs/reference/library.md", "docs/reference/benchmark.md", "docs/explanation/cost.md")
 _ROW = re.compile(r"(\S+)  +(\w+) *(.*)")
@@ -73,13 +75,13 @@ def _evaluate(page: pages.Page, block: pages.Block, example: sybil.Example) -> N
     evaluators[block.language](page, block.text)
 
 
-# Python: charms are run, stories are told
+# Python: charms and tests are run
 
 
 def _run_python(page: pages.Page, example: sybil.Example) -> None:
     before = dict(example.namespace)
     example.namespace.setdefault("ops", ops)
-    example.namespace.setdefault("token_distributor", token_distributor)
+    example.namespace.setdefault("TokenConsumer", microcluster_token_distributor.TokenConsumer)
     with _workload():
         python.PythonEvaluator()(example)
     for name, value in list(example.namespace.items()):
@@ -141,14 +143,15 @@ class Workload:
             return subprocess.CompletedProcess(
                 words, 1, "", "Error: Database is not yet initialized"
             )
-        row = {"name": token_distributor.get_hostname(), "role": "voter", "status": "ONLINE"}
+        name = microcluster_token_distributor.get_hostname()
+        row = {"name": name, "role": "voter", "status": "ONLINE"}
         return subprocess.CompletedProcess(words, 0, json.dumps([row]), "")
 
 
 @contextlib.contextmanager
 def _workload() -> Generator[Workload]:
     workload = Workload()
-    with unittest.mock.patch.object(token_distributor.subprocess, "run", workload.run):
+    with unittest.mock.patch.object(subprocess, "run", workload.run):
         yield workload
 
 
@@ -160,22 +163,24 @@ def run_charm(charm: type[ops.CharmBase], requires: dict[str, Any]) -> list[str]
         requires: its endpoints, of which the first is that of the cluster.
 
     Returns:
-        The names of the events that it was told of.
+        The names of the events that it was notified of.
     """
     endpoint = next(iter(requires))
-    name = token_distributor.get_hostname()
-    told: list[str] = []
-    shown = {
-        "bootstrap": ({"leader": "distributor/0", "bootstrap-unit": "micro/0"}, "empty"),
-        "join": ({"leader": "distributor/0"}, distributor.token(name)),
-    }
-    for app_bag, value in shown.values():
+    name = microcluster_token_distributor.get_hostname()
+    key = microcluster_token_distributor.mirror_id(name)
+    emitted: list[str] = []
+    leader = {"leader": "0", "bootstrap-app": "micro"}
+    published = [
+        ({**leader, "bootstrap-host": name, "waiting": name}, {"mirror": "up"}),
+        ({**leader, "formed": "true"}, {"mirror": "up", key: vectors.token(name)}),
+    ]
+    for app_bag, unit_bag in published:
         context = ops.testing.Context(charm, meta={"name": "micro", "requires": requires})
         relation = ops.testing.Relation(
             endpoint,
             remote_app_name="distributor",
             remote_app_data=app_bag,
-            remote_units_data={0: {"mirror": "up", token_distributor.mirror_id(name): value}},
+            remote_units_data={0: unit_bag},
         )
         state = ops.testing.State(leader=True, relations=[relation])
         with _workload() as workload:
@@ -185,8 +190,8 @@ def run_charm(charm: type[ops.CharmBase], requires: dict[str, Any]) -> list[str]
             assert not bags.complaint(bags.Kind.CONSUMER_UNIT, bags.Form.WRITTEN, bag)
             state = context.run(context.on.update_status(), state)
         assert isinstance(state.unit_status, (ops.ActiveStatus, ops.UnknownStatus))
-        told += [event.handle.kind for event in context.emitted_events]
-    return told
+        emitted += [event.handle.kind for event in context.emitted_events]
+    return emitted
 
 
 # Command lines
@@ -219,7 +224,7 @@ def _check_text(page: pages.Page, text: str) -> None:
     elif lines[0].startswith("LeaveRefusedError: "):
         for line in lines:
             kind, _, message = line.partition(": ")
-            assert any(saying.fits(kind, message) for saying in statuses.refusals()), line
+            assert any(each.fits(kind, message) for each in statuses.refusals()), line
     else:
         assert page.name in _FREE, "nobody knows what this is the output of"
 
@@ -239,8 +244,8 @@ def _check_status_line(page: pages.Page, line: str) -> None:
         assert re.fullmatch(r'hook failed: "[a-z-]+"', message)
     else:
         side = statuses.DISTRIBUTOR if charm == commands.NAME else statuses.CONSUMER
-        assert any(saying.fits(kind, message) for saying in statuses.of(side)), (
-            f"{side} does not say {kind}: {message}"
+        assert any(each.fits(kind, message) for each in statuses.of(side)), (
+            f"{side} has no status {kind}: {message}"
         )
 
 
@@ -256,11 +261,11 @@ def _check_rows(text: str) -> None:
 
 def _check_demo(lines: Sequence[str]) -> None:
     """Check what the demonstration has units say."""
-    sayings = {*statuses.of(statuses.CONSUMER), *statuses.of(statuses.DISTRIBUTOR)}
+    templates = {*statuses.of(statuses.CONSUMER), *statuses.of(statuses.DISTRIBUTOR)}
     for line in lines:
         _, says, message = line.partition(" says: ")
         if says:
-            assert any(saying.fits(saying.kind, message) for saying in sayings), line
+            assert any(each.fits(each.kind, message) for each in templates), line
 
 
 # Files
@@ -272,7 +277,7 @@ def _check_yaml(_: pages.Page, text: str) -> None:
         assert endpoint["interface"] == _interface(), "another interface"
         assert endpoint["limit"] == 1, "the library uses one distributor"
     for library in content.get("charm-libs", ()):
-        assert library == {"lib": _LIBRARY, "version": str(token_distributor.LIBAPI)}
+        assert library == {"lib": _LIBRARY, "version": _LIBAPI}
     apps = {name: app["charm"] for name, app in content.get("applications", {}).items()}
     for app in apps.values():
         commands.check(f"juju deploy {app}", {})

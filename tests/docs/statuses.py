@@ -1,7 +1,7 @@
-"""All that the charm and the library can say, read from their source.
+"""All statuses, states and refusals of the charm and the library, read from their source.
 
-A status is said where the source makes one, as in `ops.WaitingStatus(f"waiting for {unit}")`; what
-it is made of is followed to where the same class says it. What is filled in stands for any text.
+A status is a text, its name first, that the source assigns to an attribute `status`. A function's
+texts are those that it returns. What is filled in stands for any text.
 """
 
 from __future__ import annotations
@@ -9,173 +9,130 @@ from __future__ import annotations
 import ast
 import dataclasses
 import functools
+import itertools
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tests.docs import pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LIBRARY = pages.ROOT / "lib/charms/microcluster_token_distributor/v0/token_distributor.py"
-CHARM = pages.ROOT / "src/charm.py"
-CONSUMER = "TokenConsumer"
-DISTRIBUTOR = "TokenDistributorProvides"
-_STATUS = "Status"
+CONSUMER = "library/src/microcluster_token_distributor"
+DISTRIBUTOR = "src"
 
 
 @dataclasses.dataclass(frozen=True, order=True)
-class Saying:
-    """Something that is said with what may vary in it.
+class Template:
+    """A message with what may vary in it.
 
     Attributes:
         kind: `active`, `waiting` and so on; empty for what is no status.
-        template: the text, with `{}` for what varies.
+        text: the message, with `{}` for what varies.
     """
 
     kind: str
-    template: str
+    text: str
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.template}" if self.template else self.kind
+        return f"{self.kind}: {self.text}" if self.text else self.kind
 
     def fits(self, kind: str, message: str) -> bool:
         """Tell whether a status is one of these."""
-        parts = map(re.escape, self.template.split("{}"))
+        parts = map(re.escape, self.text.split("{}"))
         return kind == self.kind and re.fullmatch(".+".join(parts), message) is not None
 
 
 @functools.cache
-def of(side: str) -> frozenset[Saying]:
-    """Return what one of the library's two classes can have for a status.
+def of(side: str) -> frozenset[Template]:
+    """Return the statuses of one side.
 
     Args:
         side: `CONSUMER` or `DISTRIBUTOR`.
     """
-    source = _Source(ast.parse(LIBRARY.read_text()), side)
-    return frozenset(source.statuses())
-
-
-@functools.cache
-def refusals() -> frozenset[Saying]:
-    """Return what a unit says whose cluster does not let it go."""
-    source = _Source(ast.parse(LIBRARY.read_text()), CONSUMER)
+    source = _Source(side)
+    texts = {text for value in source.values("status") for text in source.texts(value)}
+    # Where nothing but a variable is assigned, that says nothing; and a plural is one of a noun.
     return frozenset(
-        Saying("LeaveRefusedError", text) for text in source.arguments("LeaveRefusedError")
+        Template(*text.replace("{}s", "{}").partition(" ")[::2]) for text in texts - {"{}"}
     )
 
 
 @functools.cache
-def action_failures() -> frozenset[Saying]:
-    """Return with what the charm's action fails."""
-    source = _Source(ast.parse(CHARM.read_text()), "MicroclusterTokenDistributorCharm")
-    return frozenset(Saying("fail", text) for text in source.arguments("fail"))
+def refusals() -> frozenset[Template]:
+    """Return the messages of a unit whose cluster does not let it go."""
+    name = "LeaveRefusedError"
+    return frozenset(Template(name, text) for text in _Source(CONSUMER).arguments(name))
+
+
+@functools.cache
+def action_failures() -> frozenset[Template]:
+    """Return with what the charm's actions fail."""
+    return frozenset(Template("fail", text) for text in _Source(DISTRIBUTOR).arguments("fail"))
 
 
 @functools.cache
 def states() -> frozenset[str]:
-    """Return the states in which the action shows a unit."""
-    source = _Source(ast.parse(LIBRARY.read_text()), DISTRIBUTOR)
-    return frozenset(
-        {*source.returned("_state"), *source.assigned("state"), *source.items("state")}
-    )
+    """Return the states in which the action shows a unit, and a name without a unit."""
+    return frozenset({*_Source(DISTRIBUTOR).returned("_state_of"), "left"})
 
 
 class _Source:
-    """A class's source.
+    """The modules in a folder.
 
     Args:
-        module: the module it is in.
-        name: its name.
+        folder: of the repository.
     """
 
-    def __init__(self, module: ast.Module, name: str):
-        found = [
-            node for node in module.body if isinstance(node, ast.ClassDef) and node.name == name
-        ]
-        assert found, f"there is no class {name}"
-        self._methods = {
-            node.name: node for node in found[0].body if isinstance(node, ast.FunctionDef)
+    def __init__(self, folder: str):
+        paths = sorted((pages.ROOT / folder).glob("*.py"))
+        self._nodes = [node for path in paths for node in ast.walk(ast.parse(path.read_text()))]
+        self._functions = {
+            node.name: node for node in self._nodes if isinstance(node, ast.FunctionDef)
         }
 
-    def statuses(self) -> Iterator[Saying]:
-        """Give what its statuses say."""
-        for method, call in self._calls():
-            name = _name(call.func)
-            if name.endswith(_STATUS) and name != _STATUS:
-                kind = name.removesuffix(_STATUS).lower()
-                for text in self._texts(call.args[0], method) if call.args else {""}:
-                    yield Saying(kind, text)
+    def values(self, name: str) -> Iterator[ast.expr]:
+        """Give what is assigned to a variable, an attribute or a keyword of a name."""
+        for node in self._nodes:
+            if isinstance(node, ast.keyword) and node.arg == name:
+                yield node.value
+            for target in node.targets if isinstance(node, ast.Assign) else ():
+                value = cast("ast.Assign", node).value
+                pairs = [(target, value)]
+                if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+                    pairs = zip(target.elts, value.elts, strict=True)
+                yield from (value for target, value in pairs if _name(target) == name)
+
+    def returned(self, function: str) -> set[str]:
+        """Return the texts that a function returns."""
+        returns = [e for e in ast.walk(self._functions[function]) if isinstance(e, ast.Return)]
+        return {text for each in returns if each.value for text in self.texts(each.value)}
 
     def arguments(self, function: str) -> Iterator[str]:
         """Give the first arguments with which a function is called."""
-        for method, call in self._calls():
-            if _name(call.func) == function:
-                yield from self._texts(call.args[0], method)
+        for node in self._nodes:
+            if isinstance(node, ast.Call) and _name(node.func) == function and node.args:
+                yield from self.texts(node.args[0])
 
-    def returned(self, method: str) -> set[str]:
-        """Return what a method returns."""
-        return {
-            text
-            for node in ast.walk(self._methods[method])
-            if isinstance(node, ast.Return) and node.value is not None
-            for text in self._texts(node.value, self._methods[method])
-        }
-
-    def assigned(self, name: str) -> set[str]:
-        """Return the literals that a variable takes in any method."""
-        return {
-            node.value.value
-            for method in self._methods.values()
-            for node in ast.walk(method)
-            if isinstance(node, ast.Assign)
-            and name in map(_name, node.targets)
-            and isinstance(node.value, ast.Constant)
-            and isinstance(node.value.value, str)
-        }
-
-    def items(self, key: str) -> set[str]:
-        """Return the literals under a key of any dictionary that is written out."""
-        return {
-            value.value
-            for method in self._methods.values()
-            for node in ast.walk(method)
-            if isinstance(node, ast.Dict)
-            for name, value in zip(node.keys, node.values, strict=True)
-            if isinstance(name, ast.Constant)
-            and name.value == key
-            and isinstance(value, ast.Constant)
-            and isinstance(value.value, str)
-        }
-
-    def _calls(self) -> Iterator[tuple[ast.FunctionDef, ast.Call]]:
-        for method in self._methods.values():
-            for node in ast.walk(method):
-                if isinstance(node, ast.Call):
-                    yield method, node
-
-    def _texts(self, node: ast.expr, method: ast.FunctionDef) -> set[str]:
+    def texts(self, node: ast.expr) -> set[str]:
         """Return the texts that an expression can be, with `{}` for what varies."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             return {node.value}
         if isinstance(node, ast.IfExp):
-            return self._texts(node.body, method) | self._texts(node.orelse, method)
+            return self.texts(node.body) | self.texts(node.orelse)
         if isinstance(node, ast.JoinedStr):
-            texts = {""}
-            for part in node.values:
-                value = part.value if isinstance(part, ast.FormattedValue) else part
-                texts = {text + more for text in texts for more in self._texts(value, method)}
-            return texts
+            parts = [p.value if isinstance(p, ast.FormattedValue) else p for p in node.values]
+            return {"".join(each) for each in itertools.product(*map(self.texts, parts))}
+        if isinstance(node, ast.BinOp):
+            sides = self.texts(node.left), self.texts(node.right)
+            return {"".join(each) for each in itertools.product(*sides)}
+        if isinstance(node, ast.Call) and _name(node.func) in self._functions:
+            # `str.join` returns what varies, and has a namesake that returns nothing.
+            return self.returned(_name(node.func)) or {"{}"}
         if isinstance(node, ast.Name):
-            values = [
-                each.value
-                for each in ast.walk(method)
-                if isinstance(each, ast.Assign) and node.id in map(_name, each.targets)
-            ]
-            found = {text for value in values for text in self._texts(value, method)}
-            return found or {"{}"}
-        if isinstance(node, ast.Call) and _name(node.func) in self._methods:
-            return self.returned(_name(node.func))
+            values = list(self.values(node.id))
+            if node.id.lstrip("_").isupper() or all(isinstance(e, ast.JoinedStr) for e in values):
+                return {text for each in values for text in self.texts(each)} or {"{}"}
         return {"{}"}
 
 

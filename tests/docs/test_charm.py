@@ -22,18 +22,18 @@ def _table(*header: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("side", [statuses.CONSUMER, statuses.DISTRIBUTOR])
 def test_statuses_are_all_that_there_are(side: str) -> None:
-    """Each can be said, and each that can be said is there."""
+    """In the table, and in the guide that says what to do."""
     header = "status of a unit" if side == statuses.CONSUMER else "status"
-    sayings = set(statuses.of(side))
+    missing = set(statuses.of(side))
     for row in _table(header, "when"):
         status = _STATUS.fullmatch(row[0])
         assert status is not None
         fitting = {each for each in statuses.of(side) if each.fits(status[1], status[2] or "")}
-        assert fitting, f"{side} does not say {row[0]}"
+        assert fitting, f"there is no status {row[0]}"
         # The least general one is what is meant.
-        sayings.discard(max(fitting, key=lambda saying: len(saying.template.replace("{}", ""))))
+        missing.discard(max(fitting, key=lambda template: len(template.text.replace("{}", ""))))
 
-    assert not sorted(map(str, sayings)), "not in the table"
+    assert not sorted(map(str, missing)), "not in the table"
 
 
 def test_endpoints() -> None:
@@ -55,7 +55,7 @@ def test_action() -> None:
     assert action in pages.page(PAGE).anchors()
     assert {row[0] for row in _table("state", "meaning")} == statuses.states()
     for failure in statuses.action_failures():
-        assert failure.template.replace("{}", commands.NAME) in text
+        assert failure.text.replace("{}", commands.NAME) in text
 
 
 def test_bases_and_architectures() -> None:

@@ -41,14 +41,14 @@ def test_commands_in_the_text_exist(page: pages.Page) -> None:
 @pytest.mark.parametrize("page", pages.every_page(), ids=repr)
 def test_statuses_in_tables_are_real_ones(page: pages.Page) -> None:
     """In each table with a column of that name; `...` stands for any text."""
-    sayings = {*statuses.of(statuses.CONSUMER), *statuses.of(statuses.DISTRIBUTOR)}
+    templates = {*statuses.of(statuses.CONSUMER), *statuses.of(statuses.DISTRIBUTOR)}
     for table in page.tables():
         for row in table.rows if table.header[0].startswith("status") else ():
             status = _STATUS.fullmatch(row[0])
             assert status is not None, f"no status: {row[0]}"
             kind, message = status[1], status[2] or ""
             juju = kind == "error" and message.startswith("hook failed: ")
-            assert juju or any(each.fits(kind, message) for each in sayings), row[0]
+            assert juju or any(each.fits(kind, message) for each in templates), row[0]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_command_with_something_that_does_not_exist_is_refused(line: str) -> Non
         ("mermaid", "sequenceDiagram\n  participant A\n  A->>B: hello", "not introduced"),
         ("mermaid", "stateDiagram-v2\n  [*] --> nothing", "not introduced"),
         ("mermaid", "drawing\n", "may not draw"),
-        ("text", "Unit  Workload  Message\nmicroovn/0  waiting   waiting for x", "does not say"),
+        ("text", "Unit  Workload  Message\nmicroovn/0  waiting   waiting for x", "has no status"),
         ("text", "Unit  Workload  Message\nnothing/0  active", "deployed"),
         ("text", "row-0:\n  application: a\n  host-name: h\n  state: s\n  unit: a/0", "state s"),
         ("text", "  1.0 s  lxd/0 says: something", "output"),
@@ -139,7 +139,7 @@ def test_a_charm_is_really_run() -> None:
             "```python\nclass Charm(ops.CharmBase):\n"
             "    def __init__(self, framework):\n"
             "        super().__init__(framework)\n"
-            "        self.cluster = token_distributor.TokenConsumer(\n"
+            "        self.cluster = TokenConsumer(\n"
             '            self, "cluster", ["microovn", "cluster"])\n'
             "        framework.observe(self.cluster.on.joined, self._on_joined)\n"
             "    def _on_joined(self, event):\n"
