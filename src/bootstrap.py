@@ -1,8 +1,8 @@
 """Who may bootstrap: the one decision that cannot be taken back.
 
-Theory of operation. The bootstrap is granted once, to the lowest-numbered unit of the first related
-application, among those that have reported `member: false`. It waits for every unit that is seen,
-and for every one that goal-state names: each of them might be in a cluster already.
+Theory of operation. The bootstrap is granted once, to the lowest-numbered unit of the first
+related application, among those that have reported `member: false`. It waits for every unit that
+is seen, and for every one that goal-state names: each of them might be in a cluster already.
 
     who is not waited for             when
     --------------------------------  ----------------------------------------------------------
@@ -47,14 +47,9 @@ class App:
     reports: Sequence[_wire.Report] = ()
 
     @property
-    def is_old(self) -> bool:
-        """Whether all its units speak the old keys."""
-        return all(report.is_old for report in self.reports)
-
-    @property
-    def is_mixed(self) -> bool:
-        """Whether some of its units speak the old keys, and others the new ones."""
-        return not self.is_old and any(report.is_old for report in self.reports)
+    def dialects(self) -> frozenset[bool]:
+        """Whether its units speak the old keys: True, False, or both."""
+        return frozenset(report.is_old for report in self.reports)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +57,7 @@ class Grant:
     """Who may bootstrap.
 
     Attributes:
-        app: the one application that may, for units that speak the old keys.
+        app: the application whose unit may; old units go by that alone.
         host: the host name of the one unit that may.
         awaited: the units without whose report nothing is granted.
     """
@@ -93,35 +88,29 @@ def decide(
     current = Grant(published.bootstrap_app, published.bootstrap_host)
     if published.formed:
         # Used up: left standing, a unit that drops out one day could take it for its own.
-        return Grant(current.app or (populated or [App("")])[0].name)
+        return Grant(current.app or next((app.name for app in populated), ""))
     if current.app and not _is_void(current, apps, ledger, goal, at_update_status):
         return current
     if goal is None or not populated:
         return Grant()
     awaited = _awaited(populated, goal, at_update_status)
-    mixed = [unit for app in populated if app.is_mixed for unit in app.units]
-    untracked = {unit for app in populated for unit in app.units} - goal.units.keys()
-    if awaited or mixed or (untracked and not at_update_status):
-        return Grant(awaited=tuple(sorted({*awaited, *mixed})))
+    seen = {unit for app in populated for unit in app.units}
+    if awaited or (seen - goal.units.keys() and not at_update_status):
+        return Grant(awaited=tuple(sorted(awaited)))
     first = populated[0]
-    if first.is_old:
+    if first.dialects == frozenset({True}):
         return Grant(first.name)
     hosts = mirror.by_host([report for app in populated for report in app.reports])
     candidates = [
-        (
-            report.unit not in goal.units,
-            goal_module.number_of(report.unit),
-            app.name,
-            report.hostname,
-        )
-        for app in populated
+        (index, report.unit not in goal.units, goal_module.number_of(report.unit), report.hostname)
+        for index, app in enumerate(populated)
         for report in app.reports
         if report.member == "false" and len(hosts.get(report.hostname, ())) == 1
     ]
-    # The first application's, unless it has none whose host name can be used.
-    order = {app.name: index for index, app in enumerate(populated)}
-    *_, app, host = min(candidates, key=lambda c: (order[c[2]], c), default=("", ""))
-    return Grant(app, host)
+    if not candidates:
+        return Grant()
+    index, *_, host = min(candidates)
+    return Grant(populated[index].name, host)
 
 
 def _is_void(
@@ -132,9 +121,8 @@ def _is_void(
     at_update_status: bool,
 ) -> bool:
     """Tell whether the unit that was granted the bootstrap cannot make use of it any more."""
-    if not current.host or goal is None:
-        return False
-    if any(report.hostname == current.host for app in apps for report in app.reports):
+    hosts = {report.hostname for app in apps for report in app.reports}
+    if not current.host or goal is None or current.host in hosts:
         return False
     if at_update_status and current.app not in {app.name for app in apps}:
         return True
@@ -143,13 +131,11 @@ def _is_void(
 
 
 def _awaited(apps: Sequence[App], goal: goal_module.Goal, at_update_status: bool) -> set[str]:
-    reported = {
-        report.unit for app in apps for report in app.reports if report.member != "unknown"
-    }
+    """Return the units that have to report first, or have to be refreshed like the others."""
+    reports = [report for app in apps for report in app.reports]
+    reported = {report.unit for report in reports if report.member != "unknown"}
     seen = {unit for app in apps for unit in app.units}
-    never_came = {
-        unit
-        for unit, status in goal.units.items()
-        if at_update_status and status == "waiting" and unit not in seen
-    }
-    return (seen | goal.units.keys()) - reported - never_came
+    unseen = goal.units.keys() - seen
+    never_came = {u for u in unseen if at_update_status and goal.units[u] == "waiting"}
+    mixed = {report.unit for app in apps if len(app.dialects) > 1 for report in app.reports}
+    return (seen | unseen) - (reported - mixed) - never_came

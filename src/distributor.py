@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import ops
 
@@ -17,10 +17,15 @@ from microcluster_token_distributor import _wire
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    # A unit, and its relation with the distributor.
+    Place = tuple[ops.Relation, ops.Unit]
+
 logger = logging.getLogger(__name__)
 
 _LEDGER_PREFIX = "unit-"
 _JUJUS_KEYS = frozenset({"egress-subnets", "ingress-address", "private-address"})
+_NOT_RELATED = "blocked integrate with a charm that forms a microcluster"
+_READY = "active ready to take over from the leader"
 
 
 @dataclasses.dataclass
@@ -30,29 +35,31 @@ class _View:
     Attributes:
         relations: with the consumers, the first related first.
         published: what is published; without values where they do not matter.
-        reports: by unit, of those that have reported and have not departed.
-        leaving: reports of units that are departing right now.
         full: whether all reports were read anew, and everything is to be published.
-        carried: whether the mirrored values matter.
         at_update_status: whether the hook is an update-status.
+        reports: by unit, of those that are seen and have not departed.
+        leaving: reports of units that are departing right now.
+        carried: whether the mirrored values matter.
         goal: what goal-state says; None where it was not asked, or cannot be had.
         ledger: see `mirror.publish`; empty where goal-state was not asked.
     """
 
     relations: Sequence[ops.Relation]
     published: _wire.Published
-    reports: dict[str, _wire.Report]
+    full: bool
+    at_update_status: bool
+    reports: dict[str, _wire.Report] = dataclasses.field(default_factory=dict[str, _wire.Report])
     leaving: Sequence[_wire.Report] = ()
-    full: bool = False
     carried: bool = False
-    at_update_status: bool = False
     goal: goal_module.Goal | None = None
     ledger: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
 
     @property
-    def present(self) -> frozenset[str]:
-        """The units that Juju lists as related, whether they have left or not."""
-        return frozenset(unit.name for relation in self.relations for unit in relation.units)
+    def reported(self) -> list[_wire.Report]:
+        return [report for report in self.reports.values() if report.has_reported]
+
+    def has_departed(self, unit: str) -> bool:
+        return mirror.has_departed(unit, self.ledger, self.goal, self.published)
 
 
 class Distributor(ops.Object):
@@ -74,18 +81,18 @@ class Distributor(ops.Object):
         self.charm = charm
         self.relation_name = relation_name
         self.peers = peers
+        self._memory: Any = self._stored
         # The reports, as JSON; empty for none. How many units there are going to be.
         self._memory.set_default(reports="", expected=0)
         # The clusters of the last update-status, and whether there are several for good.
         self._memory.set_default(clusters="", is_divided=False)
-        self._memory.set_default(is_dying=False, status="maintenance starting")
-        relation_events = charm.on[relation_name]
+        self._memory.set_default(is_dying=False, status=_READY)
+        observe, relation_events = self.framework.observe, charm.on[relation_name]
         for event in (charm.on.leader_elected, charm.on.upgrade_charm, charm.on.update_status):
-            self.framework.observe(event, self._on_full_read)
-        self.framework.observe(charm.on.start, self._on_start)
-        self.framework.observe(relation_events.relation_changed, self._on_relation_changed)
-        self.framework.observe(relation_events.relation_departed, self._on_relation_departed)
-        self.framework.observe(relation_events.relation_broken, self._on_relation_broken)
+            observe(event, self._on_full_read)
+        observe(relation_events.relation_changed, self._on_relation_changed)
+        observe(relation_events.relation_departed, self._on_relation_departed)
+        observe(relation_events.relation_broken, self._on_relation_broken)
 
     # Handlers
 
@@ -93,19 +100,15 @@ class Distributor(ops.Object):
         at_update_status = isinstance(event, ops.UpdateStatusEvent)
         self._reconcile(full=True, at_update_status=at_update_status)
 
-    def _on_start(self, _: ops.StartEvent) -> None:
-        if not self.charm.unit.is_leader():
-            self._memory.status = _READY
-
     def _on_relation_changed(self, event: ops.RelationChangedEvent) -> None:
-        if event.unit is not None:
+        if event.unit:
             self._reconcile(changed=(event.relation, event.unit))
 
     def _on_relation_departed(self, event: ops.RelationDepartedEvent) -> None:
         if event.departing_unit == self.charm.unit:
             # It is this unit that leaves: the others stay where they are.
             self._memory.is_dying = True
-        elif event.unit is not None:
+        else:
             self._reconcile(departing=(event.relation, event.unit))
 
     def _on_relation_broken(self, _: ops.RelationBrokenEvent) -> None:
@@ -125,24 +128,16 @@ class Distributor(ops.Object):
         token is in it. Only a leader can tell.
         """
         view = self._look(self._relations(), full=True)
-        goal, ledger = self._evidence()
-        rows: list[dict[str, str]] = []
-        for unit, report in sorted(view.reports.items()):
-            gone = mirror.has_departed(unit, ledger, goal, view.published)
-            state = "left" if gone else _state_of(report, view.published)
-            rows.append(_row(unit, report.hostname, state))
-        seen = {row["host-name"] for row in rows}
-        return [*rows, *(_row("", name, "left") for name in sorted(view.published.left - seen))]
+        self._gather_evidence(view)
+        rows = [
+            (unit, goal_module.app_of(unit), report.hostname, _state_of(report, view.published))
+            for unit, report in sorted(view.reports.items())
+        ]
+        rows += [("", "", name, "left") for name in sorted(view.published.left)]
+        keys = ("unit", "application", "host-name", "state")
+        return [dict(zip(keys, row, strict=True)) for row in rows]
 
     # Helpers: what is seen
-
-    @property
-    def _memory(self) -> Any:
-        return self._stored
-
-    @property
-    def _number(self) -> str:
-        return str(goal_module.number_of(self.charm.unit.name))
 
     def _relations(self) -> list[ops.Relation]:
         relations = [r for r in self.charm.model.relations[self.relation_name] if r.active]
@@ -154,35 +149,39 @@ class Distributor(ops.Object):
         *,
         full: bool = False,
         at_update_status: bool = False,
-        changed: tuple[ops.Relation, ops.Unit] | None = None,
-        departing: tuple[ops.Relation, ops.Unit] | None = None,
+        changed: Place | None = None,
+        departing: Place | None = None,
     ) -> _View:
         """Read what has to be read, for the arguments of `_reconcile`."""
-        app_bags = (relation.data[self.charm.app] for relation in relations)
-        decided = (_wire.Published.from_bags(bag, {}) for bag in app_bags)
+        number = str(goal_module.number_of(self.charm.unit.name))
+        bags = (relation.data[self.charm.app] for relation in relations)
+        decided = (_wire.Published.from_bags(bag, {}) for bag in bags)
         published = next((each for each in decided if each.leader), _wire.Published())
         # Who leads now may have missed what happened while another unit did.
-        full = full or not self._memory.reports or published.leader not in ("", self._number)
-        view = _View(relations, published, {}, full=full, at_update_status=at_update_status)
-        view.leaving = [self._read(*departing)] if departing else []
+        full = full or not self._memory.reports or published.leader not in ("", number)
+        view = _View(relations, published, full, at_update_status)
         remembered = {} if full else _from_memory(self._memory.reports)
-        for relation in relations:
-            for unit in relation.units:
-                if full or (changed is not None and unit == changed[1]):
-                    view.reports[unit.name] = self._read(relation, unit)
-                elif unit.name in remembered:
-                    view.reports[unit.name] = remembered[unit.name]
-        report = view.reports.get(changed[1].name) if changed else None
-        moves = report is not None and (bool(report.offers) or not report.is_member)
-        view.carried = full or bool(departing) or moves
-        if view.carried and published.leader == self._number:
-            bags = [relation.data[self.charm.unit] for relation in relations]
-            bag = next((bag for bag in bags if bag.get("mirror") == "up"), {})
-            values = _wire.Published.from_bags({}, bag).values
+        for place in ((relation, unit) for relation in relations for unit in relation.units):
+            name = place[1].name
+            if full or place == changed:
+                view.reports[name] = self._read(*place)
+            elif name in remembered:
+                view.reports[name] = remembered[name]
+        view.leaving = [self._read(*departing)] if departing else []
+        waits = changed is not None and not view.reports[changed[1].name].is_member
+        offers = changed is not None and bool(view.reports[changed[1].name].offers)
+        view.carried = full or bool(departing) or waits or offers
+        if view.carried and published.leader == number:
+            unit_bags = [relation.data[self.charm.unit] for relation in relations]
+            mirrors = [bag for bag in unit_bags if bag.get("mirror") == "up"]
+            values = _wire.Published.from_old_bags({}, mirrors[:1]).values
             view.published = dataclasses.replace(published, values=values)
-        if report is not None and not report.is_member and not full:
-            # A token may have been issued before its unit was heard of.
-            self._read_offers(view)
+        if waits and not full:
+            # Its token may have been issued before it was heard of; tokens are not remembered.
+            for place in ((relation, unit) for relation in relations for unit in relation.units):
+                report = view.reports.get(place[1].name)
+                if report is not None and report.mirror == "up":
+                    view.reports[report.unit] = self._read(*place)
         return view
 
     def _read(self, relation: ops.Relation, unit: ops.Unit) -> _wire.Report:
@@ -193,32 +192,21 @@ class Distributor(ops.Object):
             logger.warning("cannot read what %s reports: %s", unit.name, error)
             return _wire.Report(unit.name)
 
-    def _read_offers(self, view: _View) -> None:
-        """Read again who mirrors, since tokens are not remembered."""
-        for relation in view.relations:
-            for unit in relation.units:
-                if unit.name in view.reports and view.reports[unit.name].mirror == "up":
-                    view.reports[unit.name] = self._read(relation, unit)
-
-    def _evidence(self) -> tuple[goal_module.Goal | None, dict[str, str]]:
-        """Return what goal-state says of the consumers' units, and the ledger."""
-        goal = goal_module.Goal.ask(self.relation_name)
-        if goal is not None:
-            self._memory.expected = goal.staying
-        relation = self.charm.model.get_relation(self.peers)
-        bag: Mapping[str, str] = relation.data[self.charm.app] if relation else {}
-        prefix = _LEDGER_PREFIX
-        return goal, {k.removeprefix(prefix): v for k, v in bag.items() if k.startswith(prefix)}
-
     def _gather_evidence(self, view: _View) -> None:
         """Learn who has left, and leave out what they have reported."""
-        goal, ledger = view.goal, view.ledger = self._evidence()
-        named = goal.units if goal else {}
-        hosts = {view.reports[unit].hostname for unit in view.reports.keys() & named}
+        view.goal = goal_module.Goal.ask(self.relation_name)
+        relation = self.charm.model.get_relation(self.peers)
+        bag: Mapping[str, str] = relation.data[self.charm.app] if relation else {}
+        ledger = {k.removeprefix(_LEDGER_PREFIX): v for k, v in bag.items()}
+        view.ledger = {unit: name for unit, name in ledger.items() if unit not in bag}
+        named = frozenset(view.goal.units if view.goal else ())
+        if view.goal:
+            self._memory.expected = view.goal.staying
+        hosts = {view.reports[unit].hostname for unit in view.reports.keys() & named} - {""}
         for unit, report in list(view.reports.items()):
             # Juju 4 goes on to list a unit that was removed by force, another of its name beside.
-            is_outdated = unit not in named and report.hostname in hosts - {""}
-            if is_outdated or mirror.has_departed(unit, ledger, goal, view.published):
+            is_outdated = unit not in named and report.hostname in hosts
+            if is_outdated or view.has_departed(unit):
                 del view.reports[unit]
 
     # Helpers: what follows
@@ -231,63 +219,48 @@ class Distributor(ops.Object):
                 `at_update_status`; the unit that has `changed`, or is `departing`, with its
                 relation.
         """
-        relations = self._relations()
-        if self._memory.is_dying:
+        relations, memory = self._relations(), self._memory
+        if memory.is_dying:
             return
         if not self.charm.unit.is_leader():
             self._step_down(relations, thorough=bool(about.get("full")))
             return
         if not relations:
-            self._memory.reports = ""
-            self._memory.status = _NOT_RELATED
+            memory.reports, memory.status = "", _NOT_RELATED
             return
         view = self._look(relations, **about)
         if view.full or view.leaving:
             self._gather_evidence(view)
-        self._judge_clusters(view)
+        clusters = " ".join(mirror.clusters(view.reported))
+        if view.at_update_status:
+            # Two update-status hooks have to say so: a first member may just have changed.
+            memory.is_divided = " " in clusters and clusters == memory.clusters
+            memory.clusters = clusters
         following, awaited = self._follow(view)
         if view.goal is None and self._needs_evidence(view, following):
             self._gather_evidence(view)
             following, awaited = self._follow(view)
         self._publish(view, following)
-        self._memory.reports = _to_memory(view.reports)
-        self._memory.status = self._status_of(view, following, awaited)
-
-    def _judge_clusters(self, view: _View) -> None:
-        """Find out whether there are several clusters: two update-status hooks have to say so."""
-        seen = mirror.clusters(list(view.reports.values()))
-        if view.at_update_status:
-            text = " ".join(sorted(seen))
-            self._memory.is_divided = len(seen) > 1 and text == self._memory.clusters
-            self._memory.clusters = text
-        elif len(seen) < 2:
-            self._memory.is_divided = False
+        memory.reports = _to_memory(view.reports)
+        memory.status = self._status_of(view, following, awaited)
 
     def _follow(self, view: _View) -> tuple[_wire.Published, tuple[str, ...]]:
         """Return what is to be published, and for whose report the bootstrap waits."""
-        reports = [report for report in view.reports.values() if report.has_reported]
-        published = view.published
-        if view.at_update_status and self._is_dissolved(view, reports):
+        reports, published = view.reported, view.published
+        if view.at_update_status and self._is_dissolved(view):
             published = dataclasses.replace(
                 published, formed=False, bootstrap_app="", bootstrap_host=""
             )
         following = mirror.publish(
-            published,
-            reports,
-            view.ledger,
-            view.goal,
-            is_divided=self._memory.is_divided,
+            published, reports, view.ledger, view.goal, is_divided=self._memory.is_divided
         )
+        apps = [self._app_of(view, relation) for relation in view.relations]
         grant = bootstrap.decide(
-            following,
-            self._apps(view),
-            view.ledger,
-            view.goal,
-            at_update_status=view.at_update_status,
+            following, apps, view.ledger, view.goal, at_update_status=view.at_update_status
         )
         following = dataclasses.replace(
             following,
-            leader=self._number,
+            leader=str(goal_module.number_of(self.charm.unit.name)),
             bootstrap_app=grant.app,
             bootstrap_host=grant.host,
         )
@@ -296,125 +269,98 @@ class Distributor(ops.Object):
             following = dataclasses.replace(following, values=values)
         return following, grant.awaited
 
-    def _apps(self, view: _View) -> list[bootstrap.App]:
-        return [
-            bootstrap.App(
-                relation.app.name,
-                frozenset(
-                    unit.name
-                    for unit in relation.units
-                    if not mirror.has_departed(unit.name, view.ledger, view.goal, view.published)
-                ),
-                tuple(
-                    view.reports[unit.name]
-                    for unit in relation.units
-                    if unit.name in view.reports and view.reports[unit.name].has_reported
-                ),
-            )
-            for relation in view.relations
-        ]
-
     @staticmethod
-    def _is_dissolved(view: _View, reports: Sequence[_wire.Report]) -> bool:
-        """Tell whether no cluster is left: all say so, and nobody who is leaving is silent."""
+    def _is_dissolved(view: _View) -> bool:
+        """Tell whether no cluster is left: all say so, but who is being removed may yet stay."""
+        reports = view.reported
         if view.goal is None or not reports:
             return False
         dying = {unit for unit, status in view.goal.units.items() if status == "dying"}
         silent = dying - {report.unit for report in reports}
         return not silent and all(report.member == "false" for report in reports)
 
+    @staticmethod
+    def _app_of(view: _View, relation: ops.Relation) -> bootstrap.App:
+        units = frozenset(u.name for u in relation.units if not view.has_departed(u.name))
+        reports = tuple(report for report in view.reported if report.unit in units)
+        return bootstrap.App(relation.app.name, units, reports)
+
     def _needs_evidence(self, view: _View, following: _wire.Published) -> bool:
         """Tell whether something hangs on what goal-state says."""
-        units = sum(report.has_reported for report in view.reports.values())
-        expected = self._memory.expected
+        units, expected = len(view.reported), self._memory.expected
         if not following.formed and not following.bootstrap_app:
             return units >= expected
-        return mirror.newcomers_are_due(view.published, following, units, expected)
+        return mirror.are_newcomers_due(view.published, following, units, expected)
 
     def _publish(self, view: _View, following: _wire.Published) -> None:
-        published = view.published
-        units = sum(report.has_reported for report in view.reports.values())
-        due = mirror.due(published, following, units, self._memory.expected)
+        """Write what is due, and the ledger, which costs the consumers nothing."""
+        published, expected = view.published, self._memory.expected
         has_something = following.formed or following.bootstrap_app or published.leader
-        if not (has_something and (due.app or due.unit or view.full)):
-            self._enter(view, published.left)
-            return
-        if following.bootstrap_host not in ("", published.bootstrap_host):
+        app_due = view.full or mirror.is_app_due(
+            published, following, len(view.reported), expected
+        )
+        unit_due = view.full or mirror.is_unit_due(published, following)
+        # A new consumer takes a distributor that names no leader for an old one.
+        app_due = bool(has_something) and (app_due or (unit_due and not published.leader))
+        for relation in view.relations if app_due else ():
+            _write(relation.data[self.charm.app], following.to_app_bag())
+        for relation in view.relations if unit_due and has_something else ():
+            _write(relation.data[self.charm.unit], following.to_unit_bag())
+        if app_due and following.bootstrap_host not in ("", published.bootstrap_host):
             logger.info("%s may bootstrap the cluster", following.bootstrap_host)
-        for name in sorted(following.left - published.left):
-            logger.info("the unit of %s has left the model", name)
-        for relation in view.relations:
-            if due.app or view.full or published.leader != self._number:
-                _write(relation.data[self.charm.app], following.to_app_bag())
-            if due.unit or (view.full and view.carried):
-                _write(relation.data[self.charm.unit], following.to_unit_bag())
-        self._enter(view, following.left if due.app or view.full else published.left)
-
-    def _enter(self, view: _View, left: frozenset[str]) -> None:
-        """Keep the ledger, in the peers' databag: that costs the consumers nothing."""
-        if view.goal is None:
+        if app_due and following.left - published.left:
+            logger.info("these have left the model: %s", sorted(following.left - published.left))
+        peers = self.charm.model.get_relation(self.peers) if view.goal else None
+        if peers is None or view.goal is None:
             return
-        relation = self.charm.model.get_relation(self.peers)
-        if relation is None:
-            return
-        reports = list(view.reports.values())
-        ledger = mirror.enter(view.ledger, left, reports, view.goal, view.present)
-        wanted = {_LEDGER_PREFIX + unit: name for unit, name in ledger.items()}
-        wanted.update({_LEDGER_PREFIX + unit: "" for unit in view.ledger.keys() - ledger.keys()})
-        before = {_LEDGER_PREFIX + unit: name for unit, name in view.ledger.items()}
-        if updates := {key: name for key, name in wanted.items() if before.get(key) != name}:
-            relation.data[self.charm.app].update(updates)
+        left = following.left if app_due else published.left
+        present = frozenset(unit.name for relation in view.relations for unit in relation.units)
+        ledger = mirror.enter(view.ledger, left, view.reported, view.goal, present)
+        gone = dict.fromkeys(view.ledger.keys() - ledger.keys(), "")
+        rows = {**ledger, **gone}.items()
+        updates = {_LEDGER_PREFIX + unit: v for unit, v in rows if view.ledger.get(unit) != v}
+        if updates:
+            peers.data[self.charm.app].update(updates)
 
     def _step_down(self, relations: Sequence[ops.Relation], *, thorough: bool) -> None:
         """Publish nothing any more: another unit leads."""
-        if not (thorough or self._memory.reports):
-            return
-        for relation in relations:
-            bag = relation.data[self.charm.unit]
-            if bag.get("mirror", "down") != "down":
-                _write(bag, {"mirror": "down"})
-        self._memory.reports = ""
-        self._memory.status = _READY
+        if thorough or self._memory.reports:
+            for relation in relations:
+                bag = relation.data[self.charm.unit]
+                if bag.get("mirror", "down") != "down":
+                    _write(bag, {"mirror": "down"})
+            self._memory.reports, self._memory.status = "", _READY
 
     def _status_of(self, view: _View, following: _wire.Published, awaited: Sequence[str]) -> str:
         """Return the name of the leader's status, and its message behind it."""
-        reports = [report for report in view.reports.values() if report.has_reported]
-        hosts = mirror.by_host(reports)
-        for name, same in sorted(hosts.items()):
+        reports = view.reported
+        for name, same in sorted(mirror.by_host(reports).items()):
             if len(same) > 1:
                 units = " and ".join(sorted(report.unit for report in same))
                 return f"blocked {units} have the same host name, {name}: rename one machine"
         if self._memory.is_divided:
-            names = " and ".join(sorted(mirror.clusters(reports)))
+            names = " and ".join(mirror.clusters(reports))
             return f"blocked several clusters are related, those of {names}: keep one"
-        count = f"{_count(len(reports), 'unit')} in {_count(len(view.relations), 'application')}"
-        offline = f"{', '.join(sorted(following.hold))}"
-        plural = "members" if len(following.hold) > 1 else "member"
-        verb = "are" if len(following.hold) > 1 else "is"
-        if following.hold and following.waiting:
-            return f"waiting joins paused: {plural} {offline} {verb} offline"
-        failed = sorted(name for name, digest in following.waiting.items() if digest)
-        if failed:
-            return f"waiting join failed, see the log of the unit on: {', '.join(failed)}"
         if not following.formed:
-            if following.bootstrap_host:
-                return f"waiting waiting for {following.bootstrap_host} to bootstrap"
-            if following.bootstrap_app:
-                return f"waiting waiting for {following.bootstrap_app} to bootstrap"
-            if awaited:
-                return f"waiting the bootstrap waits for {', '.join(awaited)}"
-            if not view.present:
-                return "active no unit is related yet"
-            return "waiting waiting for units to report their host names"
+            return _bootstrap_status(following, awaited)
+        count = f"{_count(len(reports), 'unit')} in {_count(len(view.relations), 'application')}"
+        hold = ", ".join(sorted(following.hold))
+        if hold and following.waiting:
+            return f"waiting joins paused: not online: {hold}"
+        failed = ", ".join(sorted(name for name, token in following.waiting.items() if token))
+        if failed:
+            return f"waiting join failed, see the log of the unit on: {failed}"
         if following.waiting:
             return f"waiting {count}, {len(following.waiting)} not in the cluster yet"
-        if following.hold:
-            return f"active {count}, offline: {offline}"
-        return f"active {count}"
+        return f"active {count}, not online: {hold}" if hold else f"active {count}"
 
 
-_NOT_RELATED = "blocked integrate with a charm that forms a microcluster"
-_READY = "active ready to take over from the leader"
+def _bootstrap_status(following: _wire.Published, awaited: Sequence[str]) -> str:
+    if chosen := following.bootstrap_host or following.bootstrap_app:
+        return f"waiting waiting for {chosen} to bootstrap"
+    if awaited:
+        return f"waiting the bootstrap waits for {', '.join(awaited)}"
+    return "active no unit has given its host name yet"
 
 
 def _write(bag: ops.RelationDataContent, wanted: Mapping[str, str]) -> None:
@@ -422,11 +368,6 @@ def _write(bag: ops.RelationDataContent, wanted: Mapping[str, str]) -> None:
     current = {key: value for key, value in bag.items() if key not in _JUJUS_KEYS}
     if updates := _wire.changes(current, wanted):
         bag.update(updates)
-
-
-def _row(unit: str, hostname: str, state: str) -> dict[str, str]:
-    app = goal_module.app_of(unit)
-    return {"unit": unit, "application": app, "host-name": hostname, "state": state}
 
 
 def _state_of(report: _wire.Report, published: _wire.Published) -> str:
@@ -442,24 +383,15 @@ def _count(number: int, noun: str) -> str:
 
 
 def _to_memory(reports: Mapping[str, _wire.Report]) -> str:
-    """Return reports as text, without what is mirrored: tokens may be among that."""
-    rows = [
-        {
-            field.name: sorted(cast("frozenset[str]", value))
-            if isinstance(value, frozenset)
-            else value
-            for field in dataclasses.fields(report)
-            if field.name != "values" and (value := getattr(report, field.name))
-        }
-        for report in reports.values()
-    ]
-    return json.dumps(rows)
+    """Return reports as JSON, without what is mirrored: tokens may be among that."""
+    bags: dict[str, dict[str, str]] = {}
+    for unit, report in reports.items():
+        bags[unit] = dataclasses.replace(report, values={}).to_bag()
+        if report.has_reported and not report.hostname:
+            bags[unit]["hostname"] = "?"  # one that cannot be used
+    return json.dumps(bags)
 
 
 def _from_memory(text: str) -> dict[str, _wire.Report]:
     """Return the reports of which `_to_memory` made a text."""
-    reports: dict[str, _wire.Report] = {}
-    for row in cast("list[dict[str, Any]]", json.loads(text)):
-        sets = {name: frozenset(row[name]) for name in ("hold", "gone") if name in row}
-        reports[row["unit"]] = _wire.Report(**{**row, **sets})
-    return reports
+    return {unit: _wire.Report.from_bag(unit, bag) for unit, bag in json.loads(text).items()}

@@ -11,7 +11,7 @@ from microcluster_token_distributor import _workload
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_UNIT = re.compile(r"([a-z][a-z0-9-]*)/[0-9]+", re.ASCII)
+_UNIT = re.compile(r"[a-z][a-z0-9-]*/[0-9]+", re.ASCII)
 
 
 def app_of(unit: str) -> str:
@@ -21,8 +21,7 @@ def app_of(unit: str) -> str:
 
 def number_of(unit: str) -> int:
     """Return the number in a unit's name."""
-    number = unit.rpartition("/")[2]
-    return int(number) if number.isdecimal() else 0
+    return int(unit.rpartition("/")[2])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Goal:
 
     @classmethod
     def ask(cls, endpoint: str) -> Goal | None:
-        """Ask what `goal-state` says of an endpoint; None if it says nothing of use.
+        """Ask what goal-state says of an endpoint; None if it says nothing of use.
 
         An offer can have a slash in its name, as in `admin/default.cluster`: it is no unit.
         """

@@ -1,9 +1,9 @@
 """What the distributor publishes, and when: pure functions over reports.
 
 Theory of operation. One fold computes what is to be published from what is published, the reports
-of all units that are seen, the *ledger* of units that were published, and, where it was asked, what
-Juju's goal-state says. It is the same for every event; a full read is the same fold without a
-memory.
+of all units that are seen, the *ledger* of units that were published, and, where it was asked,
+what Juju's goal-state says. It is the same for every event; a full read is the same fold without
+a memory.
 
     a unit's host name is in  when
     ------------------------  ------------------------------------------------------------------
@@ -73,16 +73,10 @@ def by_host(reports: Sequence[_wire.Report]) -> dict[str, list[_wire.Report]]:
     return hosts
 
 
-def clusters(reports: Sequence[_wire.Report]) -> frozenset[str]:
-    """Return the clusters there are, each by its first member; more than one may be a moment's.
-
-    The word of a first member counts for its cluster: another's may be out of date.
-    """
-    return frozenset(
-        report.cluster
-        for report in reports
-        if report.is_member and report.cluster == report.hostname
-    ) - {""}
+def clusters(reports: Sequence[_wire.Report]) -> list[str]:
+    """Return the clusters there are, each by its first member, whose own word counts for it."""
+    firsts = (r.cluster for r in reports if r.is_member and r.cluster == r.hostname)
+    return sorted({*firsts} - {""})
 
 
 def publish(
@@ -98,24 +92,22 @@ def publish(
     Args:
         published: what is published.
         reports: of the units that are seen and have not departed.
-        ledger: by unit, the host name under which it was published, or `DEALT_WITH`.
+        ledger: by unit, the host name under which it was published, `UNPUBLISHED` or `DEALT_WITH`.
         goal: what goal-state says; None where it was not asked, or cannot be had.
         is_divided: whether the units are those of several clusters, so that nothing can be done.
     """
     hosts = by_host(reports)
     members = [report for report in reports if report.is_member]
-    waiting = {
-        name: hosts[name][0].failed
-        for name in sorted(hosts)
-        if len(hosts[name]) == 1 and needs_token(hosts[name][0], published)
-    }
-    if goal is None:
-        left = published.left
-    else:
-        left = frozenset(
-            name for unit, name in ledger.items() if has_departed(unit, ledger, goal, published)
-        ) - {DEALT_WITH, UNPUBLISHED}
     gone = {name for report in members for name in report.gone}
+    left = published.left
+    if goal is not None:
+        units = (unit for unit in ledger if has_departed(unit, ledger, goal, published))
+        left = frozenset(map(ledger.__getitem__, units)) - {DEALT_WITH, UNPUBLISHED}
+    waiting = {
+        name: same[0].failed
+        for name, same in sorted(hosts.items())
+        if len(same) == 1 and _needs_token(same[0], published)
+    }
     return dataclasses.replace(
         published,
         waiting={} if is_divided else waiting,
@@ -125,7 +117,7 @@ def publish(
     )
 
 
-def needs_token(report: _wire.Report, published: _wire.Published) -> bool:
+def _needs_token(report: _wire.Report, published: _wire.Published) -> bool:
     """Tell whether a unit waits for a token. An old one cannot tell that it has used its own."""
     if report.is_old:
         return not report.is_member and not published.token_for(report.hostname)
@@ -148,16 +140,16 @@ def values(
     offers: dict[str, list[str]] = {}
     for report in (*reports, *leaving):
         for key, value in report.offers.items():
-            if value not in (_wire.EMPTY_STRING, _wire.JOINED):
-                offers.setdefault(key, []).append(value)
+            offers.setdefault(key, []).append(value)
     mirrored: dict[str, str] = {}
     for key in sorted({*published.values, *offers} - hosts.keys()):
         # What is no host name's is a value of the charms' own. A token is always somebody's.
         current = published.values.get(key, _wire.EMPTY_STRING)
-        candidates = [v for v in (current, *sorted(offers.get(key, ()))) if _is_shared(v)]
-        mirrored.update({key: value for value in candidates[:1]})
-    old = any(report.is_old for report in reports)
-    shows_names = old and (published.formed or not published.bootstrap_host)
+        shared = [value for value in (current, *sorted(offers.get(key, ()))) if _is_shared(value)]
+        if shared:
+            mirrored[key] = shared[0]
+    has_old = any(report.is_old for report in reports)
+    shows_names = has_old and (published.formed or not published.bootstrap_host)
     for name, same in hosts.items():
         is_member = any(report.member == "true" for report in same)
         usable = published.formed and not is_member
@@ -177,26 +169,18 @@ def _token(
     """Return a host name's token: the one published, unless it failed and there is another."""
     failed = {report.failed for report in reports}
     current = published.token_for(reports[0].hostname)
-    tokens = [token for token in (current, *sorted(offers)) if token]
+    tokens = [value for value in (current, *sorted(offers)) if value not in ("", *_NO_TOKENS)]
     fresh = [token for token in tokens if _wire.digest(token) not in failed]
     return (fresh or [current])[0]
 
 
-@dataclasses.dataclass(frozen=True)
-class Due:
-    """Which of the databags have to be written now.
-
-    Attributes:
-        app: the application's.
-        unit: the unit's.
-    """
-
-    app: bool
-    unit: bool
+_NO_TOKENS = (_wire.EMPTY_STRING, _wire.JOINED)
 
 
-def due(published: _wire.Published, following: _wire.Published, units: int, expected: int) -> Due:
-    """Tell which databags have to be written now, and not at update-status.
+def is_app_due(
+    published: _wire.Published, following: _wire.Published, units: int, expected: int
+) -> bool:
+    """Tell whether the application's databag has to be written now, and not at update-status.
 
     Args:
         published: what is published.
@@ -204,36 +188,35 @@ def due(published: _wire.Published, following: _wire.Published, units: int, expe
         units: how many have reported.
         expected: how many there are going to be, as far as known.
     """
-    failed = [{n: f for n, f in each.waiting.items() if f} for each in (published, following)]
-    grants = {following.bootstrap_host, following.bootstrap_app} - {
-        published.bootstrap_host,
-        published.bootstrap_app,
-    }
-    return Due(
-        app=bool(grants - {""})
-        or published.hold != following.hold
-        or bool(following.left - published.left)
-        or failed[0] != failed[1]
-        or newcomers_are_due(published, following, units, expected),
-        unit=any(
-            published.values.get(key) != value and value != _wire.JOINED
-            for key, value in following.values.items()
-        ),
+    before, after = (
+        {name: failed for name, failed in each.waiting.items() if failed}
+        for each in (published, following)
+    )
+    return (
+        following.bootstrap_host not in ("", published.bootstrap_host)
+        or following.bootstrap_app not in ("", published.bootstrap_app)
+        or following.hold != published.hold
+        or not following.left <= published.left
+        or before != after
+        or are_newcomers_due(published, following, units, expected)
     )
 
 
-def newcomers(published: _wire.Published, following: _wire.Published) -> int:
-    """Return how many wait without being published."""
-    return len(following.waiting.keys() - published.waiting.keys()) if following.formed else 0
-
-
-def newcomers_are_due(
+def are_newcomers_due(
     published: _wire.Published, following: _wire.Published, units: int, expected: int
 ) -> bool:
     """Tell whether newcomers are to be published now: few at once, those of a burst together."""
-    new = newcomers(published, following)
+    new = len(following.waiting.keys() - published.waiting.keys()) if following.formed else 0
     more = max(0, expected - units)
     return new > 0 and (new + more <= _FEW or not more or 2 * new >= units - new)
+
+
+def is_unit_due(published: _wire.Published, following: _wire.Published) -> bool:
+    """Tell whether the databag of the unit that mirrors has to be written now."""
+    return any(
+        published.values.get(key) != value and value != _wire.JOINED
+        for key, value in following.values.items()
+    )
 
 
 def enter(
@@ -253,9 +236,8 @@ def enter(
         present: the units that Juju lists as related, whether they have left or not.
     """
     following = {unit: ledger.get(unit, UNPUBLISHED) for unit in goal.units}
-    for report in reports:
-        if report.hostname and report.unit in goal.units:
-            following[report.unit] = report.hostname
+    named = (report for report in reports if report.unit in goal.units)
+    following.update({report.unit: report.hostname for report in named if report.hostname})
     for unit, name in ledger.items():
         if unit in following:
             continue
