@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 ROOT = pathlib.Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-_GLOBS = ("*.md", ".github/**/*.md", "docs/**/*.md", "terraform/*.md", "tests/**/*.md")
+_GLOBS = (
+    *("*.md", ".github/**/*.md", "docs/**/*.md", "library/*.md", "terraform/*.md"),
+    "tests/**/*.md",
+)
 
 # What GitHub leaves out of a heading's anchor.
 _NOT_IN_ANCHOR = re.compile(r"[^\w\- ]")

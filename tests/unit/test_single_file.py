@@ -220,6 +220,11 @@ def test_refusal_is_an_error_of_the_command(
     assert not target.exists()
 
 
+def test_file_is_what_the_package_makes() -> None:
+    """`make format` makes it so."""
+    assert single_file.TARGET.read_text() == single_file.make(single_file.PACKAGE)
+
+
 def test_file_has_every_name_that_charms_import() -> None:
     """Charms in the field import these from it."""
     assert issubclass(token_distributor.TokenConsumer, ops.Object)

@@ -286,8 +286,8 @@ class TokenConsumer(ops.Object):
         state.at_update_status = at_update_status
         state.joins_while_degraded = self.joins_while_degraded
         state.tokens = self._tokens.all()
-        is_idle = _membership.is_idle(state, was_member=memory.in_cluster)
-        if must_ask or memory.is_unsure or not is_idle:
+        idle = _membership.is_idle(state, was_member=memory.in_cluster)
+        if must_ask or memory.is_unsure or not idle:
             state.own = self._own_report(relation)
             state.answer = self._ask(confirms=at_update_status and memory.has_denied)
             if state.answer.members or state.answer.is_denial:
@@ -348,8 +348,8 @@ class TokenConsumer(ops.Object):
     def _issue(self, state: _membership.UnitState) -> None:
         """Issue tokens for who waits."""
         for name in _membership.to_issue(state):
-            if name in state.answer.names:
-                continue  # It has joined meanwhile.
+            if name in state.answer.names or state.blocking:
+                continue  # It has joined, or a member went down, meanwhile.
             failure = self._try(self._tokens.issue, self.workload, name)
             if not failure:
                 logger.info("issued a token for %s", name)
