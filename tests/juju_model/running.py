@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import ops
@@ -245,13 +246,17 @@ class Running:
     def _run_on_host(
         self, argv: tuple[str, ...], timeout: float | None
     ) -> subprocess.CompletedProcess[str]:
+        host = self.unit.machine.host
+        started = time.monotonic()
         try:
-            result = self.unit.machine.host.run(argv, timeout=timeout)
+            result = host.run(argv, timeout=timeout)
         except (OSError, subprocess.SubprocessError) as error:
             self.hook.commands.append(hooks.Command(argv, None, type(error).__name__))
             if isinstance(error, subprocess.TimeoutExpired):
                 self._juju.advance(error.timeout)
             raise
+        if isinstance(host, hosts.RealTime) and host.real_time:
+            self._juju.advance(time.monotonic() - started)
         self.hook.commands.append(hooks.Command(argv, result.returncode))
         return result
 

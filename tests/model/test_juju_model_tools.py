@@ -371,7 +371,7 @@ class Watch(juju_model.PlainHost):
 
 
 def test_on_a_host_in_real_time_a_charm_sleeps_in_earnest() -> None:
-    """And while the host runs a command, the clock is the process's own."""
+    """While the host runs a command, the clock is the process's own, and the model's goes on."""
     seen: list[float] = []
 
     def react(self: toys.Toy, event: ops.EventBase) -> None:
@@ -388,7 +388,7 @@ def test_on_a_host_in_real_time_a_charm_sleeps_in_earnest() -> None:
         hook = next(hook for hook in juju.trace if hook.kind == "start")
 
     assert seen[1] - seen[0] >= 0.05
-    assert hook.duration == pytest.approx(0.4)
+    assert 0.402 <= hook.duration < 60
 
 
 def test_hooks_of_other_machines_run_while_a_hook_sleeps() -> None:
