@@ -104,7 +104,7 @@ def run(
             tail = local.tail(juju, tail_length)
             done = "\n".join(fate.deeds)
             raise Failure(
-                f"seed {seed} with {deeds} deeds on Juju {version} and microcluster {release}: {error}\n"
-                f"-- deeds\n{done}\n-- hooks\n{tail}"
+                f"seed {seed} with {deeds} deeds on Juju {version} and microcluster {release}: "
+                f"{error}\n-- deeds\n{done}\n-- hooks\n{tail}"
             ) from error
         return Result(len(juju.trace), lost=False)

@@ -15,9 +15,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--story-seeds",
         type=int,
-        default=3,
+        default=2,
         metavar="N",
-        help="tell each story with the seeds 0 to N-1 (default: 3)",
+        help="tell each story with the seeds 0 to N-1 (default: 2)",
     )
     parser.addoption(
         "--seeds",

@@ -1,6 +1,6 @@
 """Every story, on the model of Juju with a fake microcluster below.
 
-Three seeds for each version of Juju; `--story-seeds N` for more.
+Two seeds for each version of Juju and of microcluster; `--story-seeds N` for more.
 """
 
 from __future__ import annotations
@@ -21,31 +21,33 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Tell each story on each schedule: a version of Juju, a seed, and what the seed says."""
     if "story" not in metafunc.fixturenames:
         return
-    seeds = cast("int", metafunc.config.getoption("--story-seeds", 3))
+    seeds = cast("int", metafunc.config.getoption("--story-seeds", 2))
     metafunc.parametrize(
-        ("story", "seed", "version"),
+        ("story", "seed", "version", "microcluster"),
         [
             pytest.param(
                 story,
                 seed,
                 version,
-                id=f"{story.name}-seed{seed}-juju{version}",
+                microcluster,
+                id=f"{story.name}-seed{seed}-juju{version}-microcluster{microcluster}",
             )
             for story in STORIES
             for seed in range(seeds)
             for version in ("3.6", "4.0")
+            for microcluster in ("2.0.5", "3.0.0")
         ],
     )
 
 
-def test_story(story: telling.Story, seed: int, version: str) -> None:
+def test_story(story: telling.Story, seed: int, version: str, microcluster: str) -> None:
     """A story comes to its good end, whatever the schedule."""
     # In two of three, other machines run their hooks while one waits for a command.
     interleave = 0.3 if seed % 3 else 0.0
     with juju_model.Juju(
         seed, behaviour=local.behaviour(version, story.needs), interleave=interleave
     ) as juju:
-        cloud = local.LocalCloud(juju, local.fake_microcluster(juju, seed))
+        cloud = local.LocalCloud(juju, local.fake_microcluster(juju, seed, microcluster))
         if obstacle := story.obstacle(cloud):
             pytest.skip(obstacle)
         complaints: list[str] = []

@@ -399,7 +399,7 @@ class TokenConsumer(ops.Object):
         if stays and (offline or answer.reason):
             reason = answer.reason or _membership.offline_text(offline)
             raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {reason}")
-        if not answer.members:
+        if answer.is_no:
             return
         self.on.preleave.emit()
         args = self.leave_args_func()

@@ -176,7 +176,7 @@ def removable(state: UnitState) -> list[str]:
 
 def to_issue(state: UnitState) -> list[str]:
     """Return the newcomers for whom a token has to be issued."""
-    if state.blocking:
+    if state.blocking or not state.answer.members:
         return []
     return [
         name

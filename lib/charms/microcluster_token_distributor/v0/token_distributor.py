@@ -549,7 +549,7 @@ def removable(state: UnitState) -> list[str]:
 
 def to_issue(state: UnitState) -> list[str]:
     """Return the newcomers for whom a token has to be issued."""
-    if state.blocking:
+    if state.blocking or not state.answer.members:
         return []
     return [
         name
@@ -1397,7 +1397,7 @@ class TokenConsumer(ops.Object):
         if stays and (offline or answer.reason):
             reason = answer.reason or offline_text(offline)
             raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {reason}")
-        if not answer.members:
+        if answer.is_no:
             return
         self.on.preleave.emit()
         args = self.leave_args_func()
