@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import rich.console
 
-from demo import screen, story
+from demo import scenario, screen
 from tests import juju_model
 from tests.clouds import local
 from tests.microclusters import lxd
@@ -87,7 +87,7 @@ def main(argv: Sequence[str], interrupted: interruption.Interruption) -> int:
 
 
 def _accepts_fake() -> bool:
-    offer = "The same story can be told on a FAKE microcluster, in memory"
+    offer = "The same can run on a FAKE microcluster, in memory"
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         print(f"{offer}: make demo ARGS=--fake", file=sys.stderr)
         return False
@@ -105,7 +105,7 @@ def _run(*, fake: bool, seed: int, by: interruption.Interruption) -> int:
         juju.on_hook.append(lambda _: by.check())
         with screen.Screen(console, live=live) as view:
             cloud = local.LocalCloud(juju, microcluster)
-            story.Story(cloud, view, fake=fake).tell()
+            scenario.Scenario(cloud, view, fake=fake).run()
     console.print("Everything that was started is stopped.")
     return 0
 
@@ -132,14 +132,14 @@ def _world(
 
 
 def reason_of(error: Exception) -> str:
-    """Say in a few words why the story ended, without a value that could be a token.
+    """Say in a few words why the demonstration ended, without a value that could be a token.
 
     Args:
         error: what ended it.
     """
     if isinstance(error, juju_model.HookFailed):
         text = str(error.hook)
-    elif isinstance(error, (story.Failure, lxd.LxdError)):
+    elif isinstance(error, (scenario.Failure, lxd.LxdError)):
         text = str(error)
     else:
         # Nothing that was foreseen: say where, for whoever has to mend it.

@@ -1,4 +1,4 @@
-"""The story that the demonstration tells, against a cloud on this machine."""
+"""The scenario that the demonstration runs, on a cloud on this machine."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from charms.microcluster_token_distributor.v0 import token_distributor
 from demo import screen
+from microcluster_token_distributor import _wire
 from tests.clouds import local, protocol
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ DISTRIBUTOR = "distributor"
 _NOTICE_LIMIT = 60
 
 
-class Failure(Exception):  # noqa: N818 - named for what it is to the reader of the story
-    """The story did not go as it should. Its text holds no value of a databag."""
+class Failure(Exception):  # noqa: N818 - named for what it is to the viewer
+    """The scenario did not end as it should. Its text holds no value of a databag."""
 
 
-class Story:
-    """Forms a cluster, and does to it what befalls clusters.
+class Scenario:
+    """Forms a cluster, lets it grow, and takes machines away from it.
 
     Args:
         cloud: on which it happens, empty so far.
@@ -50,8 +50,8 @@ class Story:
         self._seen: set[str] = set()
         cloud.juju.on_hook.append(self._show_hook)
 
-    def tell(self) -> None:
-        """Tell it from the beginning to the end.
+    def run(self) -> None:
+        """Run it from the beginning to the end.
 
         Raises:
             Failure: something is not as it has to be, the list of members at the end above all.
@@ -64,7 +64,7 @@ class Story:
         self._remove_dead_unit(newcomer, dead)
         self._sum_up()
 
-    # The parts of the story
+    # The parts of the scenario
 
     def _introduce(self) -> None:
         self._view.say(
@@ -126,8 +126,7 @@ class Story:
         self._eventually(f"{newcomer} is a member", lambda: bool(self._members(newcomer)))
 
     def _sum_up(self) -> None:
-        # The last token goes when its issuer hears of the join, or at update-status.
-        lists = self._lists_when(5, lambda fault: not fault and not self._tokens_left())
+        lists = self._lists_when_done(5)
         self._view.heading("The cluster's own list of members")
         for member in next(iter(lists.values()), ()):
             online = "online" if member.online else "NOT ONLINE"
@@ -143,20 +142,19 @@ class Story:
     # What has to be
 
     def _expect_whole(self, what: str, size: int) -> None:
-        lists = self._lists_when(size, lambda fault: not fault)
+        lists = self._lists_when_done(size)
         self._check(lists, size)
         self._view.say(f"So {what}.")
 
-    def _lists_when(
-        self, size: int, right: Callable[[str], bool]
-    ) -> Mapping[str, Sequence[protocol.Member]]:
-        """Return the lists once they are right, or as they are when time is up."""
+    def _lists_when_done(self, size: int) -> Mapping[str, Sequence[protocol.Member]]:
+        """Return the lists once they are right and no token is left, or when time is up."""
         lists: dict[str, Sequence[protocol.Member]] = {}
 
         def are_right() -> bool:
             lists.clear()
             lists.update({unit: self._members(unit) for unit in self._cloud.units(CONSUMER)})
-            return right(self._fault(lists, size))
+            # Used tokens are taken out of the databags at update-status.
+            return not self._fault(lists, size) and not self._tokens_left()
 
         # What is wrong, the caller says, and shows.
         with contextlib.suppress(AssertionError):
@@ -209,8 +207,7 @@ class Story:
                 bag.owner
                 for bag in self._cloud.juju.bags()
                 for value in bag.data.values()
-                if token_distributor.looks_like_token(value)
-                or token_distributor.digest(value) in self._seen
+                if _wire.looks_like_token(value) or _wire.digest(value) in self._seen
             }
         )
 
@@ -240,8 +237,10 @@ class Story:
         return leader
 
     def _communicator(self) -> str:
+        members = self._members(self._cloud.units(CONSUMER)[0])
+        voters = [m.name for m in members if m.role == "voter" and m.online]
         for unit in self._cloud.units(CONSUMER):
-            if self._cloud.bag(unit).get("mirror") == "up":
+            if voters and self._cloud.hostname(unit) == min(voters):
                 return unit
         raise Failure("no unit is the communicator")
 
@@ -322,19 +321,19 @@ class Story:
 
     def _show_write(self, unit: str, write: juju_model.Write) -> None:
         value = write.new or ""
-        key = write.key.removeprefix(token_distributor.MIRROR_PREFIX)
-        mirrors = write.owner.startswith(f"{DISTRIBUTOR}/")
-        if token_distributor.looks_like_token(value):
-            self._seen.add(token_distributor.digest(value))
-            if mirrors:
-                self._view.happened(f"{unit} shows {self._on_machine(key)} its token")
-        elif write.key == "bootstrap-unit" and value:
-            self._view.happened(f"{unit} grants the bootstrap to {value}, and to nobody else")
-        elif write.key == "hold" and value and mirrors:
-            self._view.happened(f"{unit} tells all newcomers to wait for {value}")
+        key = write.key.removeprefix(_wire.MIRROR_PREFIX)
+        distributes = write.owner.partition("/")[0] == DISTRIBUTOR
+        if _wire.looks_like_token(value):
+            self._seen.add(_wire.digest(value))
+            if distributes:
+                self._view.happened(f"{unit} publishes the token for {self._on_machine(key)}")
+        elif write.key == "bootstrap-host" and value:
+            self._view.happened(f"{unit} grants the bootstrap to {self._on_machine(value)} alone")
+        elif write.key == "hold" and value and distributes:
+            self._view.happened(f"{unit} pauses joins: {value} is offline")
 
     def _show_statuses(self) -> None:
-        """Tell of each unit that has begun to wait for another."""
+        """Show the status of each unit that has begun to wait for another."""
         everyone = self._cloud.units(CONSUMER)
         for unit in everyone:
             status = self._cloud.status(unit)
@@ -343,7 +342,7 @@ class Story:
             self._statuses[unit] = status
             awaited = [name for other in everyone for name in (other, self._cloud.hostname(other))]
             if status[0] == "waiting" and any(name in status[1].split() for name in awaited):
-                self._view.happened(f"{unit} says: {status[1]}")
+                self._view.happened(f"{unit} shows: {status[1]}")
 
 
 def _words(hook: juju_model.Hook) -> list[list[str]]:

@@ -1,7 +1,7 @@
 """What a demonstration shows: lines as things happen, and on a terminal a live table below them.
 
 The lines stay: the table is drawn anew beneath each of them, and is gone at the end, so that a
-viewer can scroll back and read the story. Elsewhere than on a terminal there are the lines alone.
+viewer can scroll back and read what happened. Where there is no terminal there are the lines alone.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Screen:
         return time.monotonic() - self._started
 
     def heading(self, text: str) -> None:
-        """Announce a part of the story."""
+        """Announce a part of the scenario."""
         self._print(rich.text.Text(f"\n== {text}", style="bold"))
 
     def happened(self, text: str) -> None:

@@ -134,12 +134,12 @@ def assert_no_token(text: str) -> None:
     assert len(_LONG_BASE64.findall(text)) == 0, "something as long as a token was printed"
 
 
-STORY = (
+EXPECTED = (
     r"^== Three machines, and a distributor beside them: one cluster forms$",
-    r"(?P<distributor>distributor/\d) grants the bootstrap to (?P<first>lxd/\d), and to nobody",
-    r"(?P=first) \((?P<machine>[\w-]+)\) bootstraps the cluster$",
+    r"(?P<distributor>distributor/\d) grants the bootstrap to (?P<first>lxd/\d \([\w-]+\)) alone$",
+    r"(?P=first) bootstraps the cluster$",
     r"lxd/\d issues a token for lxd/\d \([\w-]+\)$",
-    r"(?P=distributor) shows lxd/\d \([\w-]+\) its token$",
+    r"(?P=distributor) publishes the token for lxd/\d \([\w-]+\)$",
     r"lxd/\d \([\w-]+\) joins with the token that lxd/\d issued$",
     r"lxd/\d \([\w-]+\) joins with the token that lxd/\d issued$",
     r"^So three units have formed one cluster\.$",
@@ -153,11 +153,11 @@ STORY = (
     r"^== The communicator, (?P<dead>lxd/\d) on (?P<lost>[\w-]+), is killed \(kill -9\)$",
     r"the cluster lists (?P=lost) as not online$",
     r"^== (?P<new>lxd/5) is added, and must wait until (?P=lost) is online or removed$",
-    r"(?P=new) says: waits to join until online: (?P=lost)",
+    r"(?P=new) shows: waiting to join: member (?P=lost) is offline$",
     r"^== (?P=dead) is removed by force, and (?P=new) joins$",
     r"(?P<issuer>lxd/\d) removes (?P=lost): not online, and its unit is gone$",
     r"(?P=issuer) issues a token for (?P=new) \([\w-]+\)$",
-    r"(?P=successor) shows (?P=new) \([\w-]+\) its token$",
+    r"(?P=successor) publishes the token for (?P=new) \([\w-]+\)$",
     r"(?P=new) \([\w-]+\) joins with the token that (?P=issuer) issued$",
     r"^== The cluster's own list of members$",
     r"\A(?:\n[\w-]+ +(?:voter|stand-by|spare) +online){5}$",

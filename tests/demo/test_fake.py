@@ -1,4 +1,4 @@
-"""The story on a fake microcluster: it is told, it fails when it should, it ends cleanly."""
+"""The demonstration on a fake microcluster: it runs, fails when it should, and ends cleanly."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def _miss_one(members: list[protocol.Member]) -> list[protocol.Member]:
     return members[1:] + [dataclasses.replace(member, online=False) for member in members[:1]]
 
 
-def _tell() -> int:
+def _run() -> int:
     with interruption.Interruption() as interrupted:
         return command.main(["--fake"], interrupted)
 
 
 def _harm_at_the_end(monkeypatch: pytest.MonkeyPatch, harm: Harm) -> None:
-    """Do harm once the last newcomer has joined, before the story looks at the list."""
+    """Do harm once the last newcomer has joined, before the list is checked."""
     make = local.fake_microcluster
 
     def make_harmed(juju: juju_model.Juju, seed: int = 0) -> fake.FakeMicrocluster:
@@ -90,14 +90,14 @@ def _leave_ghost(
     cluster.machines[-1].kill()
 
 
-def test_the_story_is_told_with_the_fake_named_at_both_ends() -> None:
+def test_it_names_the_fake_at_both_ends() -> None:
     """All that matters is said in its order, and nobody can take the fake for the real thing."""
     with running.started("--fake", env={"COLUMNS": "40", "LINES": "10"}) as run:
         code, out, err = run.end()
         left = run.left()
 
     assert (code, err, left) == (0, "", [])
-    running.assert_in_order(out, running.STORY)
+    running.assert_in_order(out, running.EXPECTED)
     running.assert_no_token(out)
     assert "FAKE" in out.splitlines()[0]
     assert "FAKE" in out.partition("== Summary")[2]
@@ -116,7 +116,7 @@ def test_the_story_is_told_with_the_fake_named_at_both_ends() -> None:
 
 
 @pytest.mark.parametrize("seed", range(1, 3))
-def test_the_story_goes_well_in_any_order_of_events(
+def test_it_goes_well_in_any_order_of_events(
     seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The seed chooses which hook runs next, and who is elected."""
@@ -124,17 +124,17 @@ def test_the_story_goes_well_in_any_order_of_events(
         code = command.main(["--fake", "--seed", str(seed)], interrupted)
 
     assert code == 0
-    running.assert_in_order(capsys.readouterr().out, running.STORY)
+    running.assert_in_order(capsys.readouterr().out, running.EXPECTED)
 
 
 @pytest.mark.parametrize("harm", [_admit_intruder, _leave_ghost])
-def test_a_member_that_is_no_unit_fails_the_story(
+def test_a_member_that_is_no_unit_fails_it(
     harm: Harm, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is shown in the list, and the exit code is not 0."""
     _harm_at_the_end(monkeypatch, harm)
 
-    code = _tell()
+    code = _run()
 
     out, err = capsys.readouterr()
     assert code == 1
@@ -154,7 +154,7 @@ def test_a_member_that_is_no_unit_fails_the_story(
         ("lxd/4", _miss_one),
     ],
 )
-def test_any_list_that_is_not_exactly_right_fails_the_story(
+def test_any_list_that_is_not_exactly_right_fails_it(
     whose: str | None,
     lie: Callable[[list[protocol.Member]], list[protocol.Member]],
     monkeypatch: pytest.MonkeyPatch,
@@ -167,14 +167,14 @@ def test_any_list_that_is_not_exactly_right_fails_the_story(
 
         def members(cloud: local.LocalCloud, unit: str) -> list[protocol.Member]:
             listed = truth(cloud, unit)
-            # With the newcomer still on its way, the story has not come to its list yet.
+            # With the newcomer still on its way, the list is not checked yet.
             return lie(listed) if whose in (None, unit) and unit != "lxd/5" else listed
 
         patch.setattr(local.LocalCloud, "members", members)
 
     _harm_at_the_end(monkeypatch, make_wrong)
 
-    code = _tell()
+    code = _run()
 
     out, err = capsys.readouterr()
     assert code == 1
@@ -182,10 +182,10 @@ def test_any_list_that_is_not_exactly_right_fails_the_story(
     assert "It is right" not in out
 
 
-def test_a_token_that_is_left_in_a_databag_fails_the_story(
+def test_a_token_that_is_left_in_a_databag_fails_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Under whatever key; and the story says where, not what."""
+    """Under whatever key; the message says where, not what."""
     tokens: list[str] = []
 
     def leak(juju: juju_model.Juju, _: object, __: object) -> None:
@@ -195,7 +195,7 @@ def test_a_token_that_is_left_in_a_databag_fails_the_story(
 
     _harm_at_the_end(monkeypatch, leak)
 
-    code = _tell()
+    code = _run()
 
     out, err = capsys.readouterr()
     assert code == 1
@@ -220,7 +220,7 @@ def test_a_hook_that_fails_is_named_without_a_traceback(
 
     monkeypatch.setattr(local, "fake_microcluster", make_faulty)
 
-    code = _tell()
+    code = _run()
 
     out, err = capsys.readouterr()
     assert code == 1
@@ -246,13 +246,13 @@ def test_any_other_end_has_a_reason_of_one_line_without_a_secret(error: Exceptio
     except Exception as raised:  # whatever it is
         reason = command.reason_of(raised)
 
-    assert reason.startswith(f"{type(error).__name__} at test_story.py:")
+    assert reason.startswith(f"{type(error).__name__} at test_fake.py:")
     assert "c2VjcmV0c2VjcmV0" not in reason
     assert len(reason.splitlines()) == 1
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_the_story_and_nothing_is_left(signum: signal.Signals) -> None:
+def test_a_signal_ends_it_and_nothing_is_left(signum: signal.Signals) -> None:
     """The exit code is a shell's, and the next run works."""
     with running.started("--fake") as run:
         run.read_until("bootstraps the cluster")
@@ -302,7 +302,7 @@ def test_a_signal_in_a_finaliser_interrupts_what_comes_after_it(
     assert capsys.readouterr().err == ""
 
 
-def test_a_reader_who_goes_away_ends_the_story_and_nothing_is_left() -> None:
+def test_a_closed_pipe_ends_it_and_nothing_is_left() -> None:
     """As with `make demo | head -3`."""
     with running.started("--fake") as run:
         run.read_until("one cluster forms")
@@ -362,7 +362,7 @@ def test_on_a_terminal_each_line_is_drawn_once_with_a_table_below() -> None:
     assert drawn.count("== Two more machines: five") == 1
     assert drawn.count("leads in its place") == 1
     assert drawn.count("bootstraps the cluster") == 1
-    assert drawn.count("says: waits to join until online") == 1
+    assert drawn.count("shows: waiting to join: member") == 1
     # The titles are drawn for good only at the end.
     before, _, after = drawn.partition("== The units")
     assert before.count("Machine") > 1

@@ -1,4 +1,4 @@
-"""The story on real LXD daemons, as `make demo` tells it."""
+"""The demonstration on real LXD daemons, as `make demo` runs it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Ended:
 
 @pytest.fixture(scope="module")
 def runs(lxd_daemons: None) -> Iterator[tuple[Ended, Ended]]:  # noqa: ARG001 - without, no run
-    """Tell the story twice at once: one is interrupted half-way, the other comes to its end."""
+    """Run it twice at once: one run is interrupted half-way, the other comes to its end."""
     with running.started() as whole, running.started() as broken:
         # Read all the time, so that the pipe never fills.
         told: list[tuple[int, str, str]] = []
@@ -60,12 +60,12 @@ def runs(lxd_daemons: None) -> Iterator[tuple[Ended, Ended]]:  # noqa: ARG001 - 
         yield Ended(code, out, err, while_whole, whole.left()), interrupted
 
 
-def test_the_story_comes_to_its_end(runs: tuple[Ended, Ended]) -> None:
+def test_it_comes_to_its_end(runs: tuple[Ended, Ended]) -> None:
     """With all the lines that matter in their order, and no word of a fake."""
     whole, _ = runs
 
     assert (whole.code, whole.err) == (0, "")
-    running.assert_in_order(whole.out, running.STORY)
+    running.assert_in_order(whole.out, running.EXPECTED)
     assert whole.out.startswith("On real LXD daemons")
     assert "fake" not in whole.out.lower()
 
