@@ -1,7 +1,7 @@
 """What a demonstration shows: lines as things happen, and on a terminal a live table below them.
 
 The lines stay: the table is drawn anew beneath each of them, and is gone at the end, so that a
-viewer can scroll back and read what happened. Where there is no terminal there are the lines alone.
+viewer can scroll back and read what happened. Without a terminal there are the lines alone.
 """
 
 from __future__ import annotations
