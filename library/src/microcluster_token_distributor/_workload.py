@@ -124,31 +124,26 @@ class CommandWorkload:
         self.form_limit = 300.0
 
     def members(self) -> Sequence[Member]:
-        result = run([*self.command_name, "list", "-f", "json"], self.list_limit)
-        if result.ok:
-            return parse_members(result.stdout)
-        if self.not_a_member.search(result.reason):
-            return ()
-        raise WorkloadError(result.reason)
+        try:
+            text = run([*self.command_name, "list", "-f", "json"], self.list_limit)
+        except WorkloadError as error:
+            if self.not_a_member.search(str(error)):
+                return ()
+            raise
+        return parse_members(text)
 
     def bootstrap(self, args: Sequence[str]) -> None:
-        self._call("bootstrap", *args, limit=self.form_limit)
+        run([*self.command_name, "bootstrap", *args], self.form_limit)
 
     def issue(self, name: str, path: pathlib.Path) -> None:
-        # The command itself writes there, whatever becomes of this process.
-        self._call("add", name, limit=self.list_limit, into=path)
+        run([*self.command_name, "add", name], self.list_limit, into=path)
 
     def join(self, token: str, args: Sequence[str]) -> None:
-        self._call("join", token, *args, limit=self.form_limit, secrets=[token])
+        run([*self.command_name, "join", token, *args], self.form_limit, secrets=[token])
 
     def remove(self, name: str, args: Sequence[str], *, force: bool) -> None:
         options = [*args, *(["--force"] if force else [])]
-        self._call("remove", name, *options, limit=self.remove_limit)
-
-    def _call(self, *words: str, **options: Any) -> None:
-        result = run([*self.command_name, *words], **options)
-        if not result.ok:
-            raise WorkloadError(result.reason)
+        run([*self.command_name, "remove", name, *options], self.remove_limit)
 
 
 def parse_members(text: str) -> tuple[Member, ...]:
@@ -230,29 +225,23 @@ def _read(path: pathlib.Path) -> str:
         return ""
 
 
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """How a command ended; tokens are cut out of `reason`, which says why it is not `ok`."""
-
-    ok: bool
-    reason: str = ""
-    stdout: str = dataclasses.field(default="", repr=False)
-
-
 def run(
     argv: Sequence[str],
     limit: float,
     *,
     secrets: Iterable[str] = (),
     into: pathlib.Path | None = None,
-) -> Result:
-    """Run a command, and report how it ended without raising.
+) -> str:
+    """Run a command, and return what it printed.
 
     Args:
         argv: the command line.
         limit: seconds before it is killed.
         secrets: texts to be cut out of what it complains of.
-        into: a file that takes its output as it is printed, so that it outlives this process.
+        into: a file that takes what it prints, at once, so that it outlives this process.
+
+    Raises:
+        WorkloadError: it cannot be run, does not end in time, or does not exit with 0.
     """
     stdout = subprocess.PIPE  # a negative number
     try:
@@ -268,22 +257,24 @@ def run(
             timeout=limit,
             check=False,
         )
+    # None of these is its cause: they hold the command line.
     except subprocess.TimeoutExpired:
-        # Neither the exception nor its cause is reported: both hold the command line.
-        return Result(False, f"no answer within {limit:g} s")
+        raise WorkloadError(f"no answer within {limit:g} s") from None
     except OSError as error:
-        return Result(False, f"cannot run {argv[0]}: {error.strerror}")
+        raise WorkloadError(f"cannot run {argv[0]}: {error.strerror}") from None
     except ValueError:
-        return Result(False, "an argument holds a null character")
+        raise WorkloadError("an argument holds a null character") from None
     finally:
         if stdout >= 0:
             os.close(stdout)
     # In a charm's tests anything may stand in the place of `subprocess.run`.
     output, complaint, code = done.stdout, done.stderr, done.returncode
+    if code == 0:
+        return str(output or "")
     reason = redact(complaint, secrets).strip() if isinstance(complaint, str) else ""
     if isinstance(code, int) and code < 0:
         reason = f"killed by signal {-code}. {reason}".strip()
-    return Result(code == 0, reason or f"exit code {code}", str(output or ""))
+    raise WorkloadError(reason or f"exit code {code}")
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -299,10 +290,9 @@ def goal_statuses(*path: str) -> dict[str, str] | None:
     Args:
         path: the part: `units`, or `relations` and an endpoint.
     """
-    result = run(["goal-state", "--format=json"], _HOOK_TOOL_LIMIT)
     try:
-        part: Any = json.loads(result.stdout) if result.ok else None
-    except (ValueError, RecursionError):
+        part: Any = json.loads(run(["goal-state", "--format=json"], _HOOK_TOOL_LIMIT))
+    except (WorkloadError, ValueError, RecursionError):
         return None
     for word in path:
         part = cast("dict[str, Any]", part).get(word) if isinstance(part, dict) else None
