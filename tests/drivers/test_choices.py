@@ -130,13 +130,14 @@ class Project:
         root: where the sources are.
         charm: the packed charm.
         calls: of charmcraft.
+        packages: the files of the library's package in the sources of each call.
     """
 
     def __init__(self, folder: pathlib.Path):
         self.root = folder / "project"
         self.charm = folder / "dist" / f"x_ubuntu@24.04-{packing.architecture()}.charm"
         self.calls: list[tuple[str, ...]] = []
-        self.has_library: list[bool] = []
+        self.packages: list[set[str]] = []
         for path in ("src/charm.py", "requirements/charm.txt", "tests/test_it.py"):
             (self.root / path).parent.mkdir(parents=True)
             (self.root / path).touch()
@@ -145,13 +146,12 @@ class Project:
     def run(self, *command: str, cwd: pathlib.Path) -> None:
         """Stand in for `packing._run`."""
         self.calls.append(command)
-        library = cwd / packing.LIBRARY
-        self.has_library.append(library.exists() and library.read_bytes() == _library())
+        self.packages.append({path.name for path in (cwd / packing.PACKAGE).glob("*")})
         self.charm.touch()
 
-    def pack(self, *, with_library: bool = False) -> str:
+    def pack(self, *, with_package: bool = False) -> str:
         """Pack it, or not."""
-        return packing.pack(self.root, "ubuntu@24.04", with_library=with_library)
+        return packing.pack(self.root, "ubuntu@24.04", with_package=with_package)
 
     def edit(self, path: str) -> None:
         """Change a file a minute after the charm was packed."""
@@ -170,13 +170,15 @@ def project(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def test_a_charm_is_packed_once(project: Project) -> None:
-    """By charmcraft, for one base, with this project's library where it is wanted."""
-    paths = {project.pack(with_library=True) for _ in range(2)}
+    """By charmcraft, for one base, with the library's package where it is wanted."""
+    paths = {project.pack(with_package=True) for _ in range(2)}
 
     platform = f"ubuntu@24.04:{packing.architecture()}"
     output = str(project.charm.parent)
     assert project.calls == [("charmcraft", "pack", "--platform", platform, "--output", output)]
-    assert project.has_library == [True]
+    sources = _package_files()
+    assert {"__init__.py", "_consumer.py"} < {path.name for path in sources}
+    assert project.packages == [{path.name for path in sources}]
     assert paths == {str(project.charm)}
 
 
@@ -184,7 +186,7 @@ def test_a_charm_is_packed_once(project: Project) -> None:
 def test_a_charm_that_is_older_than_its_source_is_packed_anew(
     project: Project, source: str
 ) -> None:
-    """Or the stories would be told of what the source was."""
+    """Or the tests would test what the source was."""
     project.pack()
     project.edit(source)
 
@@ -193,15 +195,16 @@ def test_a_charm_that_is_older_than_its_source_is_packed_anew(
     assert len(project.calls) == 2
 
 
-def test_a_charm_that_is_older_than_this_library_is_packed_anew(project: Project) -> None:
+def test_a_charm_that_is_older_than_the_package_is_packed_anew(project: Project) -> None:
     """If that goes into it, which is outside its own sources."""
-    project.pack(with_library=True)
-    os.utime(project.charm, (0, (packing.ROOT / packing.LIBRARY).stat().st_mtime - 60))
+    project.pack(with_package=True)
+    newest = max(path.stat().st_mtime for path in _package_files())
+    os.utime(project.charm, (0, newest - 1))
     for path in ("charmcraft.yaml", "requirements/charm.txt", "src/charm.py"):
         os.utime(project.root / path, (0, 0))
 
     without = project.pack(), len(project.calls)
-    project.pack(with_library=True)
+    project.pack(with_package=True)
 
     assert without == (str(project.charm), 1)
     assert len(project.calls) == 2
@@ -215,6 +218,11 @@ def test_what_does_not_go_into_a_charm_does_not_make_it_old(project: Project) ->
     project.pack()
 
     assert len(project.calls) == 1
+
+
+def _package_files() -> list[pathlib.Path]:
+    folder = packing.ROOT / "library" / "src" / "microcluster_token_distributor"
+    return [path for path in folder.iterdir() if path.name != "__pycache__"]
 
 
 def _library() -> bytes:

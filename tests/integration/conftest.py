@@ -75,7 +75,7 @@ def charms(chosen: dict[choices.Choice, str]) -> choices.Charms:
         return packing.pack(packing.ROOT, base)
 
     def lxd_cluster(base: str) -> str:
-        return packing.pack(local.CONSUMER_ROOT, base, with_library=True)
+        return packing.pack(local.CONSUMER_ROOT, base, with_package=True)
 
     return choices.Charms(distributor, lxd_cluster, packing.download, packing.architecture())
 

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 ROOT = pathlib.Path(__file__).parents[2]
 DIST = ROOT / "dist"
 LIBRARY = "lib/charms/microcluster_token_distributor/v0/token_distributor.py"
+"""The library in one file, in charms that vendor it as MicroOVN's does."""
+PACKAGE = "lib/microcluster_token_distributor"
+"""The library as a package, in charms of this project."""
+
+_PACKAGE_SOURCE = ROOT / "library" / "src" / "microcluster_token_distributor"
 
 # What goes into a charm of this project, where it has them.
 _SOURCES = (
@@ -71,13 +76,13 @@ def given(path: str, name: str, base: str) -> str:
     return str(found)
 
 
-def pack(project: pathlib.Path, base: str, *, with_library: bool = False) -> str:
+def pack(project: pathlib.Path, base: str, *, with_package: bool = False) -> str:
     """Pack a charm into dist/, unless it is there and no older than what goes into it.
 
     Args:
         project: the directory with its charmcraft.yaml.
         base: like `ubuntu@24.04`.
-        with_library: put this project's library into it first.
+        with_package: put the library's package into it first.
 
     Returns:
         The charm's absolute path.
@@ -86,14 +91,14 @@ def pack(project: pathlib.Path, base: str, *, with_library: bool = False) -> str
         PackingError: charmcraft cannot do it.
     """
     name = str(yaml.safe_load((project / "charmcraft.yaml").read_text())["name"])
-    newest = max(path.stat().st_mtime for path in _sources(project, with_library=with_library))
+    newest = max(path.stat().st_mtime for path in _sources(project, with_package=with_package))
     found = choose(DIST, name, base)
     if found and found.stat().st_mtime >= newest:
         return str(found)
     DIST.mkdir(exist_ok=True)
     # charmcraft's snap sees neither /tmp nor hidden directories.
     with tempfile.TemporaryDirectory(dir=pathlib.Path.home(), prefix="pack-") as directory:
-        if with_library:
+        if with_package:
             project = stage(project, pathlib.Path(directory) / "charm")
         platform_name = f"{base}:{architecture()}"
         _run("charmcraft", "pack", "--platform", platform_name, "--output", str(DIST), cwd=project)
@@ -103,23 +108,20 @@ def pack(project: pathlib.Path, base: str, *, with_library: bool = False) -> str
     return str(found)
 
 
-def _sources(project: pathlib.Path, *, with_library: bool) -> Iterator[pathlib.Path]:
+def _sources(project: pathlib.Path, *, with_package: bool) -> Iterator[pathlib.Path]:
     """Give the files that go into a charm."""
-    if with_library:
-        yield ROOT / LIBRARY
-    for source in _SOURCES:
-        path = project / source
+    paths = [project / source for source in _SOURCES]
+    for path in [*paths, _PACKAGE_SOURCE] if with_package else paths:
         for file in path.rglob("*") if path.is_dir() else (path,):
             if file.is_file() and "__pycache__" not in file.parts:
                 yield file
 
 
 def stage(project: pathlib.Path, copy: pathlib.Path) -> pathlib.Path:
-    """Copy a charm's sources, with this project's library, to a directory yet to be made."""
-    shutil.copytree(project, copy, ignore=shutil.ignore_patterns("__pycache__", "*.charm"))
-    library = copy / LIBRARY
-    library.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(ROOT / LIBRARY, library)
+    """Copy a charm's sources, with the library's package, to a directory yet to be made."""
+    ignore = shutil.ignore_patterns("__pycache__", "*.charm")
+    shutil.copytree(project, copy, ignore=ignore)
+    shutil.copytree(_PACKAGE_SOURCE, copy / PACKAGE, ignore=ignore)
     return copy
 
 
