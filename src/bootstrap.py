@@ -122,7 +122,7 @@ def _is_void(
 ) -> bool:
     """Tell whether the unit that was granted the bootstrap cannot make use of it any more."""
     hosts = {report.hostname for app in apps for report in app.reports}
-    if not current.host or goal is None or current.host in hosts:
+    if goal is None or current.host in hosts:
         return False
     if at_update_status and current.app not in {app.name for app in apps}:
         return True

@@ -314,6 +314,8 @@ class Distributor(ops.Object):
         if peers is None or view.goal is None:
             return
         left = following.left if app_due else published.left
+        if self._memory.is_divided:
+            left = frozenset(view.ledger.values())  # They are to be dealt with later.
         present = frozenset(unit.name for relation in view.relations for unit in relation.units)
         ledger = mirror.enter(view.ledger, left, view.reported, view.goal, present)
         gone = dict.fromkeys(view.ledger.keys() - ledger.keys(), "")
@@ -342,24 +344,28 @@ class Distributor(ops.Object):
             names = " and ".join(mirror.clusters(reports))
             return f"blocked several clusters are related, those of {names}: keep one"
         if not following.formed:
-            return _bootstrap_status(following, awaited)
+            return _bootstrap_status(following, awaited, len(reports), self._memory.expected)
         count = f"{_count(len(reports), 'unit')} in {_count(len(view.relations), 'application')}"
         hold = ", ".join(sorted(following.hold))
         if hold and following.waiting:
-            return f"waiting joins paused: not online: {hold}"
+            return f"waiting joins paused: {_wire.offline_text(following.hold)}"
         failed = ", ".join(sorted(name for name, token in following.waiting.items() if token))
         if failed:
             return f"waiting join failed, see the log of the unit on: {failed}"
         if following.waiting:
             return f"waiting {count}, {len(following.waiting)} not in the cluster yet"
-        return f"active {count}, not online: {hold}" if hold else f"active {count}"
+        return f"active {count}, offline: {hold}" if hold else f"active {count}"
 
 
-def _bootstrap_status(following: _wire.Published, awaited: Sequence[str]) -> str:
+def _bootstrap_status(
+    following: _wire.Published, awaited: Sequence[str], units: int, expected: int
+) -> str:
     if chosen := following.bootstrap_host or following.bootstrap_app:
         return f"waiting waiting for {chosen} to bootstrap"
     if awaited:
         return f"waiting the bootstrap waits for {', '.join(awaited)}"
+    if units:
+        return f"waiting the bootstrap waits for all units: {units} of {expected} have reported"
     return "active no unit has given its host name yet"
 
 

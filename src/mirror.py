@@ -149,7 +149,8 @@ def values(
         if shared:
             mirrored[key] = shared[0]
     has_old = any(report.is_old for report in reports)
-    shows_names = has_old and (published.formed or not published.bootstrap_host)
+    granted_to_old = bool(published.bootstrap_app) and not published.bootstrap_host
+    shows_names = has_old and (published.formed or granted_to_old)
     for name, same in hosts.items():
         is_member = any(report.member == "true" for report in same)
         usable = published.formed and not is_member

@@ -69,6 +69,15 @@ class Invariants:
             return
         if context.point is Point.BEFORE_COMMAND:
             self._before_command(context.unit, words)
+        elif context.point is Point.AFTER_COMMAND and words[0] == "list":
+            self._after_list(context.unit)
+
+    def _after_list(self, unit: str) -> None:
+        """Note what a list has shown for certain: while it ran, other machines' hooks may have."""
+        cluster = self._cluster_of(unit)
+        if cluster is not None and unit in self._seen:
+            self._seen_down[unit] &= frozenset(cluster.members) - frozenset(cluster.online)
+            self._seen[unit] &= frozenset(cluster.members)
 
     def _before_command(self, unit: str, words: list[str]) -> None:
         verb = words[0]

@@ -20,7 +20,8 @@ A charm for a microcluster requires an endpoint of the interface `worker-cluster
 It bootstraps, issues, joins, leaves and heals; it never sets a status itself.
 """
 
-from microcluster_token_distributor._consumer import LeaveRefusedError, TokenConsumer
+from microcluster_token_distributor._cluster import LeaveRefusedError
+from microcluster_token_distributor._consumer import TokenConsumer
 from microcluster_token_distributor._events import ClusterJoinedEvent, TokenConsumerEvents
 from microcluster_token_distributor._wire import get_hostname, mirror_id
 from microcluster_token_distributor._workload import (

@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING, Any
 
 import ops
 
-from microcluster_token_distributor import _events, _membership, _wire, _workload
+from microcluster_token_distributor import _cluster, _events, _membership, _wire, _workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 logger = logging.getLogger(__name__)
 
-# How often a unit tries to join between two update-status hooks; and how often a workload that
-# refuses to let a unit go is asked, where no unit stays.
+# How often a unit tries to join between two update-status hooks.
 _TRIES = 2
-_LEAVE_TRIES = 3
-# Seconds for which a daemon that may be restarting is asked again, and between two questions.
-_SETTLE_LIMIT = 5.0
-_SETTLE_PAUSE = 0.25
 _NOT_RELATED = "blocked integrate with microcluster-token-distributor"
-
-
-class LeaveRefusedError(Exception):
-    """The cluster does not let this unit go yet; the message says why, and holds no token.
-
-    It is raised in the `remove` hook, which thereby fails, and which Juju tries again.
-    """
 
 
 def _no_args() -> list[str]:
@@ -75,8 +62,8 @@ class TokenConsumer(ops.Object):
         self.bootstrap_args_func: Callable[[], list[str]] = _no_args
         self.join_args_func: Callable[[], list[str]] = _no_args
         self.leave_args_func: Callable[[], list[str]] = _no_args
-        self._folder = charm.charm_dir / f".{relation_name}-tokens"
-        self._tokens = _workload.TokenStore(self._folder)
+        folder = charm.charm_dir / f".{relation_name}-tokens"
+        self._cluster = _cluster.Cluster(self.workload, folder)
         self._memory: Any = self._stored
         # What the workload said last, and the name under which this unit joined.
         self._memory.set_default(in_cluster=False, hostname="")
@@ -100,6 +87,9 @@ class TokenConsumer(ops.Object):
         self._memory.has_bootstrapped = False
         self._reconcile(must_ask=True, is_new=True)
 
+    def _on_upgrade_charm(self, _: ops.UpgradeCharmEvent) -> None:
+        self._reconcile(must_ask=True)
+
     def _on_relation_changed(self, event: ops.RelationChangedEvent) -> None:
         self._reconcile(about_unit=event.unit is not None)
 
@@ -113,9 +103,6 @@ class TokenConsumer(ops.Object):
     def _on_relation_broken(self, _: ops.RelationBrokenEvent) -> None:
         self._reconcile()
 
-    def _on_upgrade_charm(self, _: ops.UpgradeCharmEvent) -> None:
-        self._reconcile(must_ask=True)
-
     def _on_update_status(self, _: ops.UpdateStatusEvent) -> None:
         # A join that failed is tried once more.
         self._memory.tries = min(self._memory.tries, _TRIES - 1)
@@ -125,11 +112,10 @@ class TokenConsumer(ops.Object):
         """Leave the cluster, while there is still a daemon that can.
 
         Raises:
-            LeaveRefusedError: the cluster refuses, for now. Juju tries the hook again; a unit that
-                went all the same would take its vote with it, and maybe the others' quorum.
+            _cluster.LeaveRefusedError: the cluster refuses, for now; Juju tries the hook again.
         """
         if self._memory.in_cluster:
-            self._leave(self._hostname)
+            self._cluster.leave(self._hostname, self.charm.unit.name, self._before_leave)
             self._memory.in_cluster = False
 
     # Offers to the charm
@@ -155,9 +141,11 @@ class TokenConsumer(ops.Object):
                 65,536 characters; an empty one takes the key out of this unit's databag.
         """
         bag = relation.data[self.charm.unit]
-        bag.update({_wire.mirror_id(key): value for key, value in data.items()})
-        if self.is_member and bag.get("mirror") != "up":
-            bag["mirror"] = "up"
+        wanted = {**bag, **{_wire.mirror_id(key): value for key, value in data.items()}}
+        if self.is_member:
+            wanted["mirror"] = "up"
+        if updates := _wire.changes(bag, {k: v for k, v in wanted.items() if v}):
+            bag.update(updates)
 
     def find_mirrors(self, relation: ops.Relation) -> list[ops.Unit]:
         """Return the distributor's units that mirror."""
@@ -201,10 +189,7 @@ class TokenConsumer(ops.Object):
     def _look(self, relation: ops.Relation, *, carried: bool) -> _membership.UnitState:
         """Read what there is to be seen, and no more: databags grow with the units.
 
-        Args:
-            relation: the relation with the distributor.
-            carried: whether what it carries in its unit's databag matters. It never does for a
-                member, which need not know others' tokens.
+        What the distributor's unit carries matters where a token may have come, and to no member.
         """
         memory, hostname = self._memory, self._hostname
         app_bag = relation.data[relation.app]
@@ -233,25 +218,8 @@ class TokenConsumer(ops.Object):
         return _wire.Report.from_bag(self.charm.unit.name, relation.data[self.charm.unit])
 
     def _ask(self, *, confirms: bool = False) -> _membership.MembershipReport:
-        """Ask the workload; `confirms` as for `_membership.believe`."""
-        try:
-            members = self.workload.members()
-        except _workload.WorkloadError as error:
-            logger.warning("cannot list the members of the cluster: %s", error)
-            return _membership.MembershipReport(reason=_summary(error))
-        hostname, was_member = self._hostname, self.is_member
-        return _membership.believe(members, hostname, was_member=was_member, confirms=confirms)
-
-    def _ask_until(
-        self, is_expected: Callable[[_membership.MembershipReport], bool]
-    ) -> _membership.MembershipReport:
-        """Ask until the answer is the expected one, or for some seconds."""
-        give_up = time.monotonic() + _SETTLE_LIMIT
-        while True:
-            answer = self._ask(confirms=True)
-            if is_expected(answer) or time.monotonic() >= give_up:
-                return answer
-            time.sleep(_SETTLE_PAUSE)
+        was_member = self.is_member
+        return self._cluster.ask(self._hostname, was_member=was_member, confirms=confirms)
 
     # Helpers: what is done
 
@@ -279,13 +247,16 @@ class TokenConsumer(ops.Object):
         state = _membership.UnitState(self._hostname, _wire.Report(""), _wire.Published())
         if not is_new:
             state = self._look(relation, carried=about_unit or at_update_status)
-        if memory.in_cluster and about_unit and state.published.leader:
-            return
         if memory.in_cluster:
+            if about_unit and state.published.leader:
+                return
             state.own = self._own_report(relation)
+            # An earlier library has remembered no name.
+            memory.hostname = memory.hostname or state.own.hostname
+            state.hostname = self._hostname
         state.at_update_status = at_update_status
         state.joins_while_degraded = self.joins_while_degraded
-        state.tokens = self._tokens.all()
+        state.tokens = self._cluster.tokens.all()
         idle = _membership.is_idle(state, was_member=memory.in_cluster)
         if must_ask or memory.is_unsure or not idle:
             state.own = self._own_report(relation)
@@ -308,11 +279,15 @@ class TokenConsumer(ops.Object):
             if state.offered and not state.published.hold and memory.tries < _TRIES:
                 memory.tries += 1
                 self.on.prejoin.emit()
-                failure = self._try(self.workload.join, state.offered, self.join_args_func())
+                failure = self._cluster.attempt(
+                    self.workload.join, state.offered, self.join_args_func()
+                )
                 self._form(state, failure, bootstrapper=False)
             elif _membership.may_bootstrap(state):
                 self.on.prebootstrap.emit()
-                failure = self._try(self.workload.bootstrap, self.bootstrap_args_func())
+                failure = self._cluster.attempt(
+                    self.workload.bootstrap, self.bootstrap_args_func()
+                )
                 self._form(state, failure, bootstrapper=True)
         elif answer.members and not memory.in_cluster:
             # The hook in which it became a member died before it could say so.
@@ -331,7 +306,7 @@ class TokenConsumer(ops.Object):
         state.answer = self._ask()
         if failure and not state.answer.members:
             logger.error("%s cannot %s the cluster: %s", state.hostname, verb, failure)
-            state.rejected = "" if bootstrapper else _wire.digest(state.offered)
+            state.failed = verb
             return
         logger.info("%s is a member of the cluster: %s", state.hostname, verb)
         self._become_member(state, bootstrapper=bootstrapper)
@@ -350,7 +325,7 @@ class TokenConsumer(ops.Object):
         for name in _membership.to_issue(state):
             if name in state.answer.names or state.blocking:
                 continue  # It has joined, or a member went down, meanwhile.
-            failure = self._try(self._tokens.issue, self.workload, name)
+            failure = self._cluster.attempt(self._cluster.tokens.issue, self.workload, name)
             if not failure:
                 logger.info("issued a token for %s", name)
                 self.on.token_generated.emit()
@@ -364,24 +339,15 @@ class TokenConsumer(ops.Object):
     def _remove(self, state: _membership.UnitState, names: Sequence[str]) -> None:
         """Remove members that are not online."""
         for name in names:
-            failure = self._try(self.workload.remove, name, (), force=True)
+            failure = self._cluster.attempt(self.workload.remove, name, (), force=True)
             logger.info("removed %s, which is not online: %s", name, failure or "done")
         if names:
             state.answer = self._ask()
 
-    @staticmethod
-    def _try(act: Callable[..., None], *args: Any, **options: Any) -> str:
-        """Have the workload do something, and return why it did not; empty if it did."""
-        try:
-            act(*args, **options)
-        except _workload.WorkloadError as error:
-            return _summary(error)
-        return ""
-
     def _report(self, state: _membership.UnitState, relation: ops.Relation) -> None:
-        tokens = self._tokens.all()
+        tokens = self._cluster.tokens.all()
         for name in state.answer.online & tokens.keys():
-            self._tokens.drop(name)
+            self._cluster.tokens.drop(name)
             del tokens[name]
         # The charm may have written to it meanwhile, when it was told that the unit has joined.
         bag = relation.data[self.charm.unit]
@@ -390,41 +356,9 @@ class TokenConsumer(ops.Object):
         if updates := _wire.changes(current, _membership.report(state).to_bag()):
             bag.update(updates)
 
-    def _leave(self, hostname: str) -> None:
-        """Leave the cluster; raise where that is refused, and would harm those who stay."""
-        answer = self._ask_until(lambda answer: bool(answer.members))
-        offline = answer.offline - {hostname}
-        alone = answer.names == frozenset({hostname})
-        stays = not (alone or answer.is_no) and self._somebody_stays(answer)
-        if stays and (offline or answer.reason):
-            reason = answer.reason or _membership.offline_text(offline)
-            raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {reason}")
-        if answer.is_no:
-            return
+    def _before_leave(self) -> list[str]:
         self.on.preleave.emit()
-        args = self.leave_args_func()
-        failure = self._try(self.workload.remove, hostname, args, force=False)
-        # The only member goes whatever the command said, and another whenever it is out.
-        if alone or self._ask_until(lambda answer: answer.is_no).is_no:
-            logger.info("%s has left the cluster", hostname)
-        elif stays or self._count_refusal() < _LEAVE_TRIES:
-            raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {failure}")
-
-    def _somebody_stays(self, answer: _membership.MembershipReport) -> bool:
-        """Tell whether a cluster is left to be kept whole when this unit goes."""
-        units = _workload.goal_statuses("units")
-        if units is None:
-            return True
-        staying = {name for name, status in units.items() if status != "dying"}
-        # The members beyond this application's units are those of another.
-        return bool(staying - {self.charm.unit.name}) or len(answer.members) > len(units)
-
-    def _count_refusal(self) -> int:
-        """Count a refusal to let this unit go. A hook that fails keeps nothing but its files."""
-        path = self._folder.with_name(f"{self._folder.name}-refusals")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            return file.write("x") + file.tell() - 1
+        return self.leave_args_func()
 
     def _status(self, state: _membership.UnitState, *, several: bool) -> str:
         """Return the name of this unit's status, and its message behind it."""
@@ -434,15 +368,12 @@ class TokenConsumer(ops.Object):
             return f"waiting cannot tell about the cluster: {state.answer.reason}"
         if state.answer.members:
             paused = state.acts and state.published.waiting and state.blocking
-            text = _membership.offline_text(state.blocking) if paused else ""
-            return f"active joins paused: {text}" if paused else "active"
+            return (
+                "active joins paused: " + _wire.offline_text(state.blocking)
+                if paused
+                else "active"
+            )
         if not _wire.is_hostname(state.hostname):
             name = state.hostname
             return f"blocked no member can have the host name {name!r}: rename this machine"
         return "waiting " + _membership.waiting_reason(state)
-
-
-def _summary(error: Exception) -> str:
-    """Return the last line of a complaint, short enough for a status."""
-    line = (str(error).strip().splitlines() or [""])[-1].strip()
-    return (line if len(line) <= 120 else f"{line[:117]}...") or "no reason given"

@@ -36,17 +36,11 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class MembershipReport:
-    """The workload's answer, as far as it is believed.
+    """The workload's answer, as far as it is believed."""
 
-    Attributes:
-        members: the members of the cluster; none where this unit is not one, or cannot tell.
-        reason: why it cannot tell, fit for a status; empty where it can.
-        is_denial: whether it cannot tell because a *no* has to be heard again.
-    """
-
-    members: tuple[_workload.Member, ...] = ()
-    reason: str = ""
-    is_denial: bool = False
+    members: tuple[_workload.Member, ...] = ()  # none where this unit is not one, or cannot tell
+    reason: str = ""  # why it cannot tell, fit for a status
+    is_denial: bool = False  # whether that is because a *no* has to be heard again
 
     @property
     def is_no(self) -> bool:
@@ -76,11 +70,7 @@ def believe(
 ) -> MembershipReport:
     """Return the workload's answer as far as it is believed.
 
-    Args:
-        members: the answer; nobody for a *no*.
-        hostname: this unit's name in the cluster.
-        was_member: whether it was a member until now.
-        confirms: whether a *no* has been heard before, and is believed now.
+    A *no* has no members. One that `confirms` an earlier one is believed.
     """
     if any(member.name == hostname for member in members):
         return MembershipReport(tuple(members))
@@ -93,29 +83,18 @@ def believe(
 
 @dataclasses.dataclass
 class UnitState:
-    """All that a unit of a consumer decides on; it changes with what is done in the hook.
+    """All that a unit of a consumer decides on; it changes with what is done in the hook."""
 
-    Attributes:
-        hostname: its name in the cluster, or the one under which it is going to join.
-        own: what it has reported so far.
-        published: what the distributor publishes.
-        is_granted: whether it may bootstrap, as far as the distributor is concerned.
-        answer: what the workload says.
-        at_update_status: whether the hook is an update-status.
-        joins_while_degraded: whether a join while a member is offline does no harm.
-        tokens: those issued on this machine, by the host name that they are for.
-        rejected: the digest of the token with which a join failed in this hook.
-    """
-
-    hostname: str
-    own: _wire.Report
+    hostname: str  # its name in the cluster, or the one under which it is going to join
+    own: _wire.Report  # what it has reported so far
     published: _wire.Published
-    is_granted: bool = False
+    is_granted: bool = False  # whether it may bootstrap, as far as the distributor is concerned
     answer: MembershipReport = MembershipReport()
     at_update_status: bool = False
     joins_while_degraded: bool = False
+    # Those issued on this machine, by the host name that they are for.
     tokens: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
-    rejected: str = ""
+    failed: str = ""  # what did not work in this hook, `join` or `bootstrap`
 
     @property
     def is_communicator(self) -> bool:
@@ -252,8 +231,8 @@ def _failed(state: UnitState) -> str:
         return _wire.digest(value or _wire.EMPTY_STRING)
     if not state.offered and value not in ("", _wire.EMPTY_STRING, _wire.JOINED):
         return _wire.digest(value)
-    is_new = bool(state.offered) and _wire.digest(state.offered) != state.own.failed
-    return state.rejected or ("" if is_new else state.own.failed)
+    offered = _wire.digest(state.offered) if state.offered else state.own.failed
+    return offered if state.failed == "join" or offered == state.own.failed else ""
 
 
 def waiting_reason(state: UnitState) -> str:
@@ -262,18 +241,10 @@ def waiting_reason(state: UnitState) -> str:
     if published.is_silent:
         return "waiting for the token distributor"
     if published.hold:
-        return f"waiting to join: {offline_text(published.hold)}"
-    if state.rejected or state.own.failed:
-        return "join failed and will be tried again, see the log"
-    if not published.formed and not state.offered:
-        if published.bootstrap_host:
-            return f"waiting for {published.bootstrap_host} to bootstrap"
-        return "waiting for a unit to be allowed to bootstrap"
-    return "waiting for a token"
-
-
-def offline_text(names: frozenset[str]) -> str:
-    """Return that members are offline, fit for a status."""
-    if len(names) == 1:
-        return f"member {min(names)} is offline"
-    return f"members {', '.join(sorted(names))} are offline"
+        return "waiting to join: " + _wire.offline_text(published.hold)
+    if failed := state.failed or ("join" if state.own.failed else ""):
+        return f"{failed} failed and will be tried again, see the log"
+    if published.formed or state.offered:
+        return "waiting for a token"
+    chosen = published.bootstrap_host or published.bootstrap_app
+    return f"waiting for {chosen or 'a unit to be allowed'} to bootstrap"

@@ -1,13 +1,10 @@
 """The wire: what each databag holds, read and written here alone.
 
-Theory of operation. A consumer's unit writes a *report* into its databag. The distributor's leader
-reads the reports and *publishes*: what it decides goes into its application's databag, which Juju
-guards by the lease and which stays small; what it carries, join tokens above all, goes into its
-unit's databag, which a settled member need not read.
-
-Charms in the field speak the keys of patches 1 to 8, `hostname`, `mirror`, `mirror-*` and
-`bootstrap-app`; they are kept in both directions. A unit that has given a host name and no
-`member` speaks only those.
+Theory of operation. A consumer's unit writes a *report*. The distributor's leader reads them and
+*publishes*: what it decides in its application's databag, which Juju guards by the lease and which
+stays small; what it carries, join tokens above all, in its unit's databag, which a settled member
+need not read. A unit that has given a host name and no `member` is *old*: it speaks only the keys
+of patches 1 to 8, `hostname`, `mirror`, `mirror-*` and `bootstrap-app`.
 
     databag               key             value
     --------------------  --------------  ----------------------------------------------------
@@ -30,8 +27,8 @@ Charms in the field speak the keys of patches 1 to 8, `hostname`, `mirror`, `mir
                           left            host names whose units have left the model
     any of these          generation      how often the databag took back what it said
 
-Names, where there are several, are separated by spaces. What is unknown or cannot be used is left
-out when a databag is read: it may come from any version, and from anybody's hands.
+Names are separated by spaces. What is unknown or cannot be used is left out when a databag is
+read: it may come from any version, and from anybody's hands.
 """
 
 from __future__ import annotations
@@ -46,7 +43,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 MIRROR_PREFIX = "mirror-"
 EMPTY_STRING = "empty"
@@ -85,8 +82,7 @@ def digest(value: str) -> str:
 def is_hostname(text: str) -> bool:
     """Tell whether microcluster accepts a text as the name of a member.
 
-    Labels of letters, digits and hyphens, separated by dots, at most 64 characters in all; the
-    last label is not a number.
+    Labels of letters, digits and hyphens, of which the last is no number; 64 characters at most.
     """
     labels = text.split(".")
     fits = len(text) <= _MAX_HOSTNAME and not labels[-1].isdigit()
@@ -117,17 +113,10 @@ def changes(bag: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]
 
     Juju 4 takes a databag that is again what it was for unchanged, and a unit that had read it in
     between would go on believing that. So each write that takes something back counts
-    `generation` up.
-
-    Args:
-        bag: what this library has written into the databag.
-        wanted: what it is to hold, `generation` left out.
-
-    Returns:
-        The keys to be set, with an empty value for one to be deleted; nothing if all is there.
+    `generation` up. An empty value deletes its key.
     """
     before = {key: value for key, value in bag.items() if key != _GENERATION}
-    updates = {key: value for key, value in wanted.items() if before.get(key) != value}
+    updates = {k: v for k, v in wanted.items() if before.get(k) != v and k != _GENERATION}
     updates.update({key: "" for key in before if key not in wanted})
     if any(key in before for key in updates):
         generation = bag.get(_GENERATION, "")
@@ -138,21 +127,11 @@ def changes(bag: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What one unit of a consumer says in its databag.
-
-    Attributes:
-        unit: the unit, such as `microovn/0`.
-        hostname: its host name; empty if it has given none that can be used.
-        has_reported: whether it has given a host name at all.
-        member: `true`, `false` or `unknown`; empty for a unit that speaks the old keys.
-        mirror: `up`, `down` or empty.
-        values: what is to be mirrored, by key without prefix.
-        cluster, failed, hold, gone: see the table above.
-    """
+    """What one unit of a consumer says in its databag, see the table above."""
 
     unit: str
-    hostname: str = ""
-    has_reported: bool = False
+    hostname: str = ""  # empty if it has given none that can be used
+    has_reported: bool = False  # whether it has given a host name at all
     member: str = ""
     mirror: str = ""
     values: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
@@ -209,21 +188,12 @@ class Report:
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """What a distributor publishes, the same in all its relations.
+    """What a distributor publishes, the same in all its relations, see the table above."""
 
-    Attributes:
-        leader: the number of the unit whose databag counts; empty for a distributor that speaks
-            the old keys, or that has not published anything yet.
-        bootstrap_app, bootstrap_host, formed, hold, left: see the table above.
-        waiting: host names whose units are not members, each with the digest of the token with
-            which its join failed, or an empty text.
-        values: the mirrored values, by key without prefix.
-        mirrors: whether the unit's databag says `mirror: up`.
-    """
-
-    leader: str = ""
+    leader: str = ""  # empty for an old distributor, or where nothing has been published yet
     bootstrap_app: str = ""
     bootstrap_host: str = ""
+    # Each with the digest of the token with which its join failed, or an empty text.
     waiting: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
     formed: bool = False
     hold: frozenset[str] = frozenset()
@@ -253,18 +223,11 @@ class Published:
 
     @classmethod
     def from_old_bags(
-        cls, app_bag: Mapping[str, str], unit_bags: Iterable[Mapping[str, str]]
+        cls, app_bag: Mapping[str, str], unit_bags: Sequence[Mapping[str, str]]
     ) -> Published:
-        """Read a distributor that speaks the old keys.
-
-        Args:
-            app_bag: its application's databag.
-            unit_bags: those of its units that say `mirror: up`. A token wins over `empty`.
-        """
+        """Read an old distributor, whose units that say `mirror: up` all count."""
         values: dict[str, str] = {}
-        mirrors = False
         for bag in unit_bags:
-            mirrors = True
             for key, value in _mirrored(bag).items():
                 if values.get(key, EMPTY_STRING) == EMPTY_STRING:
                     values[key] = value
@@ -274,7 +237,7 @@ class Published:
             waiting={name: "" for name in names if is_hostname(name)},
             formed=any(value != EMPTY_STRING for value in values.values()),
             values=values,
-            mirrors=mirrors,
+            mirrors=bool(unit_bags),
         )
 
     def to_app_bag(self) -> dict[str, str]:
@@ -304,8 +267,15 @@ class Published:
         return value if value not in (EMPTY_STRING, JOINED) and is_usable_token(value) else ""
 
 
+def offline_text(names: Iterable[str]) -> str:
+    """Return that members are offline, fit for a status."""
+    listed = sorted(names)
+    text = ", ".join(listed)
+    return f"member {text} is offline" if len(listed) == 1 else f"members {text} are offline"
+
+
 def _mirrored(bag: Mapping[str, str]) -> dict[str, str]:
-    """Return the values under `mirror-*` keys, by key without prefix; absurd ones are left out."""
+    """Return the values under `mirror-*` keys, by key without prefix."""
     values: dict[str, str] = {}
     for bag_key, value in bag.items():
         key = bag_key.removeprefix(MIRROR_PREFIX)

@@ -147,11 +147,7 @@ class CommandWorkload:
 
 
 def parse_members(text: str) -> tuple[Member, ...]:
-    """Read a JSON list of objects with `name`, `role` and `status`, as `list -f json` prints it.
-
-    Raises:
-        WorkloadError: it is something else.
-    """
+    """Read what `list -f json` prints: objects with `name`, `role` and `status`."""
     try:
         rows: Any = json.loads(text)
     except (ValueError, RecursionError):
@@ -173,9 +169,6 @@ class TokenStore:
 
     A token is on disk before the hook goes on: the cluster issues no other while it can be used,
     so a hook that dies between issuing and publishing must not lose it.
-
-    Args:
-        folder: where they are kept.
     """
 
     _NEW = "~"  # ends the name of a file that is being written; no host name ends so
@@ -184,11 +177,7 @@ class TokenStore:
         self._folder = folder
 
     def issue(self, workload: Workload, name: str) -> None:
-        """Have a token issued, and keep it.
-
-        Raises:
-            WorkloadError: there is none.
-        """
+        """Have a token issued, and keep it."""
         path = self._folder / f"{name}{self._NEW}"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -232,16 +221,13 @@ def run(
     secrets: Iterable[str] = (),
     into: pathlib.Path | None = None,
 ) -> str:
-    """Run a command, and return what it printed.
+    """Run a command for `limit` seconds at most, and return what it printed.
 
     Args:
         argv: the command line.
-        limit: seconds before it is killed.
+        limit: seconds.
         secrets: texts to be cut out of what it complains of.
         into: a file that takes what it prints, at once, so that it outlives this process.
-
-    Raises:
-        WorkloadError: it cannot be run, does not end in time, or does not exit with 0.
     """
     stdout = subprocess.PIPE  # a negative number
     try:
@@ -285,11 +271,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def goal_statuses(*path: str) -> dict[str, str] | None:
-    """Return the statuses in a part of what Juju's `goal-state` says, by name; None if unknown.
-
-    Args:
-        path: the part: `units`, or `relations` and an endpoint.
-    """
+    """Return the statuses in a part of what Juju's `goal-state` says, by name; None if unknown."""
     try:
         part: Any = json.loads(run(["goal-state", "--format=json"], _HOOK_TOOL_LIMIT))
     except (WorkloadError, ValueError, RecursionError):

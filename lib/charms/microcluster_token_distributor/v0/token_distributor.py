@@ -71,14 +71,11 @@ logger = logging.getLogger(__name__)
 # --- _wire ---------------------------------------------------------------------------------------
 # The wire: what each databag holds, read and written here alone.
 #
-# Theory of operation. A consumer's unit writes a *report* into its databag. The distributor's leader
-# reads the reports and *publishes*: what it decides goes into its application's databag, which Juju
-# guards by the lease and which stays small; what it carries, join tokens above all, goes into its
-# unit's databag, which a settled member need not read.
-#
-# Charms in the field speak the keys of patches 1 to 8, `hostname`, `mirror`, `mirror-*` and
-# `bootstrap-app`; they are kept in both directions. A unit that has given a host name and no
-# `member` speaks only those.
+# Theory of operation. A consumer's unit writes a *report*. The distributor's leader reads them and
+# *publishes*: what it decides in its application's databag, which Juju guards by the lease and which
+# stays small; what it carries, join tokens above all, in its unit's databag, which a settled member
+# need not read. A unit that has given a host name and no `member` is *old*: it speaks only the keys
+# of patches 1 to 8, `hostname`, `mirror`, `mirror-*` and `bootstrap-app`.
 #
 #     databag               key             value
 #     --------------------  --------------  ----------------------------------------------------
@@ -101,8 +98,8 @@ logger = logging.getLogger(__name__)
 #                           left            host names whose units have left the model
 #     any of these          generation      how often the databag took back what it said
 #
-# Names, where there are several, are separated by spaces. What is unknown or cannot be used is left
-# out when a databag is read: it may come from any version, and from anybody's hands.
+# Names are separated by spaces. What is unknown or cannot be used is left out when a databag is
+# read: it may come from any version, and from anybody's hands.
 
 MIRROR_PREFIX = "mirror-"
 EMPTY_STRING = "empty"
@@ -141,8 +138,7 @@ def digest(value: str) -> str:
 def is_hostname(text: str) -> bool:
     """Tell whether microcluster accepts a text as the name of a member.
 
-    Labels of letters, digits and hyphens, separated by dots, at most 64 characters in all; the
-    last label is not a number.
+    Labels of letters, digits and hyphens, of which the last is no number; 64 characters at most.
     """
     labels = text.split(".")
     fits = len(text) <= _MAX_HOSTNAME and not labels[-1].isdigit()
@@ -173,17 +169,10 @@ def changes(bag: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]
 
     Juju 4 takes a databag that is again what it was for unchanged, and a unit that had read it in
     between would go on believing that. So each write that takes something back counts
-    `generation` up.
-
-    Args:
-        bag: what this library has written into the databag.
-        wanted: what it is to hold, `generation` left out.
-
-    Returns:
-        The keys to be set, with an empty value for one to be deleted; nothing if all is there.
+    `generation` up. An empty value deletes its key.
     """
     before = {key: value for key, value in bag.items() if key != _GENERATION}
-    updates = {key: value for key, value in wanted.items() if before.get(key) != value}
+    updates = {k: v for k, v in wanted.items() if before.get(k) != v and k != _GENERATION}
     updates.update({key: "" for key in before if key not in wanted})
     if any(key in before for key in updates):
         generation = bag.get(_GENERATION, "")
@@ -194,21 +183,11 @@ def changes(bag: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What one unit of a consumer says in its databag.
-
-    Attributes:
-        unit: the unit, such as `microovn/0`.
-        hostname: its host name; empty if it has given none that can be used.
-        has_reported: whether it has given a host name at all.
-        member: `true`, `false` or `unknown`; empty for a unit that speaks the old keys.
-        mirror: `up`, `down` or empty.
-        values: what is to be mirrored, by key without prefix.
-        cluster, failed, hold, gone: see the table above.
-    """
+    """What one unit of a consumer says in its databag, see the table above."""
 
     unit: str
-    hostname: str = ""
-    has_reported: bool = False
+    hostname: str = ""  # empty if it has given none that can be used
+    has_reported: bool = False  # whether it has given a host name at all
     member: str = ""
     mirror: str = ""
     values: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
@@ -265,21 +244,12 @@ class Report:
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """What a distributor publishes, the same in all its relations.
+    """What a distributor publishes, the same in all its relations, see the table above."""
 
-    Attributes:
-        leader: the number of the unit whose databag counts; empty for a distributor that speaks
-            the old keys, or that has not published anything yet.
-        bootstrap_app, bootstrap_host, formed, hold, left: see the table above.
-        waiting: host names whose units are not members, each with the digest of the token with
-            which its join failed, or an empty text.
-        values: the mirrored values, by key without prefix.
-        mirrors: whether the unit's databag says `mirror: up`.
-    """
-
-    leader: str = ""
+    leader: str = ""  # empty for an old distributor, or where nothing has been published yet
     bootstrap_app: str = ""
     bootstrap_host: str = ""
+    # Each with the digest of the token with which its join failed, or an empty text.
     waiting: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
     formed: bool = False
     hold: frozenset[str] = frozenset()
@@ -309,18 +279,11 @@ class Published:
 
     @classmethod
     def from_old_bags(
-        cls, app_bag: Mapping[str, str], unit_bags: Iterable[Mapping[str, str]]
+        cls, app_bag: Mapping[str, str], unit_bags: Sequence[Mapping[str, str]]
     ) -> Published:
-        """Read a distributor that speaks the old keys.
-
-        Args:
-            app_bag: its application's databag.
-            unit_bags: those of its units that say `mirror: up`. A token wins over `empty`.
-        """
+        """Read an old distributor, whose units that say `mirror: up` all count."""
         values: dict[str, str] = {}
-        mirrors = False
         for bag in unit_bags:
-            mirrors = True
             for key, value in _mirrored(bag).items():
                 if values.get(key, EMPTY_STRING) == EMPTY_STRING:
                     values[key] = value
@@ -330,7 +293,7 @@ class Published:
             waiting={name: "" for name in names if is_hostname(name)},
             formed=any(value != EMPTY_STRING for value in values.values()),
             values=values,
-            mirrors=mirrors,
+            mirrors=bool(unit_bags),
         )
 
     def to_app_bag(self) -> dict[str, str]:
@@ -360,8 +323,15 @@ class Published:
         return value if value not in (EMPTY_STRING, JOINED) and is_usable_token(value) else ""
 
 
+def offline_text(names: Iterable[str]) -> str:
+    """Return that members are offline, fit for a status."""
+    listed = sorted(names)
+    text = ", ".join(listed)
+    return f"member {text} is offline" if len(listed) == 1 else f"members {text} are offline"
+
+
 def _mirrored(bag: Mapping[str, str]) -> dict[str, str]:
-    """Return the values under `mirror-*` keys, by key without prefix; absurd ones are left out."""
+    """Return the values under `mirror-*` keys, by key without prefix."""
     values: dict[str, str] = {}
     for bag_key, value in bag.items():
         key = bag_key.removeprefix(MIRROR_PREFIX)
@@ -404,17 +374,11 @@ def _text(words: Iterable[str]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class MembershipReport:
-    """The workload's answer, as far as it is believed.
+    """The workload's answer, as far as it is believed."""
 
-    Attributes:
-        members: the members of the cluster; none where this unit is not one, or cannot tell.
-        reason: why it cannot tell, fit for a status; empty where it can.
-        is_denial: whether it cannot tell because a *no* has to be heard again.
-    """
-
-    members: tuple[Member, ...] = ()
-    reason: str = ""
-    is_denial: bool = False
+    members: tuple[Member, ...] = ()  # none where this unit is not one, or cannot tell
+    reason: str = ""  # why it cannot tell, fit for a status
+    is_denial: bool = False  # whether that is because a *no* has to be heard again
 
     @property
     def is_no(self) -> bool:
@@ -444,11 +408,7 @@ def believe(
 ) -> MembershipReport:
     """Return the workload's answer as far as it is believed.
 
-    Args:
-        members: the answer; nobody for a *no*.
-        hostname: this unit's name in the cluster.
-        was_member: whether it was a member until now.
-        confirms: whether a *no* has been heard before, and is believed now.
+    A *no* has no members. One that `confirms` an earlier one is believed.
     """
     if any(member.name == hostname for member in members):
         return MembershipReport(tuple(members))
@@ -461,29 +421,18 @@ def believe(
 
 @dataclasses.dataclass
 class UnitState:
-    """All that a unit of a consumer decides on; it changes with what is done in the hook.
+    """All that a unit of a consumer decides on; it changes with what is done in the hook."""
 
-    Attributes:
-        hostname: its name in the cluster, or the one under which it is going to join.
-        own: what it has reported so far.
-        published: what the distributor publishes.
-        is_granted: whether it may bootstrap, as far as the distributor is concerned.
-        answer: what the workload says.
-        at_update_status: whether the hook is an update-status.
-        joins_while_degraded: whether a join while a member is offline does no harm.
-        tokens: those issued on this machine, by the host name that they are for.
-        rejected: the digest of the token with which a join failed in this hook.
-    """
-
-    hostname: str
-    own: Report
+    hostname: str  # its name in the cluster, or the one under which it is going to join
+    own: Report  # what it has reported so far
     published: Published
-    is_granted: bool = False
+    is_granted: bool = False  # whether it may bootstrap, as far as the distributor is concerned
     answer: MembershipReport = MembershipReport()
     at_update_status: bool = False
     joins_while_degraded: bool = False
+    # Those issued on this machine, by the host name that they are for.
     tokens: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
-    rejected: str = ""
+    failed: str = ""  # what did not work in this hook, `join` or `bootstrap`
 
     @property
     def is_communicator(self) -> bool:
@@ -620,8 +569,8 @@ def _failed(state: UnitState) -> str:
         return digest(value or EMPTY_STRING)
     if not state.offered and value not in ("", EMPTY_STRING, JOINED):
         return digest(value)
-    is_new = bool(state.offered) and digest(state.offered) != state.own.failed
-    return state.rejected or ("" if is_new else state.own.failed)
+    offered = digest(state.offered) if state.offered else state.own.failed
+    return offered if state.failed == "join" or offered == state.own.failed else ""
 
 
 def waiting_reason(state: UnitState) -> str:
@@ -630,21 +579,13 @@ def waiting_reason(state: UnitState) -> str:
     if published.is_silent:
         return "waiting for the token distributor"
     if published.hold:
-        return f"waiting to join: {offline_text(published.hold)}"
-    if state.rejected or state.own.failed:
-        return "join failed and will be tried again, see the log"
-    if not published.formed and not state.offered:
-        if published.bootstrap_host:
-            return f"waiting for {published.bootstrap_host} to bootstrap"
-        return "waiting for a unit to be allowed to bootstrap"
-    return "waiting for a token"
-
-
-def offline_text(names: frozenset[str]) -> str:
-    """Return that members are offline, fit for a status."""
-    if len(names) == 1:
-        return f"member {min(names)} is offline"
-    return f"members {', '.join(sorted(names))} are offline"
+        return "waiting to join: " + offline_text(published.hold)
+    if failed := state.failed or ("join" if state.own.failed else ""):
+        return f"{failed} failed and will be tried again, see the log"
+    if published.formed or state.offered:
+        return "waiting for a token"
+    chosen = published.bootstrap_host or published.bootstrap_app
+    return f"waiting for {chosen or 'a unit to be allowed'} to bootstrap"
 
 
 # --- _workload -----------------------------------------------------------------------------------
@@ -781,11 +722,7 @@ class CommandWorkload:
 
 
 def parse_members(text: str) -> tuple[Member, ...]:
-    """Read a JSON list of objects with `name`, `role` and `status`, as `list -f json` prints it.
-
-    Raises:
-        WorkloadError: it is something else.
-    """
+    """Read what `list -f json` prints: objects with `name`, `role` and `status`."""
     try:
         rows: Any = json.loads(text)
     except (ValueError, RecursionError):
@@ -807,9 +744,6 @@ class TokenStore:
 
     A token is on disk before the hook goes on: the cluster issues no other while it can be used,
     so a hook that dies between issuing and publishing must not lose it.
-
-    Args:
-        folder: where they are kept.
     """
 
     _NEW = "~"  # ends the name of a file that is being written; no host name ends so
@@ -818,11 +752,7 @@ class TokenStore:
         self._folder = folder
 
     def issue(self, workload: Workload, name: str) -> None:
-        """Have a token issued, and keep it.
-
-        Raises:
-            WorkloadError: there is none.
-        """
+        """Have a token issued, and keep it."""
         path = self._folder / f"{name}{self._NEW}"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -866,16 +796,13 @@ def run(
     secrets: Iterable[str] = (),
     into: pathlib.Path | None = None,
 ) -> str:
-    """Run a command, and return what it printed.
+    """Run a command for `limit` seconds at most, and return what it printed.
 
     Args:
         argv: the command line.
-        limit: seconds before it is killed.
+        limit: seconds.
         secrets: texts to be cut out of what it complains of.
         into: a file that takes what it prints, at once, so that it outlives this process.
-
-    Raises:
-        WorkloadError: it cannot be run, does not end in time, or does not exit with 0.
     """
     stdout = subprocess.PIPE  # a negative number
     try:
@@ -919,11 +846,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def goal_statuses(*path: str) -> dict[str, str] | None:
-    """Return the statuses in a part of what Juju's `goal-state` says, by name; None if unknown.
-
-    Args:
-        path: the part: `units`, or `relations` and an endpoint.
-    """
+    """Return the statuses in a part of what Juju's `goal-state` says, by name; None if unknown."""
     try:
         part: Any = json.loads(run(["goal-state", "--format=json"], _HOOK_TOOL_LIMIT))
     except (WorkloadError, ValueError, RecursionError):
@@ -995,17 +918,19 @@ class TokenConsumerEvents(ops.ObjectEvents):
     preleave = ops.EventSource(ClusterPreLeaveEvent)
 
 
-# --- _consumer -----------------------------------------------------------------------------------
-# `TokenConsumer`, by which a charm's units become one cluster.
+# --- _cluster ------------------------------------------------------------------------------------
+# The cluster as a unit asks it, and as a unit leaves it.
+#
+# Leaving. The only member goes, whatever the command says. While another is offline, or no list can
+# be had, and somebody stays by goal-state, leaving is refused before it is tried: with the unit goes
+# its vote. Else it is tried, and the daemon asked until it says that it worked: it may be
+# restarting, and the command may have failed all the same. A unit that is still a member fails its
+# hook; where nobody stays, three times at most.
 
-# How often a unit tries to join between two update-status hooks; and how often a workload that
-# refuses to let a unit go is asked, where no unit stays.
-_TRIES = 2
-_LEAVE_TRIES = 3
+_REFUSALS = 3
 # Seconds for which a daemon that may be restarting is asked again, and between two questions.
 _SETTLE_LIMIT = 5.0
 _SETTLE_PAUSE = 0.25
-_NOT_RELATED = "blocked integrate with microcluster-token-distributor"
 
 
 class LeaveRefusedError(Exception):
@@ -1013,6 +938,92 @@ class LeaveRefusedError(Exception):
 
     It is raised in the `remove` hook, which thereby fails, and which Juju tries again.
     """
+
+
+class Cluster:
+    """What a unit does with its workload, without raising where that fails."""
+
+    def __init__(self, workload: Workload, folder: pathlib.Path):
+        self._workload = workload
+        self._folder = folder
+        self.tokens = TokenStore(folder)
+
+    def ask(
+        self, hostname: str, *, was_member: bool, confirms: bool
+    ) -> MembershipReport:
+        """Ask who is a member, see `_membership.believe`."""
+        try:
+            members = self._workload.members()
+        except WorkloadError as error:
+            logger.warning("cannot list the members of the cluster: %s", error)
+            return MembershipReport(reason=_summary(error))
+        return believe(members, hostname, was_member=was_member, confirms=confirms)
+
+    @staticmethod
+    def attempt(act: Callable[..., None], *args: Any, **options: Any) -> str:
+        """Have the workload do something, and return why it did not; empty if it did."""
+        try:
+            act(*args, **options)
+        except WorkloadError as error:
+            return _summary(error)
+        return ""
+
+    def leave(self, hostname: str, unit: str, prepare: Callable[[], list[str]]) -> None:
+        """Leave the cluster; `prepare` is called before, and returns further arguments."""
+        answer = self._ask_until(hostname, lambda answer: bool(answer.members))
+        offline = answer.offline - {hostname}
+        alone = answer.names == frozenset({hostname})
+        stays = not (alone or answer.is_no) and _somebody_stays(unit, len(answer.members))
+        if stays and (offline or answer.reason):
+            reason = answer.reason or offline_text(offline)
+            raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {reason}")
+        if answer.is_no:
+            return
+        failure = self.attempt(self._workload.remove, hostname, prepare(), force=False)
+        if alone or self._ask_until(hostname, lambda answer: answer.is_no).is_no:
+            logger.info("%s has left the cluster", hostname)
+        elif stays or self._count_refusal() < _REFUSALS:
+            raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {failure}")
+
+    def _ask_until(
+        self, hostname: str, is_expected: Callable[[MembershipReport], bool]
+    ) -> MembershipReport:
+        give_up = time.monotonic() + _SETTLE_LIMIT
+        while True:
+            answer = self.ask(hostname, was_member=True, confirms=True)
+            if is_expected(answer) or time.monotonic() >= give_up:
+                return answer
+            time.sleep(_SETTLE_PAUSE)
+
+    def _count_refusal(self) -> int:
+        # A hook that fails keeps nothing but its files.
+        path = self._folder.with_name(f"{self._folder.name}-refusals")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            return file.write("x") + file.tell() - 1
+
+
+def _somebody_stays(unit: str, members: int) -> bool:
+    units = goal_statuses("units")
+    if units is None:
+        return True
+    staying = {name for name, status in units.items() if status != "dying"} - {unit}
+    # The members beyond this application's units are those of another.
+    return bool(staying) or members > len(units)
+
+
+def _summary(error: Exception) -> str:
+    """Return the last line of a complaint, short enough for a status."""
+    line = (str(error).strip().splitlines() or [""])[-1].strip()
+    return (line if len(line) <= 120 else f"{line[:117]}...") or "no reason given"
+
+
+# --- _consumer -----------------------------------------------------------------------------------
+# `TokenConsumer`, by which a charm's units become one cluster.
+
+# How often a unit tries to join between two update-status hooks.
+_TRIES = 2
+_NOT_RELATED = "blocked integrate with microcluster-token-distributor"
 
 
 def _no_args() -> list[str]:
@@ -1058,8 +1069,8 @@ class TokenConsumer(ops.Object):
         self.bootstrap_args_func: Callable[[], list[str]] = _no_args
         self.join_args_func: Callable[[], list[str]] = _no_args
         self.leave_args_func: Callable[[], list[str]] = _no_args
-        self._folder = charm.charm_dir / f".{relation_name}-tokens"
-        self._tokens = TokenStore(self._folder)
+        folder = charm.charm_dir / f".{relation_name}-tokens"
+        self._cluster = Cluster(self.workload, folder)
         self._memory: Any = self._stored
         # What the workload said last, and the name under which this unit joined.
         self._memory.set_default(in_cluster=False, hostname="")
@@ -1083,6 +1094,9 @@ class TokenConsumer(ops.Object):
         self._memory.has_bootstrapped = False
         self._reconcile(must_ask=True, is_new=True)
 
+    def _on_upgrade_charm(self, _: ops.UpgradeCharmEvent) -> None:
+        self._reconcile(must_ask=True)
+
     def _on_relation_changed(self, event: ops.RelationChangedEvent) -> None:
         self._reconcile(about_unit=event.unit is not None)
 
@@ -1096,9 +1110,6 @@ class TokenConsumer(ops.Object):
     def _on_relation_broken(self, _: ops.RelationBrokenEvent) -> None:
         self._reconcile()
 
-    def _on_upgrade_charm(self, _: ops.UpgradeCharmEvent) -> None:
-        self._reconcile(must_ask=True)
-
     def _on_update_status(self, _: ops.UpdateStatusEvent) -> None:
         # A join that failed is tried once more.
         self._memory.tries = min(self._memory.tries, _TRIES - 1)
@@ -1108,11 +1119,10 @@ class TokenConsumer(ops.Object):
         """Leave the cluster, while there is still a daemon that can.
 
         Raises:
-            LeaveRefusedError: the cluster refuses, for now. Juju tries the hook again; a unit that
-                went all the same would take its vote with it, and maybe the others' quorum.
+            _cluster.LeaveRefusedError: the cluster refuses, for now; Juju tries the hook again.
         """
         if self._memory.in_cluster:
-            self._leave(self._hostname)
+            self._cluster.leave(self._hostname, self.charm.unit.name, self._before_leave)
             self._memory.in_cluster = False
 
     # Offers to the charm
@@ -1138,9 +1148,11 @@ class TokenConsumer(ops.Object):
                 65,536 characters; an empty one takes the key out of this unit's databag.
         """
         bag = relation.data[self.charm.unit]
-        bag.update({mirror_id(key): value for key, value in data.items()})
-        if self.is_member and bag.get("mirror") != "up":
-            bag["mirror"] = "up"
+        wanted = {**bag, **{mirror_id(key): value for key, value in data.items()}}
+        if self.is_member:
+            wanted["mirror"] = "up"
+        if updates := changes(bag, {k: v for k, v in wanted.items() if v}):
+            bag.update(updates)
 
     def find_mirrors(self, relation: ops.Relation) -> list[ops.Unit]:
         """Return the distributor's units that mirror."""
@@ -1184,10 +1196,7 @@ class TokenConsumer(ops.Object):
     def _look(self, relation: ops.Relation, *, carried: bool) -> UnitState:
         """Read what there is to be seen, and no more: databags grow with the units.
 
-        Args:
-            relation: the relation with the distributor.
-            carried: whether what it carries in its unit's databag matters. It never does for a
-                member, which need not know others' tokens.
+        What the distributor's unit carries matters where a token may have come, and to no member.
         """
         memory, hostname = self._memory, self._hostname
         app_bag = relation.data[relation.app]
@@ -1216,25 +1225,8 @@ class TokenConsumer(ops.Object):
         return Report.from_bag(self.charm.unit.name, relation.data[self.charm.unit])
 
     def _ask(self, *, confirms: bool = False) -> MembershipReport:
-        """Ask the workload; `confirms` as for `_membership.believe`."""
-        try:
-            members = self.workload.members()
-        except WorkloadError as error:
-            logger.warning("cannot list the members of the cluster: %s", error)
-            return MembershipReport(reason=_summary(error))
-        hostname, was_member = self._hostname, self.is_member
-        return believe(members, hostname, was_member=was_member, confirms=confirms)
-
-    def _ask_until(
-        self, is_expected: Callable[[MembershipReport], bool]
-    ) -> MembershipReport:
-        """Ask until the answer is the expected one, or for some seconds."""
-        give_up = time.monotonic() + _SETTLE_LIMIT
-        while True:
-            answer = self._ask(confirms=True)
-            if is_expected(answer) or time.monotonic() >= give_up:
-                return answer
-            time.sleep(_SETTLE_PAUSE)
+        was_member = self.is_member
+        return self._cluster.ask(self._hostname, was_member=was_member, confirms=confirms)
 
     # Helpers: what is done
 
@@ -1262,13 +1254,16 @@ class TokenConsumer(ops.Object):
         state = UnitState(self._hostname, Report(""), Published())
         if not is_new:
             state = self._look(relation, carried=about_unit or at_update_status)
-        if memory.in_cluster and about_unit and state.published.leader:
-            return
         if memory.in_cluster:
+            if about_unit and state.published.leader:
+                return
             state.own = self._own_report(relation)
+            # An earlier library has remembered no name.
+            memory.hostname = memory.hostname or state.own.hostname
+            state.hostname = self._hostname
         state.at_update_status = at_update_status
         state.joins_while_degraded = self.joins_while_degraded
-        state.tokens = self._tokens.all()
+        state.tokens = self._cluster.tokens.all()
         idle = is_idle(state, was_member=memory.in_cluster)
         if must_ask or memory.is_unsure or not idle:
             state.own = self._own_report(relation)
@@ -1291,11 +1286,15 @@ class TokenConsumer(ops.Object):
             if state.offered and not state.published.hold and memory.tries < _TRIES:
                 memory.tries += 1
                 self.on.prejoin.emit()
-                failure = self._try(self.workload.join, state.offered, self.join_args_func())
+                failure = self._cluster.attempt(
+                    self.workload.join, state.offered, self.join_args_func()
+                )
                 self._form(state, failure, bootstrapper=False)
             elif may_bootstrap(state):
                 self.on.prebootstrap.emit()
-                failure = self._try(self.workload.bootstrap, self.bootstrap_args_func())
+                failure = self._cluster.attempt(
+                    self.workload.bootstrap, self.bootstrap_args_func()
+                )
                 self._form(state, failure, bootstrapper=True)
         elif answer.members and not memory.in_cluster:
             # The hook in which it became a member died before it could say so.
@@ -1314,7 +1313,7 @@ class TokenConsumer(ops.Object):
         state.answer = self._ask()
         if failure and not state.answer.members:
             logger.error("%s cannot %s the cluster: %s", state.hostname, verb, failure)
-            state.rejected = "" if bootstrapper else digest(state.offered)
+            state.failed = verb
             return
         logger.info("%s is a member of the cluster: %s", state.hostname, verb)
         self._become_member(state, bootstrapper=bootstrapper)
@@ -1333,7 +1332,7 @@ class TokenConsumer(ops.Object):
         for name in to_issue(state):
             if name in state.answer.names or state.blocking:
                 continue  # It has joined, or a member went down, meanwhile.
-            failure = self._try(self._tokens.issue, self.workload, name)
+            failure = self._cluster.attempt(self._cluster.tokens.issue, self.workload, name)
             if not failure:
                 logger.info("issued a token for %s", name)
                 self.on.token_generated.emit()
@@ -1347,24 +1346,15 @@ class TokenConsumer(ops.Object):
     def _remove(self, state: UnitState, names: Sequence[str]) -> None:
         """Remove members that are not online."""
         for name in names:
-            failure = self._try(self.workload.remove, name, (), force=True)
+            failure = self._cluster.attempt(self.workload.remove, name, (), force=True)
             logger.info("removed %s, which is not online: %s", name, failure or "done")
         if names:
             state.answer = self._ask()
 
-    @staticmethod
-    def _try(act: Callable[..., None], *args: Any, **options: Any) -> str:
-        """Have the workload do something, and return why it did not; empty if it did."""
-        try:
-            act(*args, **options)
-        except WorkloadError as error:
-            return _summary(error)
-        return ""
-
     def _report(self, state: UnitState, relation: ops.Relation) -> None:
-        tokens = self._tokens.all()
+        tokens = self._cluster.tokens.all()
         for name in state.answer.online & tokens.keys():
-            self._tokens.drop(name)
+            self._cluster.tokens.drop(name)
             del tokens[name]
         # The charm may have written to it meanwhile, when it was told that the unit has joined.
         bag = relation.data[self.charm.unit]
@@ -1373,41 +1363,9 @@ class TokenConsumer(ops.Object):
         if updates := changes(current, report(state).to_bag()):
             bag.update(updates)
 
-    def _leave(self, hostname: str) -> None:
-        """Leave the cluster; raise where that is refused, and would harm those who stay."""
-        answer = self._ask_until(lambda answer: bool(answer.members))
-        offline = answer.offline - {hostname}
-        alone = answer.names == frozenset({hostname})
-        stays = not (alone or answer.is_no) and self._somebody_stays(answer)
-        if stays and (offline or answer.reason):
-            reason = answer.reason or offline_text(offline)
-            raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {reason}")
-        if answer.is_no:
-            return
+    def _before_leave(self) -> list[str]:
         self.on.preleave.emit()
-        args = self.leave_args_func()
-        failure = self._try(self.workload.remove, hostname, args, force=False)
-        # The only member goes whatever the command said, and another whenever it is out.
-        if alone or self._ask_until(lambda answer: answer.is_no).is_no:
-            logger.info("%s has left the cluster", hostname)
-        elif stays or self._count_refusal() < _LEAVE_TRIES:
-            raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {failure}")
-
-    def _somebody_stays(self, answer: MembershipReport) -> bool:
-        """Tell whether a cluster is left to be kept whole when this unit goes."""
-        units = goal_statuses("units")
-        if units is None:
-            return True
-        staying = {name for name, status in units.items() if status != "dying"}
-        # The members beyond this application's units are those of another.
-        return bool(staying - {self.charm.unit.name}) or len(answer.members) > len(units)
-
-    def _count_refusal(self) -> int:
-        """Count a refusal to let this unit go. A hook that fails keeps nothing but its files."""
-        path = self._folder.with_name(f"{self._folder.name}-refusals")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            return file.write("x") + file.tell() - 1
+        return self.leave_args_func()
 
     def _status(self, state: UnitState, *, several: bool) -> str:
         """Return the name of this unit's status, and its message behind it."""
@@ -1417,15 +1375,12 @@ class TokenConsumer(ops.Object):
             return f"waiting cannot tell about the cluster: {state.answer.reason}"
         if state.answer.members:
             paused = state.acts and state.published.waiting and state.blocking
-            text = offline_text(state.blocking) if paused else ""
-            return f"active joins paused: {text}" if paused else "active"
+            return (
+                "active joins paused: " + offline_text(state.blocking)
+                if paused
+                else "active"
+            )
         if not is_hostname(state.hostname):
             name = state.hostname
             return f"blocked no member can have the host name {name!r}: rename this machine"
         return "waiting " + waiting_reason(state)
-
-
-def _summary(error: Exception) -> str:
-    """Return the last line of a complaint, short enough for a status."""
-    line = (str(error).strip().splitlines() or [""])[-1].strip()
-    return (line if len(line) <= 120 else f"{line[:117]}...") or "no reason given"
