@@ -34,17 +34,11 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class App:
-    """A related application.
-
-    Attributes:
-        name: the application.
-        units: its units that are seen and have not departed.
-        reports: of those that have reported.
-    """
+    """A related application."""
 
     name: str
-    units: frozenset[str] = frozenset()
-    reports: Sequence[_wire.Report] = ()
+    units: frozenset[str] = frozenset()  # those that are seen and have not departed
+    reports: Sequence[_wire.Report] = ()  # of those that have reported
 
     @property
     def dialects(self) -> frozenset[bool]:
@@ -54,17 +48,11 @@ class App:
 
 @dataclasses.dataclass(frozen=True)
 class Grant:
-    """Who may bootstrap.
+    """Who may bootstrap."""
 
-    Attributes:
-        app: the application whose unit may; old units go by that alone.
-        host: the host name of the one unit that may.
-        awaited: the units without whose report nothing is granted.
-    """
-
-    app: str = ""
-    host: str = ""
-    awaited: tuple[str, ...] = ()
+    app: str = ""  # the application whose unit may; old units go by that alone
+    host: str = ""  # the host name of the one unit that may
+    awaited: tuple[str, ...] = ()  # the units without whose report nothing is granted
 
 
 def decide(
@@ -75,15 +63,7 @@ def decide(
     *,
     at_update_status: bool,
 ) -> Grant:
-    """Return who may bootstrap.
-
-    Args:
-        published: what is to be published, but for the grant.
-        apps: the related applications, the first related first.
-        ledger: see `mirror.publish`.
-        goal: what goal-state says; None where it was not asked, or cannot be had.
-        at_update_status: whether the hook is an update-status.
-    """
+    """Return who may bootstrap, among applications of which the first related comes first."""
     populated = [app for app in apps if app.units]
     current = Grant(published.bootstrap_app, published.bootstrap_host)
     if published.formed:

@@ -30,28 +30,17 @@ _READY = "active ready to take over from the leader"
 
 @dataclasses.dataclass
 class _View:
-    """What the leader sees in a hook.
+    """What the leader sees in a hook."""
 
-    Attributes:
-        relations: with the consumers, the first related first.
-        published: what is published; without values where they do not matter.
-        full: whether all reports were read anew, and everything is to be published.
-        at_update_status: whether the hook is an update-status.
-        reports: by unit, of those that are seen and have not departed.
-        leaving: reports of units that are departing right now.
-        carried: whether the mirrored values matter.
-        goal: what goal-state says; None where it was not asked, or cannot be had.
-        ledger: see `mirror.publish`; empty where goal-state was not asked.
-    """
-
-    relations: Sequence[ops.Relation]
-    published: _wire.Published
-    full: bool
+    relations: Sequence[ops.Relation]  # with the consumers, the first related first
+    published: _wire.Published  # without values where they do not matter
+    full: bool  # whether all reports were read anew, and everything is to be published
     at_update_status: bool
+    # Of the units that are seen and have not departed, and of those that are departing right now.
     reports: dict[str, _wire.Report] = dataclasses.field(default_factory=dict[str, _wire.Report])
     leaving: Sequence[_wire.Report] = ()
-    carried: bool = False
-    goal: goal_module.Goal | None = None
+    carried: bool = False  # whether the mirrored values matter
+    goal: goal_module.Goal | None = None  # None where it was not asked, or cannot be had
     ledger: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
 
     @property
@@ -201,7 +190,7 @@ class Distributor(ops.Object):
         view.ledger = {unit: name for unit, name in ledger.items() if unit not in bag}
         named = frozenset(view.goal.units if view.goal else ())
         if view.goal:
-            self._memory.expected = view.goal.staying
+            self._memory.expected = len(view.goal.units.keys() - view.goal.dying)
         hosts = {view.reports[unit].hostname for unit in view.reports.keys() & named} - {""}
         for unit, report in list(view.reports.items()):
             # Juju 4 goes on to list a unit that was removed by force, another of its name beside.
@@ -275,8 +264,7 @@ class Distributor(ops.Object):
         reports = view.reported
         if view.goal is None or not reports:
             return False
-        dying = {unit for unit, status in view.goal.units.items() if status == "dying"}
-        silent = dying - {report.unit for report in reports}
+        silent = view.goal.dying - {report.unit for report in reports}
         return not silent and all(report.member == "false" for report in reports)
 
     @staticmethod

@@ -26,16 +26,10 @@ def number_of(unit: str) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """Which related units the model has, or is going to have.
+    """Which related units the model has, or is going to have."""
 
-    Attributes:
-        apps: the related applications that it names. Those of other models are not among them.
-        units: the status of each unit that it names. Of a subordinate application it may name
-            some units only, or none.
-    """
-
-    apps: frozenset[str]
-    units: Mapping[str, str]
+    apps: frozenset[str]  # those of other models are not named
+    units: Mapping[str, str]  # with their statuses; of subordinate ones some may not be named
 
     @classmethod
     def ask(cls, endpoint: str) -> Goal | None:
@@ -54,6 +48,6 @@ class Goal:
         return unit not in self.units and app_of(unit) in self.apps
 
     @property
-    def staying(self) -> int:
-        """How many units there are going to be."""
-        return sum(status != "dying" for status in self.units.values())
+    def dying(self) -> frozenset[str]:
+        """The units that are being removed."""
+        return frozenset(unit for unit, status in self.units.items() if status == "dying")

@@ -1,9 +1,9 @@
 """What the distributor publishes, and when: pure functions over reports.
 
 Theory of operation. One fold computes what is to be published from what is published, the reports
-of all units that are seen, the *ledger* of units that were published, and, where it was asked,
-what Juju's goal-state says. It is the same for every event; a full read is the same fold without
-a memory.
+of all units that are seen, the *ledger*, and, where it was asked, what Juju's goal-state says. It
+is the same for every event; a full read is the same fold without a memory. The ledger holds the
+host name of each unit that goal-state has named: without it nobody can be missed.
 
     a unit's host name is in  when
     ------------------------  ------------------------------------------------------------------
@@ -13,14 +13,11 @@ a memory.
                               unit, no other unit has its name, and no member reports it `gone`
 
 A unit that departs, a relation that is broken, an offer that is suspended and an application that
-is removed are no evidence that anybody has left: nothing is published for who is not seen, and
-nobody is removed for it.
+is removed are no evidence that anybody has left: nothing is published for who is not seen.
 
 A mirrored value is never overwritten, but for `empty`, and for a token with which its unit failed
-to join. A token is taken out of sight once its unit is a member.
-
-Each write wakes every unit of every consumer, so what nobody waits for is published with what
-somebody does, or at update-status.
+to join. A token is taken out of sight once its unit is a member. Each write wakes every unit of
+every consumer, so what nobody waits for is published with what somebody does.
 
     published at once                          published with it, or at update-status
     -----------------------------------------  ------------------------------------------------
@@ -42,13 +39,12 @@ if TYPE_CHECKING:
 
     import goal as goal_module
 
+# In the ledger: a unit that has not reported, and one that has left and is dealt with.
 UNPUBLISHED = "?"
-"""What the ledger holds for a unit that goal-state has named, and that has not reported."""
 DEALT_WITH = "-"
-"""What it holds for a unit that has left and is dealt with, while Juju still lists it."""
-
+_NO_TOKENS = (_wire.EMPTY_STRING, _wire.JOINED)
+# So many newcomers are published as they come; of more, half as many as there were before.
 _FEW = 5
-"""So many newcomers are published as they come; of more, half as many as there were before."""
 
 
 def has_departed(
@@ -89,12 +85,8 @@ def publish(
 ) -> _wire.Published:
     """Return what is to be published; the grant is for `bootstrap` to add, and then the `values`.
 
-    Args:
-        published: what is published.
-        reports: of the units that are seen and have not departed.
-        ledger: by unit, the host name under which it was published, `UNPUBLISHED` or `DEALT_WITH`.
-        goal: what goal-state says; None where it was not asked, or cannot be had.
-        is_divided: whether the units are those of several clusters, so that nothing can be done.
+    The reports are those of the units that are seen and have not departed. Where they are divided,
+    between several clusters, nothing can be done for anybody.
     """
     hosts = by_host(reports)
     members = [report for report in reports if report.is_member]
@@ -129,13 +121,7 @@ def values(
     reports: Sequence[_wire.Report],
     leaving: Sequence[_wire.Report] = (),
 ) -> dict[str, str]:
-    """Return the values to be mirrored.
-
-    Args:
-        published: what is to be published, but with the values that are published.
-        reports: of the units that are seen and have not departed.
-        leaving: of units that are departing right now: their tokens outlive them.
-    """
+    """Return the values to be mirrored; the tokens of units that are `leaving` outlive them."""
     hosts = by_host(reports)
     offers: dict[str, list[str]] = {}
     for report in (*reports, *leaving):
@@ -161,7 +147,7 @@ def values(
 
 
 def _is_shared(value: str) -> bool:
-    return value not in (_wire.EMPTY_STRING, _wire.JOINED) and not _wire.looks_like_token(value)
+    return value not in _NO_TOKENS and not _wire.looks_like_token(value)
 
 
 def _token(
@@ -175,19 +161,12 @@ def _token(
     return (fresh or [current])[0]
 
 
-_NO_TOKENS = (_wire.EMPTY_STRING, _wire.JOINED)
-
-
 def is_app_due(
     published: _wire.Published, following: _wire.Published, units: int, expected: int
 ) -> bool:
     """Tell whether the application's databag has to be written now, and not at update-status.
 
-    Args:
-        published: what is published.
-        following: what is to be published.
-        units: how many have reported.
-        expected: how many there are going to be, as far as known.
+    So many units have reported, and so many are expected, as far as known.
     """
     before, after = (
         {name: failed for name, failed in each.waiting.items() if failed}
@@ -229,12 +208,8 @@ def enter(
 ) -> dict[str, str]:
     """Return the ledger after goal-state was asked: only units that it has named enter.
 
-    Args:
-        ledger: as it is.
-        left: the names in `left` that are published with it.
-        reports: of the units that are seen and have not departed.
-        goal: what goal-state says.
-        present: the units that Juju lists as related, whether they have left or not.
+    Who has left stays until its name is not in `left` any more, and as `DEALT_WITH` while Juju
+    lists it as `present` all the same.
     """
     following = {unit: ledger.get(unit, UNPUBLISHED) for unit in goal.units}
     named = (report for report in reports if report.unit in goal.units)
