@@ -214,7 +214,7 @@ class Invariants:
             or hook.kind != "relation-changed"
             or self._cloud.leader(protocol.DISTRIBUTOR) != hook.unit
             or hook.unit not in self._cloud.units(protocol.DISTRIBUTOR)
-            or not unit.startswith(tuple(f"{app}/" for app in self._consumers()))
+            or unit not in [each for app in self._consumers() for each in self._cloud.units(app)]
         ):
             return
         said, decided = self._cloud.bag(unit), self._cloud.bag(protocol.DISTRIBUTOR)

@@ -139,8 +139,10 @@ def is_idle(state: UnitState, *, was_member: bool) -> bool:
 def may_bootstrap(state: UnitState) -> bool:
     """Tell whether this unit, not a member, may bootstrap the cluster."""
     published = state.published
+    # A grant to an earlier unit of this name is told by what else is published.
+    is_known = state.hostname in published.waiting
     carried = any(_wire.looks_like_token(value) for value in published.values.values())
-    return state.is_granted and not (published.formed or carried or published.hold)
+    return state.is_granted and is_known and not (published.formed or carried or published.hold)
 
 
 def removable(state: UnitState) -> list[str]:
