@@ -1,12 +1,7 @@
 """Form and keep one microcluster through a token distributor.
 
-A microcluster (MicroOVN, MicroCeph, Sunbeam, LXD) forms by join tokens: one node bootstraps, a
-member issues a token for a named newcomer, and the newcomer joins with it, once. The charm
-`microcluster-token-distributor` mirrors host names and tokens between the units, so that they need
-no peer relation: a star instead of a mesh.
-
-A charm for a microcluster requires an endpoint of the interface `worker-cluster` and creates a
-`TokenConsumer`:
+A charm for a microcluster (MicroOVN, MicroCeph, Sunbeam, LXD) requires an endpoint of interface
+`worker-cluster`, which the charm `microcluster-token-distributor` provides, and a consumer:
 
     class MicroCharm(ops.CharmBase):
         def __init__(self, framework: ops.Framework):

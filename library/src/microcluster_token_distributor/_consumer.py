@@ -19,10 +19,6 @@ _TRIES = 2
 _NOT_RELATED = "blocked integrate with microcluster-token-distributor"
 
 
-def _no_args() -> list[str]:
-    return []
-
-
 class TokenConsumer(ops.Object):
     """Makes the units of a charm one cluster, with the help of a token distributor.
 
@@ -59,9 +55,9 @@ class TokenConsumer(ops.Object):
         self.relation_name = relation_name
         self.workload = workload or _workload.CommandWorkload(command_name or [])
         self.joins_while_degraded = self.workload.joins_while_degraded
-        self.bootstrap_args_func: Callable[[], list[str]] = _no_args
-        self.join_args_func: Callable[[], list[str]] = _no_args
-        self.leave_args_func: Callable[[], list[str]] = _no_args
+        self.bootstrap_args_func: Callable[[], list[str]] = list
+        self.join_args_func: Callable[[], list[str]] = list
+        self.leave_args_func: Callable[[], list[str]] = list
         folder = charm.charm_dir / f".{relation_name}-tokens"
         self._cluster = _cluster.Cluster(self.workload, folder)
         self._memory: Any = self._stored
@@ -137,8 +133,8 @@ class TokenConsumer(ops.Object):
         Args:
             relation: the relation with the token distributor.
             data: the values by key, without prefix. A key has at most 256 printable ASCII
-                characters, without spaces and `=`, and is nobody's host name. A value has at most
-                65,536 characters; an empty one takes the key out of this unit's databag.
+                characters, no `=`, and is nobody's host name. A value has at most 65,536
+                characters; an empty one takes the key out of this unit's databag.
         """
         bag = relation.data[self.charm.unit]
         wanted = {**bag, **{_wire.mirror_id(key): value for key, value in data.items()}}
@@ -226,19 +222,12 @@ class TokenConsumer(ops.Object):
     def _reconcile(
         self,
         *,
-        must_ask: bool = False,
-        is_new: bool = False,
-        about_unit: bool = False,
+        must_ask: bool = False,  # the workload, whatever is published
+        is_new: bool = False,  # nothing can have been published for this unit yet
+        about_unit: bool = False,  # the hook is about a unit of the distributor
         at_update_status: bool = False,
     ) -> None:
-        """Do what there is to do, and report; nothing is run without need.
-
-        Args:
-            must_ask: whether the workload has to be asked, whatever is published.
-            is_new: whether nothing can have been published for this unit yet.
-            about_unit: whether the hook is about a unit of the distributor.
-            at_update_status: whether it is an update-status.
-        """
+        """Do what there is to do, and report; nothing is run without need."""
         relations, memory = self._relations(), self._memory
         if not relations:
             memory.status = "active" if memory.in_cluster else _NOT_RELATED

@@ -16,12 +16,10 @@ class TokenGeneratedEvent(ops.EventBase):
 
 
 class ClusterJoinedEvent(ops.EventBase):
-    """This unit has become a member.
+    """This unit has become a member; `bootstrapper` says whether by bootstrapping the cluster.
 
-    Attributes:
-        bootstrapper: whether it bootstrapped the cluster itself. Where the hook in which it became
-            a member died before it could say so, this is a guess: yes, if it was granted the
-            bootstrap, or is the cluster's only member.
+    Where the hook died in which it became a member, that is a guess: yes, if it was granted the
+    bootstrap, or is the only member.
     """
 
     def __init__(self, handle: ops.Handle, bootstrapper: bool = False):

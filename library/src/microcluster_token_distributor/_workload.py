@@ -68,7 +68,6 @@ class Workload(Protocol):
 
     def bootstrap(self, args: Sequence[str]) -> None:
         """Form a cluster of this machine, with what the charm's `bootstrap_args_func` returned."""
-        ...
 
     def issue(self, name: str, path: pathlib.Path) -> None:
         """Issue a join token for a newcomer, and refuse while an earlier one can still be used.
@@ -78,11 +77,9 @@ class Workload(Protocol):
             path: an empty file that only root can read. The token has to be in it as soon as there
                 is one: this process may be killed at any moment, and the cluster issues no other.
         """
-        ...
 
     def join(self, token: str, args: Sequence[str]) -> None:
         """Join the cluster, with what the charm's `join_args_func` returned."""
-        ...
 
     def remove(self, name: str, args: Sequence[str], *, force: bool) -> None:
         """Remove a member.
@@ -92,7 +89,6 @@ class Workload(Protocol):
             args: what the charm's `leave_args_func` returned, where this machine leaves.
             force: whether the member is not online.
         """
-        ...
 
 
 class CommandWorkload:
@@ -152,16 +148,13 @@ def parse_members(text: str) -> tuple[Member, ...]:
         rows: Any = json.loads(text)
     except (ValueError, RecursionError):
         raise WorkloadError("its list of members is not JSON") from None
-    members: list[Member] = []
-    for row in cast("list[Any]", rows) if isinstance(rows, list) else ():
-        fields = cast("dict[str, Any]", row) if isinstance(row, dict) else {}
-        texts = [fields.get("name"), fields.get("role", ""), fields.get("status")]
-        if not all(isinstance(text, str) for text in texts):
-            raise WorkloadError("its list of members has an unknown shape")
-        members.append(Member(*cast("list[str]", texts)))
-    if not members:
+    try:
+        texts = [(row["name"], row.get("role", ""), row["status"]) for row in rows]
+    except (TypeError, KeyError, AttributeError):
+        texts = []
+    if not texts or not all(isinstance(text, str) for row in texts for text in row):
         raise WorkloadError("its list of members has an unknown shape")
-    return tuple(members)
+    return tuple(Member(*row) for row in texts)
 
 
 class TokenStore:

@@ -1,12 +1,7 @@
 """Form and keep one microcluster through a token distributor.
 
-A microcluster (MicroOVN, MicroCeph, Sunbeam, LXD) forms by join tokens: one node bootstraps, a
-member issues a token for a named newcomer, and the newcomer joins with it, once. The charm
-`microcluster-token-distributor` mirrors host names and tokens between the units, so that they need
-no peer relation: a star instead of a mesh.
-
-A charm for a microcluster requires an endpoint of the interface `worker-cluster` and creates a
-`TokenConsumer`:
+A charm for a microcluster (MicroOVN, MicroCeph, Sunbeam, LXD) requires an endpoint of interface
+`worker-cluster`, which the charm `microcluster-token-distributor` provides, and a consumer:
 
     class MicroCharm(ops.CharmBase):
         def __init__(self, framework: ops.Framework):
@@ -645,7 +640,6 @@ class Workload(Protocol):
 
     def bootstrap(self, args: Sequence[str]) -> None:
         """Form a cluster of this machine, with what the charm's `bootstrap_args_func` returned."""
-        ...
 
     def issue(self, name: str, path: pathlib.Path) -> None:
         """Issue a join token for a newcomer, and refuse while an earlier one can still be used.
@@ -655,11 +649,9 @@ class Workload(Protocol):
             path: an empty file that only root can read. The token has to be in it as soon as there
                 is one: this process may be killed at any moment, and the cluster issues no other.
         """
-        ...
 
     def join(self, token: str, args: Sequence[str]) -> None:
         """Join the cluster, with what the charm's `join_args_func` returned."""
-        ...
 
     def remove(self, name: str, args: Sequence[str], *, force: bool) -> None:
         """Remove a member.
@@ -669,7 +661,6 @@ class Workload(Protocol):
             args: what the charm's `leave_args_func` returned, where this machine leaves.
             force: whether the member is not online.
         """
-        ...
 
 
 class CommandWorkload:
@@ -729,16 +720,13 @@ def parse_members(text: str) -> tuple[Member, ...]:
         rows: Any = json.loads(text)
     except (ValueError, RecursionError):
         raise WorkloadError("its list of members is not JSON") from None
-    members: list[Member] = []
-    for row in cast("list[Any]", rows) if isinstance(rows, list) else ():
-        fields = cast("dict[str, Any]", row) if isinstance(row, dict) else {}
-        texts = [fields.get("name"), fields.get("role", ""), fields.get("status")]
-        if not all(isinstance(text, str) for text in texts):
-            raise WorkloadError("its list of members has an unknown shape")
-        members.append(Member(*cast("list[str]", texts)))
-    if not members:
+    try:
+        texts = [(row["name"], row.get("role", ""), row["status"]) for row in rows]
+    except (TypeError, KeyError, AttributeError):
+        texts = []
+    if not texts or not all(isinstance(text, str) for row in texts for text in row):
         raise WorkloadError("its list of members has an unknown shape")
-    return tuple(members)
+    return tuple(Member(*row) for row in texts)
 
 
 class TokenStore:
@@ -876,12 +864,10 @@ class TokenGeneratedEvent(ops.EventBase):
 
 
 class ClusterJoinedEvent(ops.EventBase):
-    """This unit has become a member.
+    """This unit has become a member; `bootstrapper` says whether by bootstrapping the cluster.
 
-    Attributes:
-        bootstrapper: whether it bootstrapped the cluster itself. Where the hook in which it became
-            a member died before it could say so, this is a guess: yes, if it was granted the
-            bootstrap, or is the cluster's only member.
+    Where the hook died in which it became a member, that is a guess: yes, if it was granted the
+    bootstrap, or is the only member.
     """
 
     def __init__(self, handle: ops.Handle, bootstrapper: bool = False):
@@ -1028,10 +1014,6 @@ _TRIES = 2
 _NOT_RELATED = "blocked integrate with microcluster-token-distributor"
 
 
-def _no_args() -> list[str]:
-    return []
-
-
 class TokenConsumer(ops.Object):
     """Makes the units of a charm one cluster, with the help of a token distributor.
 
@@ -1068,9 +1050,9 @@ class TokenConsumer(ops.Object):
         self.relation_name = relation_name
         self.workload = workload or CommandWorkload(command_name or [])
         self.joins_while_degraded = self.workload.joins_while_degraded
-        self.bootstrap_args_func: Callable[[], list[str]] = _no_args
-        self.join_args_func: Callable[[], list[str]] = _no_args
-        self.leave_args_func: Callable[[], list[str]] = _no_args
+        self.bootstrap_args_func: Callable[[], list[str]] = list
+        self.join_args_func: Callable[[], list[str]] = list
+        self.leave_args_func: Callable[[], list[str]] = list
         folder = charm.charm_dir / f".{relation_name}-tokens"
         self._cluster = Cluster(self.workload, folder)
         self._memory: Any = self._stored
@@ -1146,8 +1128,8 @@ class TokenConsumer(ops.Object):
         Args:
             relation: the relation with the token distributor.
             data: the values by key, without prefix. A key has at most 256 printable ASCII
-                characters, without spaces and `=`, and is nobody's host name. A value has at most
-                65,536 characters; an empty one takes the key out of this unit's databag.
+                characters, no `=`, and is nobody's host name. A value has at most 65,536
+                characters; an empty one takes the key out of this unit's databag.
         """
         bag = relation.data[self.charm.unit]
         wanted = {**bag, **{mirror_id(key): value for key, value in data.items()}}
@@ -1235,19 +1217,12 @@ class TokenConsumer(ops.Object):
     def _reconcile(
         self,
         *,
-        must_ask: bool = False,
-        is_new: bool = False,
-        about_unit: bool = False,
+        must_ask: bool = False,  # the workload, whatever is published
+        is_new: bool = False,  # nothing can have been published for this unit yet
+        about_unit: bool = False,  # the hook is about a unit of the distributor
         at_update_status: bool = False,
     ) -> None:
-        """Do what there is to do, and report; nothing is run without need.
-
-        Args:
-            must_ask: whether the workload has to be asked, whatever is published.
-            is_new: whether nothing can have been published for this unit yet.
-            about_unit: whether the hook is about a unit of the distributor.
-            at_update_status: whether it is an update-status.
-        """
+        """Do what there is to do, and report; nothing is run without need."""
         relations, memory = self._relations(), self._memory
         if not relations:
             memory.status = "active" if memory.in_cluster else _NOT_RELATED
