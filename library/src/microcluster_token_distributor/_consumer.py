@@ -66,7 +66,7 @@ class TokenConsumer(ops.Object):
         # Whether the workload has to be asked again, and whether it has said *no* to a member.
         self._memory.set_default(is_unsure=False, has_denied=False)
         # Tries to join since the last update-status, and whether a grant has been made use of.
-        self._memory.set_default(tries=0, has_bootstrapped=False, status=_NOT_RELATED)
+        self._memory.set_default(tries=0, has_bootstrapped=False, failure="", status=_NOT_RELATED)
 
         observe, relation_events = self.framework.observe, charm.on[relation_name]
         observe(relation_events.relation_created, self._on_relation_created)
@@ -257,6 +257,7 @@ class TokenConsumer(ops.Object):
             self._report(state, relation)
         elif memory.in_cluster:
             return
+        state.failure = memory.failure
         memory.status = self._status(state, several=len(relations) > 1)
 
     def _proceed(self, state: _membership.UnitState) -> None:
@@ -295,7 +296,8 @@ class TokenConsumer(ops.Object):
         state.answer = self._ask()
         if failure and not state.answer.members:
             logger.error("%s cannot %s the cluster: %s", state.hostname, verb, failure)
-            state.failed = verb
+            self._memory.failure = f"{verb} failed: {failure}"
+            state.rejected = "" if bootstrapper else _wire.digest(state.offered)
             return
         logger.info("%s is a member of the cluster: %s", state.hostname, verb)
         self._become_member(state, bootstrapper=bootstrapper)
@@ -303,7 +305,8 @@ class TokenConsumer(ops.Object):
     def _become_member(self, state: _membership.UnitState, *, bootstrapper: bool) -> None:
         """Remember that this unit is a member, and under which name; tell the charm."""
         memory = self._memory
-        memory.in_cluster, memory.hostname, memory.tries = True, state.hostname, 0
+        memory.in_cluster, memory.hostname = True, state.hostname
+        memory.tries, memory.failure = 0, ""
         if bootstrapper:
             memory.has_bootstrapped = True
             self.on.bootstrapped.emit()

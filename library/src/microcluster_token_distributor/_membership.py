@@ -94,7 +94,8 @@ class UnitState:
     joins_while_degraded: bool = False
     # Those issued on this machine, by the host name that they are for.
     tokens: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
-    failed: str = ""  # what did not work in this hook, `join` or `bootstrap`
+    rejected: str = ""  # the digest of the token with which a join failed in this hook
+    failure: str = ""  # what did not work, in this hook or before
 
     @property
     def is_communicator(self) -> bool:
@@ -109,8 +110,9 @@ class UnitState:
 
     @property
     def blocking(self) -> frozenset[str]:
-        """The members that are not online, where a join would do harm."""
-        return frozenset[str]() if self.joins_while_degraded else self.answer.offline
+        """The members that are not online, where a join would do harm, or is one of their name."""
+        offline = self.answer.offline
+        return offline & self.published.waiting.keys() if self.joins_while_degraded else offline
 
     @property
     def offered(self) -> str:
@@ -233,8 +235,8 @@ def _failed(state: UnitState) -> str:
         return _wire.digest(value or _wire.EMPTY_STRING)
     if not state.offered and value not in ("", _wire.EMPTY_STRING, _wire.JOINED):
         return _wire.digest(value)
-    offered = _wire.digest(state.offered) if state.offered else state.own.failed
-    return offered if state.failed == "join" or offered == state.own.failed else ""
+    is_new = bool(state.offered) and _wire.digest(state.offered) != state.own.failed
+    return state.rejected or ("" if is_new else state.own.failed)
 
 
 def waiting_reason(state: UnitState) -> str:
@@ -244,8 +246,8 @@ def waiting_reason(state: UnitState) -> str:
         return "waiting for the token distributor"
     if published.hold:
         return "waiting to join: " + _wire.offline_text(published.hold)
-    if failed := state.failed or ("join" if state.own.failed else ""):
-        return f"{failed} failed and will be tried again, see the log"
+    if state.failure:
+        return f"{state.failure}, to be tried again"
     if published.formed or state.offered:
         return "waiting for a token"
     chosen = published.bootstrap_host or published.bootstrap_app

@@ -427,7 +427,8 @@ class UnitState:
     joins_while_degraded: bool = False
     # Those issued on this machine, by the host name that they are for.
     tokens: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
-    failed: str = ""  # what did not work in this hook, `join` or `bootstrap`
+    rejected: str = ""  # the digest of the token with which a join failed in this hook
+    failure: str = ""  # what did not work, in this hook or before
 
     @property
     def is_communicator(self) -> bool:
@@ -442,8 +443,9 @@ class UnitState:
 
     @property
     def blocking(self) -> frozenset[str]:
-        """The members that are not online, where a join would do harm."""
-        return frozenset[str]() if self.joins_while_degraded else self.answer.offline
+        """The members that are not online, where a join would do harm, or is one of their name."""
+        offline = self.answer.offline
+        return offline & self.published.waiting.keys() if self.joins_while_degraded else offline
 
     @property
     def offered(self) -> str:
@@ -566,8 +568,8 @@ def _failed(state: UnitState) -> str:
         return digest(value or EMPTY_STRING)
     if not state.offered and value not in ("", EMPTY_STRING, JOINED):
         return digest(value)
-    offered = digest(state.offered) if state.offered else state.own.failed
-    return offered if state.failed == "join" or offered == state.own.failed else ""
+    is_new = bool(state.offered) and digest(state.offered) != state.own.failed
+    return state.rejected or ("" if is_new else state.own.failed)
 
 
 def waiting_reason(state: UnitState) -> str:
@@ -577,8 +579,8 @@ def waiting_reason(state: UnitState) -> str:
         return "waiting for the token distributor"
     if published.hold:
         return "waiting to join: " + offline_text(published.hold)
-    if failed := state.failed or ("join" if state.own.failed else ""):
-        return f"{failed} failed and will be tried again, see the log"
+    if state.failure:
+        return f"{state.failure}, to be tried again"
     if published.formed or state.offered:
         return "waiting for a token"
     chosen = published.bootstrap_host or published.bootstrap_app
@@ -1061,7 +1063,7 @@ class TokenConsumer(ops.Object):
         # Whether the workload has to be asked again, and whether it has said *no* to a member.
         self._memory.set_default(is_unsure=False, has_denied=False)
         # Tries to join since the last update-status, and whether a grant has been made use of.
-        self._memory.set_default(tries=0, has_bootstrapped=False, status=_NOT_RELATED)
+        self._memory.set_default(tries=0, has_bootstrapped=False, failure="", status=_NOT_RELATED)
 
         observe, relation_events = self.framework.observe, charm.on[relation_name]
         observe(relation_events.relation_created, self._on_relation_created)
@@ -1252,6 +1254,7 @@ class TokenConsumer(ops.Object):
             self._report(state, relation)
         elif memory.in_cluster:
             return
+        state.failure = memory.failure
         memory.status = self._status(state, several=len(relations) > 1)
 
     def _proceed(self, state: UnitState) -> None:
@@ -1290,7 +1293,8 @@ class TokenConsumer(ops.Object):
         state.answer = self._ask()
         if failure and not state.answer.members:
             logger.error("%s cannot %s the cluster: %s", state.hostname, verb, failure)
-            state.failed = verb
+            self._memory.failure = f"{verb} failed: {failure}"
+            state.rejected = "" if bootstrapper else digest(state.offered)
             return
         logger.info("%s is a member of the cluster: %s", state.hostname, verb)
         self._become_member(state, bootstrapper=bootstrapper)
@@ -1298,7 +1302,8 @@ class TokenConsumer(ops.Object):
     def _become_member(self, state: UnitState, *, bootstrapper: bool) -> None:
         """Remember that this unit is a member, and under which name; tell the charm."""
         memory = self._memory
-        memory.in_cluster, memory.hostname, memory.tries = True, state.hostname, 0
+        memory.in_cluster, memory.hostname = True, state.hostname
+        memory.tries, memory.failure = 0, ""
         if bootstrapper:
             memory.has_bootstrapped = True
             self.on.bootstrapped.emit()
