@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 # limits of its commands in one hook.
 _LONGEST_HOOK = 1200.0
 # Why a hook may fail: fate too.
-_REASONS = ("HookFault", *local.GOOD_REASONS)
+# Besides, a unit may lose the lease in mid-hook, and must not read its application's databag then.
+_REASONS = ("HookFault", "RelationDataAccessError", *local.GOOD_REASONS)
 
 
 class Violation(BaseException):

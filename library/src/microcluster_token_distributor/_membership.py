@@ -94,6 +94,7 @@ class UnitState:
     joins_while_degraded: bool = False
     # Those issued on this machine, by the host name that they are for.
     tokens: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
+    proven: frozenset[str] = frozenset()  # of `failed`, who has been seen online since
     rejected: str = ""  # the digest of the token with which a join failed in this hook
     failure: str = ""  # what did not work, in this hook or before
 
@@ -113,6 +114,11 @@ class UnitState:
         """The members that are not online, where a join would do harm, or is one of their name."""
         offline = self.answer.offline
         return offline & self.published.waiting.keys() if self.joins_while_degraded else offline
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Who says that a join failed, with the digest of the token."""
+        return {name: token for name, token in self.published.waiting.items() if token}
 
     @property
     def offered(self) -> str:
@@ -150,10 +156,11 @@ def may_bootstrap(state: UnitState) -> bool:
 def removable(state: UnitState) -> list[str]:
     """Return the members to be removed by force: none that is online, and never this unit.
 
-    The others only when their unit has left the model, or when the unit of that name says that it
-    failed to join: it is half joined, or what an earlier machine has left behind.
+    The others only when their unit has left the model, or, at update-status, when the unit of that
+    name says that it failed to join, and has not been online since: it is half joined, or what an
+    earlier machine has left behind. What is published may be out of date, so this takes its time.
     """
-    failed = {name for name, token in state.published.waiting.items() if token}
+    failed = state.failed.keys() - state.proven if state.at_update_status else set[str]()
     return sorted(state.answer.offline & (state.published.left | failed) - {state.hostname})
 
 
