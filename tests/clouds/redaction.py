@@ -11,7 +11,7 @@ CUT_OUT = "<token>"
 # Values of mirrored keys that are no tokens: what is said before, after and instead of one.
 _WORDS = frozenset({"", "empty", "joined", CUT_OUT})
 # A mirrored key with its value, in JSON, YAML and the output of Juju's own tools.
-_MIRRORED = re.compile(r"""((?:failed|mirror)-[\w.-]+\\?["']?\s*[:=]\s*\\?["']?)([^\s"'\\,}]*)""")
+_MIRRORED = re.compile(r"""(mirror-[\w.-]+\\?["']?\s*[:=]\s*\\?["']?)([^\s"'\\,}]*)""")
 # The secret in a token that somebody has decoded.
 _SECRET = re.compile(r"""(secret\\?["']?\s*[:=]\s*\\?["']?)([\w+/=-]{8,})""", re.IGNORECASE)
 # What base64 can look like, with the letters of both its alphabets.

@@ -69,11 +69,11 @@ def test_an_application_that_is_not_there_has_no_units_and_no_leader(driven: Dri
 
 def test_leader_host_name_and_status_are_those_that_juju_shows(driven: Driven) -> None:
     """One of each."""
-    driven.answers("status", _three(workload="waiting", message="waits to join"))
+    driven.answers("status", _three(workload="waiting", message="waiting to join"))
 
     assert driven.cloud.leader(CONSUMER) == f"{CONSUMER}/1"
     assert driven.cloud.hostname(f"{CONSUMER}/10") == "juju-abc-10"
-    assert driven.cloud.status(f"{CONSUMER}/2") == ("waiting", "waits to join")
+    assert driven.cloud.status(f"{CONSUMER}/2") == ("waiting", "waiting to join")
 
 
 def test_a_unit_without_a_machine_has_no_host_name_yet(driven: Driven) -> None:
@@ -158,7 +158,7 @@ def test_whom_juju_shows_the_bag_of_an_application(
             ("cluster", "microcluster-cluster"),
             {},
             {other: {}},
-            {"bootstrap-unit": f"{CONSUMER}/1", "number": 7},
+            {"bootstrap-host": "juju-abc-1", "leader": 7},
         ),
     )
     driven.answers("status", _three(version=version))
@@ -166,7 +166,7 @@ def test_whom_juju_shows_the_bag_of_an_application(
 
     bag = driven.cloud.bag(DISTRIBUTOR)
 
-    assert bag == {"bootstrap-unit": f"{CONSUMER}/1", "number": "7"}
+    assert bag == {"bootstrap-host": "juju-abc-1", "leader": "7"}
     assert driven.cloud.bag(DISTRIBUTOR, CONSUMER) == bag
     assert {call[-1] for call in driven.juju.calls("show-unit")} == {asked}
 

@@ -49,7 +49,8 @@ def test_a_token_is_cut_out(text: str, left: str) -> None:
         "/var/lib/juju/agents/unit-microcluster-token-distributor-0/charm/src/charm.py",
         "unit-microovn-0: 10:00:00 INFO juju.worker.uniter ran relation-changed hook",
         "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-        "no unit can join until online: juju-abc-0",
+        "joins paused: member juju-abc-0 is offline",
+        "failed: " + "0123456789abcdef" * 4,
         "",
     ],
 )
