@@ -102,7 +102,11 @@ class Invariants:
                 raise Violation(f"{unit} removes {words[1]}, which is online")
             # Whose last word was that its join failed may have joined all the same, before it went
             # down; nobody can tell it from what a failed join leaves behind.
+            # What is published of that may be out of date while nobody leads the distributor.
             failed = any("failed" in bag for bag in self._bags_of(words[1]).values())
+            failed = failed or f"{words[1]}=" in self._cloud.bag(protocol.DISTRIBUTOR).get(
+                "waiting", ""
+            )
             if member is not None and not member.ghost and not failed and self._has_unit(member):
                 raise Violation(f"{unit} removes {words[1]}, whose unit is in the model")
 

@@ -67,8 +67,8 @@ class TokenConsumer(ops.Object):
         self._memory.set_default(is_unsure=False, has_denied=False)
         # Tries to join since the last update-status, and whether a grant has been made use of.
         self._memory.set_default(tries=0, has_bootstrapped=False, failure="", status=_NOT_RELATED)
-        # Whom this unit has seen online though a join is said to have failed: `HOST=DIGEST` words.
-        self._memory.set_default(proven="")
+        # Whose joins failed, see `_membership.look_at_failed`.
+        self._memory.set_default(failed="")
 
         observe, relation_events = self.framework.observe, charm.on[relation_name]
         observe(relation_events.relation_created, self._on_relation_created)
@@ -254,7 +254,7 @@ class TokenConsumer(ops.Object):
             state.answer = self._ask(confirms=at_update_status and memory.has_denied)
             if state.answer.members or state.answer.is_denial:
                 memory.has_denied = state.answer.is_denial
-            state.proven = self._proven(state)
+            memory.failed, state.suspects = _membership.look_at_failed(state, memory.failed)
             self._proceed(state)
             memory.is_unsure = bool(state.answer.reason)
             self._report(state, relation)
@@ -292,14 +292,6 @@ class TokenConsumer(ops.Object):
         if state.acts:
             self._remove(state, _membership.removable(state))
             self._issue(state)
-
-    def _proven(self, state: _membership.UnitState) -> frozenset[str]:
-        """Return who has been online since its join is said to have failed."""
-        words = {f"{name}={token}": name for name, token in state.failed.items()}
-        known = self._memory.proven.split()
-        proven = [w for w, name in words.items() if w in known or name in state.answer.online]
-        self._memory.proven = " ".join(proven)
-        return frozenset(words[word] for word in proven)
 
     def _form(self, state: _membership.UnitState, failure: str, *, bootstrapper: bool) -> None:
         """Find out whether this unit is a member now, however the command ended."""

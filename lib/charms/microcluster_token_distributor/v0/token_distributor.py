@@ -427,7 +427,7 @@ class UnitState:
     joins_while_degraded: bool = False
     # Those issued on this machine, by the host name that they are for.
     tokens: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
-    proven: frozenset[str] = frozenset()  # of `failed`, who has been seen online since
+    suspects: frozenset[str] = frozenset()  # see `look_at_failed`
     rejected: str = ""  # the digest of the token with which a join failed in this hook
     failure: str = ""  # what did not work, in this hook or before
 
@@ -447,11 +447,6 @@ class UnitState:
         """The members that are not online, where a join would do harm, or is one of their name."""
         offline = self.answer.offline
         return offline & self.published.waiting.keys() if self.joins_while_degraded else offline
-
-    @property
-    def failed(self) -> dict[str, str]:
-        """Who says that a join failed, with the digest of the token."""
-        return {name: token for name, token in self.published.waiting.items() if token}
 
     @property
     def offered(self) -> str:
@@ -489,12 +484,31 @@ def may_bootstrap(state: UnitState) -> bool:
 def removable(state: UnitState) -> list[str]:
     """Return the members to be removed by force: none that is online, and never this unit.
 
-    The others only when their unit has left the model, or, at update-status, when the unit of that
-    name says that it failed to join, and has not been online since: it is half joined, or what an
-    earlier machine has left behind. What is published may be out of date, so this takes its time.
+    The others when their unit has left the model, or, at update-status, when they are suspects.
     """
-    failed = state.failed.keys() - state.proven if state.at_update_status else set[str]()
+    failed = state.suspects if state.at_update_status else frozenset[str]()
     return sorted(state.answer.offline & (state.published.left | failed) - {state.hostname})
+
+
+def look_at_failed(state: UnitState, before: str) -> tuple[str, frozenset[str]]:
+    """Return what a unit remembers of those whose joins failed, and who of them is a suspect.
+
+    Whose join failed is half joined, or has the name of a member that an earlier machine has left
+    behind. But what is published may be out of date: it may have joined since. A suspect has been
+    looked at before, and never been seen online. The memory holds words `HOST=DIGEST`, with a `+`
+    for who has been online.
+    """
+    known = before.split()
+    words: list[str] = []
+    suspects: set[str] = set()
+    for name, failed in state.published.waiting.items():
+        word = f"{name}={failed}"
+        if failed and (name in state.answer.online or f"{word}+" in known):
+            words.append(f"{word}+")
+        elif failed:
+            words.append(word)
+            suspects.update({name} if word in known else ())
+    return " ".join(words), frozenset(suspects)
 
 
 def to_issue(state: UnitState) -> list[str]:
@@ -1074,8 +1088,8 @@ class TokenConsumer(ops.Object):
         self._memory.set_default(is_unsure=False, has_denied=False)
         # Tries to join since the last update-status, and whether a grant has been made use of.
         self._memory.set_default(tries=0, has_bootstrapped=False, failure="", status=_NOT_RELATED)
-        # Whom this unit has seen online though a join is said to have failed: `HOST=DIGEST` words.
-        self._memory.set_default(proven="")
+        # Whose joins failed, see `_membership.look_at_failed`.
+        self._memory.set_default(failed="")
 
         observe, relation_events = self.framework.observe, charm.on[relation_name]
         observe(relation_events.relation_created, self._on_relation_created)
@@ -1261,7 +1275,7 @@ class TokenConsumer(ops.Object):
             state.answer = self._ask(confirms=at_update_status and memory.has_denied)
             if state.answer.members or state.answer.is_denial:
                 memory.has_denied = state.answer.is_denial
-            state.proven = self._proven(state)
+            memory.failed, state.suspects = look_at_failed(state, memory.failed)
             self._proceed(state)
             memory.is_unsure = bool(state.answer.reason)
             self._report(state, relation)
@@ -1299,14 +1313,6 @@ class TokenConsumer(ops.Object):
         if state.acts:
             self._remove(state, removable(state))
             self._issue(state)
-
-    def _proven(self, state: UnitState) -> frozenset[str]:
-        """Return who has been online since its join is said to have failed."""
-        words = {f"{name}={token}": name for name, token in state.failed.items()}
-        known = self._memory.proven.split()
-        proven = [w for w, name in words.items() if w in known or name in state.answer.online]
-        self._memory.proven = " ".join(proven)
-        return frozenset(words[word] for word in proven)
 
     def _form(self, state: UnitState, failure: str, *, bootstrapper: bool) -> None:
         """Find out whether this unit is a member now, however the command ended."""
