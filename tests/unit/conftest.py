@@ -54,9 +54,8 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> runner.FakeRunner:
 def unit(
     tmp_path: pathlib.Path, commands: runner.FakeRunner, monkeypatch: pytest.MonkeyPatch
 ) -> consumer.Unit:
-    """The unit `micro/0` on the machine `node-0`, no member, beside a distributor with no data."""
-    consumer.set_hostname(monkeypatch, "node-0")
-    return consumer.Unit(tmp_path, commands)
+    """The unit `micro/0` on `node-0`, no member, beside a distributor that publishes nothing."""
+    return consumer.Unit(tmp_path, commands, monkeypatch)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Small charms that form a microcluster, and one unit of such a charm, run hook by hook."""
+"""One unit of a charm that forms a microcluster, run hook by hook, and the tokens of its tests."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import hashlib
 import json
 import os
 import re
-import stat
-import subprocess
-import types
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+import time
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import ops
 from ops import testing
+from scenario import _runtime, mocking
 
-from charms.microcluster_token_distributor.v0 import token_distributor
+import microcluster_token_distributor as lib
+from microcluster_token_distributor import _wire
 from tests.unit import runner
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     import pytest
 
@@ -29,23 +29,13 @@ T = TypeVar("T")
 
 ENDPOINT = "cluster"
 COMMAND = ("micro", "cluster")
-META = {
-    "name": "micro",
-    "requires": {ENDPOINT: {"interface": "worker-cluster"}},
-}
-ACTIONS = {"look": {"description": "Does nothing."}}
+META = {"name": "micro", "requires": {ENDPOINT: {"interface": "worker-cluster"}}}
 
 LIST = ("list", "-f", "json")
-NOT_A_MEMBER = runner.Answer(1, stderr="Error: Database is not yet initialized")
-NO_QUORUM = runner.Answer(
-    1, stderr="Error: Failed to get cluster members: no available dqlite leader server found"
-)
-TAKEN = runner.Answer(
-    1,
-    stderr='Error: Unable to add server to MicroCluster, name "node-1" is taken:\n'
-    'Failed to create "core_token_records" entry: '
-    "UNIQUE constraint failed: core_token_records.name",
-)
+BOOTSTRAP = ("bootstrap", "--first")
+NO = runner.Answer(1, stderr="Error: Database is not yet initialized")
+NO_QUORUM = runner.Answer(1, stderr="Error: no available dqlite leader server found")
+REFUSED = runner.Answer(1, stderr="Error: refused")
 
 # How long a part of a token may be shown, and all parts of that length of all tokens made so far.
 _PART = 40
@@ -56,62 +46,32 @@ _parts: set[str] = set()
 
 
 def token(name: str, number: int = 1) -> str:
-    """Return a join token as the workload would print it: the same one for the same arguments.
-
-    Args:
-        name: the host name it is for.
-        number: tells several tokens for one name apart.
-    """
-    seed = f"{name} {number}"
-    content = {
-        "secret": hashlib.sha256(f"secret {seed}".encode()).hexdigest(),
-        "fingerprint": hashlib.sha256(b"one cluster").hexdigest(),
-        "join_addresses": ["192.0.2.1:6443", "192.0.2.2:6443"],
-    }
+    """Return a join token as the workload would print it: the same one for the same arguments."""
+    secret = hashlib.sha256(f"{name} {number}".encode()).hexdigest()
+    content = {"secret": secret, "fingerprint": secret[::-1], "join_addresses": ["192.0.2.1:6443"]}
     text = base64.b64encode(json.dumps(content).encode()).decode()
     watch(text)
     return text
 
 
 def watch(secret: str) -> None:
-    """Have `leaks` look for a secret of any form."""
+    """Have `check` look for a secret of any form."""
     _parts.update(secret[at : at + _PART] for at in range(max(1, len(secret) - _PART + 1)))
 
 
-def leaks(texts: Iterable[str]) -> list[str]:
-    """Return those texts that hold a part of 40 characters or more of a token."""
-    return [text for text in texts if _shows_token(text)]
-
-
 def check(texts: Iterable[str]) -> None:
-    """Fail where a text holds a token, without showing it."""
-    count = len(leaks(texts))
-    assert count == 0, f"{count} texts hold a token"
+    """Fail where a text holds a part of a token, without showing it."""
+    runs = (run for text in texts for run in re.findall(rf"\S{{{_PART},}}", text))
+    parts = (run[at : at + _PART] for run in runs for at in range(len(run) - _PART + 1))
+    count = sum(part in _parts for part in parts)
+    assert count == 0, f"{count} parts of tokens are shown"
 
 
-def _shows_token(text: str) -> bool:
-    return any(
-        run[at : at + _PART] in _parts
-        for run in re.findall(rf"\S{{{_PART},}}", text)
-        for at in range(len(run) - _PART + 1)
-    )
+TOKEN_0, TOKEN_1, TOKEN_2 = token("node-0"), token("node-1"), token("node-2")
+JOIN = ("join", TOKEN_0, "--address", "192.0.2.7")
 
 
 # The workload's answers
-
-
-def members(*rows: str | tuple[str, str, str]) -> runner.Answer:
-    """Return what `list` prints.
-
-    Args:
-        rows: a host name for an online voter, or host name, role and status.
-    """
-    full = [(row, "voter", "ONLINE") if isinstance(row, str) else row for row in rows]
-    fields = [
-        {"name": name, "address": "192.0.2.1:6443", "role": role, "status": status}
-        for name, role, status in full
-    ]
-    return runner.Answer(stdout=json.dumps(fields))
 
 
 def prints(text: str) -> runner.Answer:
@@ -119,107 +79,66 @@ def prints(text: str) -> runner.Answer:
     return runner.Answer(stdout=f"{text}\n")
 
 
-# Charms
+def members(*rows: str) -> runner.Answer:
+    """Return what `list` prints, given a name for an online voter, or `name role status`."""
+    fields = [[*row.split(), "voter", "ONLINE"] if " " not in row else row.split() for row in rows]
+    return prints(
+        json.dumps([dict(zip(("name", "role", "status"), f, strict=False)) for f in fields])
+    )
 
 
-class StatusCharm(ops.CharmBase):
-    """Built as the charms in the field are, and shows what the library has to say.
+# The charm
+
+
+class Charm(ops.CharmBase):
+    """Built as the charms in the field are.
 
     Attributes:
-        command: the words before the sub-command.
         seen: the library's events in this hook, in order, re-emitted ones included.
+        fails_at: the event at which the hook dies.
+        mirrored: what the charm has mirrored when it joins.
+        defers: whether it is not ready for `joined`.
+        workload: what it passes in place of commands.
     """
 
-    command: Sequence[str] = COMMAND
+    fails_at: ClassVar[str] = ""
+    mirrored: ClassVar[dict[str, str]] = {}
+    defers: ClassVar[bool] = False
+    workload: ClassVar[lib.Workload | None] = None
+    joins_while_degraded: ClassVar[bool] = False
 
     def __init__(self, framework: ops.Framework):
         super().__init__(framework)
         self.seen: list[str] = []
-        self.token_consumer = token_distributor.TokenConsumer(
-            charm=self, relation_name=ENDPOINT, command_name=list(self.command)
-        )
-        self.token_consumer.bootstrap_args_func = self._bootstrap_args
-        self.token_consumer.join_args_func = self._join_args
-        events = self.token_consumer.on
-        framework.observe(events.prebootstrap, self._on_prebootstrap)
-        framework.observe(events.bootstrapped, self._on_bootstrapped)
-        framework.observe(events.prejoin, self._on_prejoin)
-        framework.observe(events.joined, self._on_joined)
-        framework.observe(events.token_generated, self._on_token_generated)
+        if self.workload:
+            self.cluster = lib.TokenConsumer(self, ENDPOINT, workload=self.workload)
+        else:
+            self.cluster = lib.TokenConsumer(
+                charm=self, relation_name=ENDPOINT, command_name=list(COMMAND)
+            )
+        self.cluster.bootstrap_args_func = lambda: ["--first"]
+        self.cluster.join_args_func = lambda: ["--address", "192.0.2.7"]
+        self.cluster.leave_args_func = lambda: ["--now"]
+        self.cluster.joins_while_degraded |= self.joins_while_degraded
+        for event in self.cluster.on.events().values():
+            framework.observe(event, self._on_any)
         framework.observe(self.on.collect_unit_status, self._on_collect_unit_status)
 
-    @property
-    def in_cluster(self) -> bool:
-        """What the library keeps for charms that ask it so, as those in the field do."""
-        stored = self.token_consumer._stored  # pyright: ignore[reportPrivateUsage]
-        assert self.token_consumer.is_member is cast("Any", stored).in_cluster
-        return self.token_consumer.is_member
-
-    def _on_prebootstrap(self, _: ops.EventBase) -> None:
-        self.seen.append("prebootstrap")
-
-    def _on_bootstrapped(self, _: ops.EventBase) -> None:
-        self.seen.append("bootstrapped")
-
-    def _on_prejoin(self, _: ops.EventBase) -> None:
-        self.seen.append("prejoin")
-
-    def _on_joined(self, event: token_distributor.ClusterJoinedEvent) -> None:
-        self.seen.append("joined as bootstrapper" if event.bootstrapper else "joined")
-
-    def _on_token_generated(self, _: ops.EventBase) -> None:
-        self.seen.append("token_generated")
+    def _on_any(self, event: ops.EventBase) -> None:
+        kind = event.handle.kind
+        if isinstance(event, lib.ClusterJoinedEvent):
+            kind += " as bootstrapper" if event.bootstrapper else ""
+            relation = self.model.get_relation(ENDPOINT)
+            if relation and self.mirrored:
+                self.cluster.add_to_mirror(relation, self.mirrored)
+            if self.defers:
+                event.defer()
+        self.seen.append(kind)
+        if kind == self.fails_at:
+            raise RuntimeError(kind)
 
     def _on_collect_unit_status(self, event: ops.CollectStatusEvent) -> None:
-        event.add_status(self.token_consumer.status)
-
-    def _bootstrap_args(self) -> list[str]:
-        return ["--first"]
-
-    def _join_args(self) -> list[str]:
-        return ["--address", "192.0.2.7"]
-
-
-class SilentCharm(StatusCharm):
-    """Shows no status, and so asks the workload for none: what runs is the library's own doing."""
-
-    def _on_collect_unit_status(self, event: ops.CollectStatusEvent) -> None:
-        pass
-
-
-class DeferringCharm(StatusCharm):
-    """Is not ready for `joined` until there is a file `ready` beside it."""
-
-    def _on_joined(self, event: token_distributor.ClusterJoinedEvent) -> None:
-        super()._on_joined(event)
-        if not (self.charm_dir / "ready").exists():
-            event.defer()
-
-
-class FailingCharm(StatusCharm):
-    """Its handler of `joined` fails: the hook dies after the cluster has taken its unit in."""
-
-    def _on_joined(self, event: token_distributor.ClusterJoinedEvent) -> None:
-        super()._on_joined(event)
-        raise RuntimeError("joined")
-
-
-class FailingLaterCharm(StatusCharm):
-    """Its handler of `token_generated` fails: the hook dies before anything is published."""
-
-    def _on_token_generated(self, _: ops.EventBase) -> None:
-        super()._on_token_generated(_)
-        raise RuntimeError("token_generated")
-
-
-class MirroringCharm(StatusCharm):
-    """Has a value of its own mirrored, as soon as its unit is a member."""
-
-    def _on_joined(self, event: token_distributor.ClusterJoinedEvent) -> None:
-        super()._on_joined(event)
-        relation = self.model.get_relation(ENDPOINT)
-        assert relation is not None
-        self.token_consumer.add_to_mirror(relation, {"central": "192.0.2.7"})
+        event.add_status(self.cluster.status)
 
 
 # A unit, hook by hook
@@ -231,70 +150,72 @@ class Hook:
 
     Attributes:
         calls: the commands that it ran, in order, without the words of `COMMAND`.
-        limits: the time limit of each, in seconds.
         events: the library's events that the charm saw, in order.
         bag: its unit's databag after it.
-        app_bag: its application's databag after it.
         in_cluster: the library's copy of the membership after it.
         status: its unit's status, as name and message.
-        statuses_set: how often a status was set in the hook.
         log: lines of level and message.
-        deferred: what is stored of deferred events of the library.
+        reads: the owners of the databags that were read.
+        writes: how often a databag was written.
     """
 
     calls: list[tuple[str, ...]]
-    limits: list[float | None]
     events: list[str]
     bag: dict[str, str]
-    app_bag: dict[str, str]
     in_cluster: bool
     status: tuple[str, str]
-    statuses_set: int
-    log: list[str]
-    deferred: list[testing.DeferredEvent]
-
-    def logged(self, pattern: str) -> bool:
-        """Tell whether a line of the log matches a pattern."""
-        return any(re.search(pattern, line) for line in self.log)
+    log: str
+    reads: set[str]
+    writes: int
 
 
 class Unit:
-    """One unit of a charm, and what it sees of a distributor; its state lasts from hook to hook.
+    """The unit `micro/0` on `node-0`, no member, beside a distributor that publishes nothing yet.
 
     Attributes:
-        commands: the fake of all commands.
         root: the charm's directory.
+        commands: the fake of all commands.
+        now: the seconds that it has slept.
         state: all that the model keeps of the unit.
         leads: whether it leads its application.
     """
 
     def __init__(
-        self,
-        root: pathlib.Path,
-        commands: runner.FakeRunner,
-        *,
-        number: int = 0,
-        charm: type[ops.CharmBase] = SilentCharm,
+        self, root: pathlib.Path, commands: runner.FakeRunner, monkeypatch: pytest.MonkeyPatch
     ):
-        self.commands = commands
         self.root = root
-        self.number = number
         self.leads = False
-        self.hostname = f"node-{number}"
-        self.use(charm)
+        self.commands = commands
+        self._monkeypatch = monkeypatch
+        self._charm: type[Charm] = Charm
+        self._reads = self._watch("relation_get")
+        self._writes = self._watch("relation_set")
+        self._environment: dict[str, str] = {}
+        self._wrap_environment()
+        self.now = 0.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "sleep", self._sleep)
         relation = testing.Relation(
-            ENDPOINT,
-            id=1,
-            remote_app_name="distributor",
-            remote_units_data={0: {}},
-            local_unit_data={},
+            ENDPOINT, id=1, remote_app_name="distributor", remote_units_data={0: {}}
         )
-        self.state = testing.State(relations={relation})
-        self.expect(*LIST, answers=[NOT_A_MEMBER])
+        self.state = testing.State()
+        self.relate(dataclasses.replace(relation, local_unit_data={}))
+        self.rename("node-0")
+        self.lists(NO)
 
-    def use(self, charm: type[ops.CharmBase]) -> None:
-        """Have another charm's code run from the next hook on."""
-        self.charm = charm
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    # What there is
+
+    def rename(self, hostname: str) -> None:
+        """Have its machine go by another host name."""
+        uname = os.uname_result(("Linux", hostname, "6.8.0", "#1 SMP", "x86_64"))
+        self._monkeypatch.setattr(os, "uname", lambda: uname)
+
+    def use(self, **attributes: Any) -> None:
+        """Have a charm with other attributes from the next hook on."""
+        self._charm = type("Charm", (Charm,), attributes)
 
     def expect(self, *words: str, answers: Iterable[runner.Answer] = (runner.Answer(),)) -> None:
         """Allow a command, and say how it answers in turn, the last one for good."""
@@ -304,54 +225,59 @@ class Unit:
         """Say how `list` answers in turn, the last one for good."""
         self.expect(*LIST, answers=answers)
 
+    def goal(self, **units: str) -> None:
+        """Have `goal-state` name units of its application by `micro_NUMBER`, with a status."""
+        names = {name.replace("_", "/"): status for name, status in units.items()}
+        self.commands.expect_goal_state(names)
+
+    @property
     def relation(self) -> testing.Relation:
-        """Return the relation with the distributor."""
+        """Its relation with the distributor."""
         return cast("testing.Relation", self.state.get_relation(1))
 
     def relate(self, *relations: testing.Relation) -> None:
         """Have these relations and no others."""
         self.state = dataclasses.replace(self.state, relations=relations)
 
-    def show(
-        self,
-        values: Mapping[str, str] | None = None,
-        *,
-        leader: str = "distributor/0",
-        unit_bag: Mapping[str, str] | None = None,
-        **app_bag: str,
+    def publish(
+        self, values: Mapping[str, str] | None = None, *, leader: str = "0", **app_bag: str
     ) -> None:
-        """Have the distributor's unit show values, and its application what else is given.
+        """Have the distributor publish.
 
         Args:
-            values: by key without prefix; this unit's name, `empty`, is added.
-            leader: the unit whose bag counts; empty for an earlier distributor.
-            unit_bag: other keys for the unit's databag, such as `hold`.
-            app_bag: keys for the application's databag, with underscores for hyphens.
+            values: the mirrored ones, by key without prefix.
+            leader: the number of the unit that does; empty for a distributor with the old keys.
+            app_bag: what else its application publishes, with underscores for hyphens.
         """
-        values = {self.hostname: "empty", **(values or {})}
-        shown = {"mirror": "up", **{f"mirror-{key}": value for key, value in values.items()}}
         app = {key.replace("_", "-"): value for key, value in app_bag.items()}
-        if leader:
-            app["leader"] = leader
-        self.relate(
-            dataclasses.replace(
-                self.relation(),
-                remote_units_data={0: {**shown, **(unit_bag or {})}},
-                remote_app_data=app,
-            )
+        unit_bag = _wire.Published(values=values or {}).to_unit_bag()
+        published = dataclasses.replace(
+            self.relation,
+            remote_units_data={0: unit_bag},
+            remote_app_data={**app, **({"leader": leader} if leader else {})},
         )
+        self.relate(published)
 
-    def write(self, bag: Mapping[str, str]) -> None:
-        """Have this unit's databag hold what earlier hooks are to have written."""
-        self.relate(dataclasses.replace(self.relation(), local_unit_data=dict(bag)))
+    def write(self, **bag: str) -> None:
+        """Have its databag hold what earlier hooks are to have written."""
+        bag = {key.replace("_", "-"): value for key, value in bag.items()}
+        self.relate(dataclasses.replace(self.relation, local_unit_data=bag))
 
-    def remember(self, *, in_cluster: bool) -> None:
-        """Have the library remember whether this unit is a member."""
-        owner = f"{self.charm.__name__}/TokenConsumer[{ENDPOINT}]"
+    def remember(self, **content: object) -> None:
+        """Have the library remember something from an earlier hook."""
         stored = testing.StoredState(
-            name="_stored", owner_path=owner, content={"in_cluster": in_cluster}
+            name="_stored", owner_path=f"Charm/TokenConsumer[{ENDPOINT}]", content=content
         )
         self.state = dataclasses.replace(self.state, stored_states={stored})
+
+    def settle(self, *rows: str) -> None:
+        """Make it a member with others, that has reported all there is; rows as for `members`."""
+        rows = rows or ("node-0",)
+        self.remember(in_cluster=True, hostname="node-0")
+        self.lists(members(*rows))
+        self.write(hostname="node-0", member="true", cluster=min(rows).split()[0])
+
+    # What happens
 
     def hook(self, kind: str = "update_status", /, **about: Any) -> Hook:
         """Run one hook.
@@ -361,139 +287,105 @@ class Unit:
             about: further arguments of the event, such as `remote_unit`.
         """
         context = self._context()
-        factory = getattr(context.on, kind)
         if kind.startswith("relation_"):
-            about.setdefault("relation", self.relation())
-        event = factory(**about)
-        state = dataclasses.replace(self.state, leader=self.leads)
+            about.setdefault("relation", self.relation)
+        event = getattr(context.on, kind)(**about)
         before = len(self.commands.calls)
-        seen: list[str] = []
-        in_cluster = False
+        self._reads.clear()
+        self._writes.clear()
         try:
+            state = dataclasses.replace(self.state, leader=self.leads)
             with context(event, state) as manager:
-                charm = cast("StatusCharm", manager.charm)
-                seen = charm.seen
+                charm = cast("Charm", manager.charm)
                 self.state = manager.run()
-                in_cluster = charm.in_cluster
+                seen, in_cluster = charm.seen, charm.cluster.is_member
+                stored = cast("Any", charm.cluster._stored)  # pyright: ignore[reportPrivateUsage]
+                assert stored.in_cluster is in_cluster
         except testing.errors.UncaughtCharmError as error:
             check([str(error), repr(error.__cause__)])
             raise
         finally:
-            log = [f"{line.level} {line.message}" for line in context.juju_log]
-            check(log)
-        bags = [
-            cast("testing.Relation", relation) for relation in self.state.get_relations(ENDPOINT)
-        ]
-        first = min(bags, key=lambda relation: relation.id, default=None)
-        hook = Hook(
+            log = "\n".join(f"{line.level} {line.message}" for line in context.juju_log)
+            check([log])
+            self._environment = {}
+        relations = cast("list[testing.Relation]", self.state.get_relations(ENDPOINT))
+        bag = dict(relations[0].local_unit_data) if relations else {}
+        check(value for key, value in bag.items() if not key.startswith("mirror-"))
+        check(status.message for status in [self.state.unit_status, *context.unit_status_history])
+        check(str(stored.content) for stored in self.state.stored_states)
+        check(str(deferred.snapshot_data) for deferred in self.state.deferred)
+        return Hook(
             calls=[line[len(COMMAND) :] for line in self.commands.calls[before:]],
-            limits=self.commands.timeouts[before:],
             events=seen,
-            bag=dict(first.local_unit_data) if first else {},
-            app_bag=dict(first.local_app_data) if first else {},
+            bag=bag,
             in_cluster=in_cluster,
             status=(self.state.unit_status.name, self.state.unit_status.message),
-            statuses_set=len(context.unit_status_history),
             log=log,
-            deferred=[
-                event for event in self.state.deferred if "TokenConsumer" in event.handle_path
-            ],
+            reads=set(self._reads),
+            writes=len(self._writes),
         )
-        self._check_secrets(context)
-        return hook
 
-    def ask(self, question: Callable[[token_distributor.TokenConsumer, ops.Relation], T]) -> T:
-        """Have the charm's code ask the library something, before any event is handled.
+    def changed(self) -> Hook:
+        """Run the hook about what the distributor's unit publishes."""
+        return self.hook("relation_changed", remote_unit=0)
 
-        What the library writes then is in the databag afterwards.
+    def app_changed(self) -> Hook:
+        """Run the hook about what the distributor's application publishes."""
+        self._environment = {"JUJU_REMOTE_UNIT": ""}
+        return self.hook("relation_changed")
 
-        Args:
-            question: is given the library's object and the relation.
-        """
+    def departs(self) -> Hook:
+        """Run the hook in which it sees itself depart."""
+        self._environment = {"JUJU_DEPARTING_UNIT": "micro/0"}
+        return self.hook("relation_departed", remote_unit=0)
+
+    def ask(self, question: Callable[[lib.TokenConsumer, ops.Relation], T]) -> T:
+        """Have the charm's code ask the library something, before any event is handled."""
         context = self._context()
         with context(context.on.install(), self.state) as manager:
-            charm = cast("StatusCharm", manager.charm)
+            charm = cast("Charm", manager.charm)
             relation = charm.model.get_relation(ENDPOINT)
             assert relation is not None
-            answer = question(charm.token_consumer, relation)
+            answer = question(charm.cluster, relation)
             self.state = manager.run()
         return answer
 
     def token_files(self) -> dict[str, str]:
-        """Return the tokens on disk by file name; they are readable by their owner alone."""
-        folder = self.root / f".{ENDPOINT}-tokens"
-        if not folder.exists():
-            return {}
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        files = list(folder.iterdir())
-        assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in files)
+        """Return the tokens on disk by file name."""
+        files = (self.root / f".{ENDPOINT}-tokens").glob("*")
         return {file.name: file.read_text().strip() for file in files}
-
-    def hears_of_failure(self, name: str, token: str) -> None:
-        """Make it the only member; a token that it has issued got a newcomer nowhere."""
-        self.remember(in_cluster=True)
-        self.keep(name, token)
-        self.show(
-            {"node-0": "joined", name: token},
-            unit_bag={f"failed-{name}": token_distributor.digest(token)},
-        )
-        self.lists(members("node-0"))
 
     def keep(self, name: str, text: str) -> None:
         """Have a token file, as an earlier hook is to have left it."""
         folder = self.root / f".{ENDPOINT}-tokens"
         folder.mkdir(mode=0o700, exist_ok=True)
-        file = folder / name
-        file.touch(mode=0o600)
-        file.write_text(text)
+        (folder / name).write_text(text)
+
+    def _watch(self, tool: str) -> list[str]:
+        """Return a list that grows with each use of a hook tool, by the owner of what is read."""
+        owners: list[str] = []
+        backend: Any = mocking._MockModelBackend  # pyright: ignore[reportPrivateUsage]
+        genuine = getattr(backend, tool)
+
+        def watched(*args: Any, **options: Any) -> Any:
+            owners.append(str(args[2]) if tool == "relation_get" else "")
+            return genuine(*args, **options)
+
+        self._monkeypatch.setattr(backend, tool, watched)
+        return owners
+
+    def _wrap_environment(self) -> None:
+        """Let a hook be about an application, or about this unit's departure.
+
+        `ops.testing` takes the first remote unit, and any departing unit for a remote one.
+        """
+        runtime: Any = _runtime.Runtime
+        genuine = runtime._get_event_env
+
+        def wrapped(*args: Any, **options: Any) -> dict[str, str]:
+            return {**genuine(*args, **options), **self._environment}
+
+        self._monkeypatch.setattr(runtime, "_get_event_env", wrapped)
 
     def _context(self) -> testing.Context[ops.CharmBase]:
-        return testing.Context(
-            self.charm,
-            meta=META,
-            actions=ACTIONS,
-            app_name="micro",
-            unit_id=self.number,
-            charm_root=self.root,
-        )
-
-    def _check_secrets(self, context: testing.Context[ops.CharmBase]) -> None:
-        statuses = [
-            self.state.unit_status,
-            self.state.app_status,
-            *context.unit_status_history,
-            *context.app_status_history,
-        ]
-        check(status.message for status in statuses)
-        check(str(stored.content) for stored in self.state.stored_states)
-        check(str(event.snapshot_data) for event in self.state.deferred)
-        for relation in self.state.get_relations(ENDPOINT):
-            relation = cast("testing.Relation", relation)
-            check(relation.local_app_data.values())
-            check(
-                value
-                for key, value in relation.local_unit_data.items()
-                if not key.startswith("mirror-")
-            )
-
-
-def set_hostname(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Have this machine go by another host name."""
-    uname = os.uname_result(("Linux", name, "6.8.0", "#1 SMP", "x86_64"))
-    monkeypatch.setattr(os, "uname", lambda: uname)
-
-
-def be_slow(
-    monkeypatch: pytest.MonkeyPatch, commands: runner.FakeRunner, word: str, seconds: float
-) -> None:
-    """Have the library find that each command with a certain word takes so many seconds."""
-    now = 0.0
-
-    def run(argv: Sequence[str], **kwargs: Any) -> subprocess.CompletedProcess[str]:
-        nonlocal now
-        now += seconds if word in argv else 0.02
-        return commands.run(argv, **kwargs)
-
-    monkeypatch.setattr(subprocess, "run", run)
-    clock = types.SimpleNamespace(monotonic=lambda: now)
-    monkeypatch.setattr(token_distributor, "time", clock)
+        return testing.Context(self._charm, meta=META, app_name="micro", charm_root=self.root)

@@ -1,0 +1,382 @@
+"""Commands, what they answer, and the tokens that are kept on disk."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microcluster_token_distributor import _workload
+from tests.unit import consumer, runner
+from tests.unit.consumer import COMMAND, TOKEN_1, TOKEN_2
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Callable
+
+LIST = (*COMMAND, *consumer.LIST)
+WORKLOAD = _workload.CommandWorkload(COMMAND)
+ACTS: list[tuple[Callable[[pathlib.Path], None], list[str], int]] = [
+    (lambda _: WORKLOAD.bootstrap(["--first"]), ["bootstrap", "--first"], 300),
+    (lambda path: WORKLOAD.issue("node-1", path), ["add", "node-1"], 30),
+    (lambda _: WORKLOAD.join(TOKEN_1, ["--a", "b"]), ["join", TOKEN_1, "--a", "b"], 300),
+    (lambda _: WORKLOAD.remove("x", [], force=False), ["remove", "x"], 60),
+    (lambda _: WORKLOAD.remove("x", ["-y"], force=True), ["remove", "x", "-y", "--force"], 60),
+]
+
+
+def message(act: Callable[..., object], *args: Any, **options: Any) -> str:
+    """Return why the workload did not do what it was asked to."""
+    with pytest.raises(_workload.WorkloadError) as caught:
+        act(*args, **options)
+    assert caught.value.__cause__ is None
+    return str(caught.value)
+
+
+# Commands
+
+
+@pytest.mark.parametrize(("act", "words", "limit"), ACTS)
+def test_each_act_is_one_command(
+    commands: runner.FakeRunner,
+    tmp_path: pathlib.Path,
+    act: Callable[[pathlib.Path], None],
+    words: list[str],
+    limit: int,
+) -> None:
+    """Under a time limit of its own; where it fails, its complaint is the reason."""
+    path = tmp_path / "token"
+    path.touch()
+    answers = [consumer.prints(TOKEN_1), runner.Answer(2, stderr=" Error: refused\n")]
+    commands.expect(*COMMAND, *words, answers=answers)
+
+    act(path)
+
+    assert path.read_text().strip() == (TOKEN_1 if words[0] == "add" else "")
+    assert message(act, path) == "Error: refused"
+    assert commands.calls == [(*COMMAND, *words)] * 2
+    assert commands.timeouts == [limit, limit]
+
+
+def test_time_limits_are_attributes(commands: runner.FakeRunner) -> None:
+    """A charm may know better."""
+    workload = _workload.CommandWorkload(COMMAND)
+    workload.list_limit = 7.5
+    commands.expect(*LIST, answers=[consumer.members("node-0")])
+
+    workload.members()
+
+    assert commands.timeouts == [7.5]
+    assert not workload.joins_while_degraded
+
+
+def test_members_are_read(commands: runner.FakeRunner) -> None:
+    """Roles may lack, other fields may be there, and a status has any case."""
+    rows: list[dict[str, Any]] = [
+        {"name": "b", "role": "voter", "status": "ONLINE", "address": "192.0.2.1:6443", "x": {}},
+        {"name": "a", "status": "Online"},
+        {"name": "c", "role": "spare", "status": "UNREACHABLE"},
+    ]
+    commands.expect(*LIST, answers=[runner.Answer(stdout=json.dumps(rows), stderr="a warning")])
+
+    members = WORKLOAD.members()
+
+    assert [(m.name, m.role, m.online) for m in members] == [
+        ("b", "voter", True),
+        ("a", "", True),
+        ("c", "spare", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Error: Database is not yet initialized",
+        "Error: Daemon not yet initialised",
+        "Error: cluster has not been bootstrapped",
+        "Error: This LXD server is not part of a cluster",
+        "Error: LXD server isn't part of a cluster",
+    ],
+)
+def test_some_complaints_are_a_no(commands: runner.FakeRunner, text: str) -> None:
+    """Of MicroOVN, MicroCeph and LXD; each as it was measured or read."""
+    commands.expect(*LIST, answers=[runner.Answer(1, stderr=f"{text}\n")])
+
+    assert WORKLOAD.members() == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        *(
+            (runner.Answer(1, stderr=text), text)
+            for text in ["Daemon is shutting down", "EOF", "Database is still starting"]
+        ),
+        (runner.Answer(3), "exit code 3"),
+        (runner.Answer(-11), "killed by signal 11."),
+        (runner.Answer(-9, stderr="oops\n"), "killed by signal 9. oops"),
+        (runner.Answer(error=FileNotFoundError(2, "None")), "cannot run micro: None"),
+        (runner.Answer(error=PermissionError(13, "Denied")), "cannot run micro: Denied"),
+        (runner.Answer(error=ValueError("null byte")), "an argument holds a null character"),
+        (
+            runner.Answer(error=subprocess.TimeoutExpired(LIST, 30, TOKEN_1, TOKEN_1)),
+            "no answer within 30 s",
+        ),
+    ],
+)  # fmt: skip
+def test_other_failures_tell_nothing(
+    commands: runner.FakeRunner, answer: runner.Answer, reason: str
+) -> None:
+    """They are no *no*, upon which a unit would join or bootstrap."""
+    commands.expect(*LIST, answers=[answer])
+
+    assert message(WORKLOAD.members) == reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *[
+            "",
+            "oops",
+            "[",
+            "[" * 100_000,
+            '"text"',
+            "null",
+            "0",
+            "{}",
+            "[]",
+            "[0]",
+            "[[]]",
+            "[{}]",
+        ],
+        '[{"name": "a"}]',
+        '[{"name": 1, "status": "ONLINE"}]',
+        '[{"name": "a", "status": null}]',
+        '[{"name": "a", "status": "ONLINE", "role": null}]',
+        '[{"name": "a", "status": "ONLINE"}, {"status": "ONLINE"}]',
+        '{"name": "a", "status": "ONLINE"}',
+        "\ufffd\x00",
+    ],
+)
+def test_output_that_is_no_list_of_members_tells_nothing(
+    commands: runner.FakeRunner, text: str
+) -> None:
+    """Least of all that there are none."""
+    commands.expect(*LIST, answers=[runner.Answer(stdout=text)])
+
+    assert message(WORKLOAD.members).startswith("its list of members ")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("name"), inner),
+)
+
+
+@given(json_values.map(json.dumps) | st.text())
+def test_whatever_is_printed_is_read_or_refused(text: str) -> None:
+    """Nothing else comes of it."""
+    try:
+        members = _workload.parse_members(text)
+    except _workload.WorkloadError:
+        return
+    assert members
+
+
+def test_mock_in_the_place_of_subprocess_is_borne(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charms' own tests patch it for the whole process."""
+    monkeypatch.setattr(subprocess, "run", mock.MagicMock())
+    assert message(WORKLOAD.members).startswith("exit code ")
+
+    monkeypatch.setattr(subprocess, "run", mock.MagicMock(**{"return_value.returncode": 0}))
+    assert message(WORKLOAD.members) == "its list of members is not JSON"
+    assert _workload.goal_statuses("units") is None
+
+
+@pytest.mark.parametrize(
+    ("script", "limit", "reason"),
+    [
+        ("import sys; sys.stderr.buffer.write(b'\\xff no'); sys.exit(2)", 10, "\ufffd no"),
+        ("import os; os.kill(os.getpid(), 9)", 10, "killed by signal 9."),
+        ("import time; time.sleep(60)", 0.1, "no answer within 0.1 s"),
+        ("\0", 10, "an argument holds a null character"),
+    ],
+)
+def test_real_commands_end_as_the_fake_ones(script: str, limit: float, reason: str) -> None:
+    """Without a shell, and with nothing to read."""
+    assert message(_workload.run, [sys.executable, "-c", script], limit) == reason
+
+
+# Tokens on disk
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path) -> pathlib.Path:
+    """Where tokens are kept, as long as there is one."""
+    return tmp_path / "deep" / "tokens"
+
+
+@pytest.fixture
+def store(folder: pathlib.Path) -> _workload.TokenStore:
+    """An empty store."""
+    return _workload.TokenStore(folder)
+
+
+def add(commands: runner.FakeRunner, *answers: runner.Answer) -> None:
+    """Let `add node-1` answer in turn."""
+    commands.expect(*COMMAND, "add", "node-1", answers=answers)
+
+
+def test_token_is_kept_until_it_is_dropped(
+    commands: runner.FakeRunner, folder: pathlib.Path, store: _workload.TokenStore
+) -> None:
+    """By whatever process comes next; only root can read it."""
+    add(commands, consumer.prints(TOKEN_1))
+    store.issue(WORKLOAD, "node-1")
+
+    kept = _workload.TokenStore(folder).all()
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "node-1")]
+    store.drop("node-1")
+    store.drop("node-1")
+
+    assert kept == {"node-1": TOKEN_1}
+    assert modes == [0o700, 0o600]
+    assert list(folder.iterdir()) == []
+    assert store.all() == {}
+
+
+def test_command_itself_writes_the_token_to_disk(folder: pathlib.Path) -> None:
+    """This process can be killed at any moment; here it is told of a failure, and keeps it."""
+    script = f"import sys; print({TOKEN_1!r}); sys.exit('but then')"
+    workload = _workload.CommandWorkload([sys.executable, "-c", script])
+
+    assert message(_workload.TokenStore(folder).issue, workload, "node-1") == "but then"
+
+    assert stat.S_IMODE((folder / "node-1~").stat().st_mode) == 0o600
+    assert _workload.TokenStore(folder).all() == {"node-1": TOKEN_1}
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        ({"node-1~": f"{TOKEN_1}\n"}, {"node-1": TOKEN_1}),
+        ({"node-1~": TOKEN_1, "node-1": TOKEN_2}, {"node-1": TOKEN_1}),
+        ({"node-1~": ""}, {}),
+        ({"node-1~": TOKEN_1[:50], "node-1": TOKEN_2}, {"node-1": TOKEN_2}),
+        ({"node-1~": "an error message"}, {}),
+        ({"node-1": ""}, {}),
+        ({"node-1": "-x"}, {}),
+        ({"node-1": "\udcff\x00"}, {}),
+        ({"node-1": TOKEN_1, "node-2": TOKEN_2}, {"node-1": TOKEN_1, "node-2": TOKEN_2}),
+    ],
+)
+def test_only_whole_tokens_are_taken_from_a_dead_hook(
+    folder: pathlib.Path,
+    store: _workload.TokenStore,
+    left: dict[str, str],
+    expected: dict[str, str],
+) -> None:
+    """Nobody knows how the command ended that printed what is there."""
+    folder.mkdir(parents=True)
+    for name, text in left.items():
+        (folder / name).write_text(text, errors="surrogateescape")
+
+    assert store.all() == store.all() == expected
+    assert list(folder.glob("*~")) == []
+
+
+@pytest.mark.parametrize(
+    "printed", ["", "\n", "two words", "a line\nand a token", "-x", "x" * 70_000, "\ufffd"]
+)
+def test_what_is_no_token_is_not_kept(
+    commands: runner.FakeRunner, folder: pathlib.Path, store: _workload.TokenStore, printed: str
+) -> None:
+    """It could not be handed to `join`."""
+    add(commands, consumer.prints(printed), consumer.prints(TOKEN_1))
+
+    assert message(store.issue, WORKLOAD, "node-1") == "it printed no token"
+    assert list(folder.iterdir()) == []
+    store.issue(WORKLOAD, "node-1")
+    assert store.all() == {"node-1": TOKEN_1}
+
+
+def test_refusal_leaves_the_earlier_token(
+    commands: runner.FakeRunner, store: _workload.TokenStore
+) -> None:
+    """The cluster refuses because that one is still good."""
+    add(commands, consumer.prints(TOKEN_1), consumer.REFUSED, consumer.prints(TOKEN_2))
+    store.issue(WORKLOAD, "node-1")
+
+    assert message(store.issue, WORKLOAD, "node-1") == "Error: refused"
+    assert store.all() == {"node-1": TOKEN_1}
+    store.issue(WORKLOAD, "node-1")
+    assert store.all() == {"node-1": TOKEN_2}
+
+
+def test_without_a_place_to_keep_it_no_token_is_issued(
+    commands: runner.FakeRunner, folder: pathlib.Path, store: _workload.TokenStore
+) -> None:
+    """It would be lost with the hook, and the cluster issue no other."""
+    folder.parent.write_text("a file where a folder should be")
+
+    assert message(store.issue, WORKLOAD, "node-1").startswith("no place to keep a token: ")
+    assert commands.calls == []
+    assert store.all() == {}
+
+
+# Complaints and goal-state
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain words, a/path/of/some/length", "plain words, a/path/of/some/length"),
+        (f"bad token {TOKEN_1!r}: no", "bad token '[cut]': no"),
+        (f"--token={TOKEN_1};", "[cut];"),
+        (f"{TOKEN_1[:60]}...{TOKEN_1[-60:]}", "[cut]...[cut]"),
+        (f"{TOKEN_1},{TOKEN_2}", "[cut],[cut]"),
+        ("fingerprint " + "0f" * 32, "fingerprint [cut]"),
+        ("known secret a.b!c and a.b!c", "known secret [cut] and [cut]"),
+    ],
+)
+def test_tokens_are_cut_out_of_complaints(text: str, expected: str) -> None:
+    """Those that are known, and whatever looks like one."""
+    assert _workload.redact(text, ["a.b!c"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "expected"),
+    [
+        (["units"], '{"units": {"a/0": {"status": "dying"}}}', {"a/0": "dying"}),
+        (["units"], '{"units": {"a/0": {}, "a/1": null}}', {"a/0": "", "a/1": ""}),
+        (["units"], '{"units": {"a/0": {"status": 7}}}', {"a/0": "7"}),
+        (["units"], '{"units": {}}', {}),
+        (["relations", "a"], '{"relations": {"a": {"b": {"status": "joined"}}}}', {"b": "joined"}),
+        (["relations", "cluster"], '{"relations": {}}', {}),
+        (["relations", "cluster"], '{"relations": []}', None),
+        (["units"], '{"units": ["a/0"]}', None),
+        *((["units"], text, None) for text in ["", "oops", "[]", "null", "[" * 100_000]),
+        (["units"], runner.Answer(1, '{"units": {}}', "permission denied"), None),
+        (["units"], runner.Answer(error=FileNotFoundError(2, "No such file")), None),
+        (["units"], runner.Answer(error=subprocess.TimeoutExpired("goal-state", 30)), None),
+    ],
+)  # fmt: skip
+def test_goal_state_is_read_or_unknown(
+    commands: runner.FakeRunner,
+    path: list[str],
+    answer: str | runner.Answer,
+    expected: dict[str, str] | None,
+) -> None:
+    """Unknown is not the same as nobody."""
+    answer = runner.Answer(stdout=answer) if isinstance(answer, str) else answer
+    commands.expect("goal-state", "--format=json", answers=[answer])
+
+    assert _workload.goal_statuses(*path) == expected
