@@ -987,7 +987,7 @@ class Cluster:
         answer = self._ask_until(hostname, lambda answer: bool(answer.members))
         offline = answer.offline - {hostname}
         alone = answer.names == frozenset({hostname})
-        stays = not (alone or answer.is_no) and _somebody_stays(unit, len(answer.members))
+        stays = not (alone or answer.is_no) and _somebody_stays(unit, len(answer.online))
         if stays and (offline or answer.reason):
             reason = answer.reason or offline_text(offline)
             raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {reason}")
@@ -1017,13 +1017,13 @@ class Cluster:
             return file.write("x") + file.tell() - 1
 
 
-def _somebody_stays(unit: str, members: int) -> bool:
+def _somebody_stays(unit: str, online: int) -> bool:
     units = goal_statuses("units")
     if units is None:
         return True
     staying = {name for name, status in units.items() if status != "dying"} - {unit}
-    # The members beyond this application's units are those of another.
-    return bool(staying) or members > len(units)
+    # The online members beyond this application's units are those of another.
+    return bool(staying) or online > len(units)
 
 
 def _summary(error: Exception) -> str:

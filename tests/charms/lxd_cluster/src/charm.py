@@ -62,8 +62,7 @@ class LxdClusterCharm(ops.CharmBase):
 
     def _address(self) -> list[str]:
         """Have LXD listen where the model wants this relation's traffic."""
-        relation = self.model.get_relation(RELATION)
-        binding = self.model.get_binding(relation or RELATION)
+        binding = self.model.get_binding(RELATION)
         address = binding.network.bind_address if binding else None
         return ["--address", str(address)] if address else []
 
