@@ -12,7 +12,7 @@ import hypothesis
 import hypothesis.configuration
 import pytest
 
-from tests.unit import consumer, distributor, runner
+from tests.unit import consumer, runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,13 +56,3 @@ def unit(
 ) -> consumer.Unit:
     """The unit `micro/0` on `node-0`, no member, beside a distributor that publishes nothing."""
     return consumer.Unit(tmp_path, commands, monkeypatch)
-
-
-@pytest.fixture
-def distributor_unit(
-    commands: runner.FakeRunner, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[distributor.Distributor]:
-    """One unit of the charm."""
-    made = distributor.Distributor(commands, monkeypatch)
-    yield made
-    made.close()

@@ -1,399 +1,267 @@
-"""One unit of the real charm, whose hooks are run one at a time, and the tokens it carries.
+"""What the tests of the distributor share: reports, goal-state, and one unit of the charm.
 
-Every hook is followed by a check that no token is in a log line, a status or an action's result.
+A unit `a/0` has the host name `a-0`. After each hook, no token is in a log line, a status, an
+action's result or the StoredState.
 """
 
-# Counting hook tools, and two kinds of events, take parts of ops.testing that are private.
+# Counting hook tools takes a part of ops.testing that is private.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations
 
-import base64
+import collections
 import dataclasses
-import errno
-import hashlib
-import json
-import os
-import subprocess
 from typing import TYPE_CHECKING, Any, cast
 
 import ops
-import ops.testing
-import scenario._runtime
-from scenario import mocking
+import pytest
+import scenario.mocking
+from ops import testing
 
 import charm
-from charms.microcluster_token_distributor.v0 import token_distributor as lib
-from tests.unit import runner
+import goal as goal_module
+from microcluster_token_distributor import _wire
+from tests.unit import vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    import pytest
+    from collections.abc import Mapping
 
 ENDPOINT = "microcluster-cluster"
-APP = "distributor"
-UNIT = f"{APP}/0"
-PEERS = 1000
-MEMORY = "memory"
-GOAL_STATE = ("goal-state", "--format=json")
+PEERS = 99
 
-# What the application of a leader says.
-LEADER = {"leader": UNIT}
-
-# Events at which a leader reads all databags, and all events, each with the number of a unit.
-SWEEPS = ["leader_elected", "upgrade_charm", "config_changed", "update_status"]
-EVENTS: list[tuple[str, int | None]] = [
-    ("relation_created", None),
-    ("relation_joined", 0),
-    ("relation_changed", 0),
-    ("relation_changed", None),
-    ("relation_departed", 0),
-    ("relation_broken", None),
-    *((name, None) for name in SWEEPS),
-]
-
-_made: set[str] = set()
+_tokens: set[str] = set()
 
 
-def token(hostname: str, number: int = 1) -> str:
-    """Make up what `add` prints for a host name: the same for the same arguments."""
-    secret = hashlib.sha256(f"{hostname}, {number}".encode()).hexdigest()
-    content = {
-        "secret": secret,
-        "fingerprint": secret[::-1],
-        "join_addresses": ["10.0.0.1:6443"],
-    }
-    text = base64.b64encode(json.dumps(content).encode()).decode()
-    _made.update({text, secret})
-    return text
+def rows(names: str, *rows: tuple[Any, ...]) -> Any:
+    """Parametrise a test by rows that begin with what they are called."""
+    return pytest.mark.parametrize(names, [pytest.param(*rest, id=id_) for id_, *rest in rows])
 
 
-def related(
-    app: str,
-    units: Mapping[int, Mapping[str, str]],
-    *,
-    relation_id: int = 1,
-    candidate: str = "",
-    ours: Mapping[str, str] | None = None,
-    app_bag: Mapping[str, str] | None = None,
-) -> ops.testing.Relation:
-    """Make a relation with an application.
-
-    Args:
-        app: the application.
-        units: the databags of its units, by number.
-        relation_id: the relation's id.
-        candidate: the unit that its leader proposes.
-        ours: the databag of the distributor's unit.
-        app_bag: the databag of the distributor's application.
-    """
-    return ops.testing.Relation(
-        ENDPOINT,
-        id=relation_id,
-        remote_app_name=app,
-        remote_app_data={"bootstrap-candidate": candidate} if candidate else {},
-        remote_units_data={number: dict(bag) for number, bag in units.items()},
-        local_unit_data=dict(ours or {}),
-        local_app_data=dict(app_bag or {}),
-    )
+def token(host: str, number: int = 1) -> str:
+    """Return a made-up join token, always the same for the same arguments."""
+    made = vectors.token(f"{host}.{number}")
+    _tokens.add(made)
+    return made
 
 
-def says(hostname: str, member: str = "", **keys: str) -> dict[str, str]:
-    """Make a consumer's databag; without `member` it is one of a library before patch 9."""
-    bag = {"hostname": hostname, "member": member}
-    bag.update({key.replace("_", "-"): value for key, value in keys.items()})
-    return {key: value for key, value in bag.items() if value}
+def digest(host: str, number: int = 1) -> str:
+    """Return the digest of that token."""
+    return _wire.digest(token(host, number))
 
 
-def offering(hostname: str, tokens: Mapping[str, str], **keys: str) -> dict[str, str]:
-    """Make the databag of a communicator that offers tokens, by host name."""
-    bag = says(hostname, "true", mirror="up", **keys)
-    bag.update({f"mirror-{name}": value for name, value in tokens.items()})
-    return bag
+def offers(*hosts: str, number: int = 1) -> dict[str, str]:
+    """Return the part of a databag that offers tokens to hosts."""
+    return {"mirror": "up", **{f"mirror-{host}": token(host, number) for host in hosts}}
 
 
-def shown(values: Mapping[str, str], **keys: str) -> dict[str, str]:
-    """Make the databag of a distributor's unit that leads."""
-    bag = {f"mirror-{key}": value for key, value in values.items()}
-    return {"mirror": "up", **bag, **{key.replace("_", "-"): text for key, text in keys.items()}}
+def bag(unit: str, member: str = "false", **keys: str) -> dict[str, str]:
+    """Return what a unit reports; without `member` it knows the old keys alone."""
+    return _without_empty({"hostname": unit.replace("/", "-"), "member": member, **keys})
 
 
-def formed(
-    *more: Mapping[str, str],
-    values: Mapping[str, str] | None = None,
-    offers: Mapping[str, str] | None = None,
-    left: str = "",
-    **keys: str,
-) -> ops.testing.Relation:
-    """Make a relation with a cluster of `node-a`, the communicator, and `node-b`."""
-    bags = [offering("node-a", offers or {}, **keys), says("node-b", "true"), *more]
-    app_bag = {**LEADER, "bootstrap-app": "microovn"}
-    return related(
-        "microovn",
-        dict(enumerate(bags)),
-        ours=shown({"node-a": lib.JOINED, "node-b": lib.JOINED, **(values or {})}),
-        app_bag={**app_bag, "left": left} if left else app_bag,
-    )
+def report(unit: str, member: str = "false", **keys: str) -> _wire.Report:
+    """Return the same as it is read."""
+    return _wire.Report.from_bag(unit, bag(unit, member, **keys))
 
 
-def names_of(relations: Sequence[ops.testing.Relation]) -> dict[str, str]:
-    """Give all units of the relations, each with a status, as `goal-state` would."""
-    return {
-        f"{relation.remote_app_name}/{number}": "active"
-        for relation in relations
-        for number in relation.remote_units_data
-    }
-
-
-def goal_state(units: Mapping[str, str], apps: Sequence[str]) -> runner.Answer:
-    """Make the answer of `goal-state` that names related applications and units."""
-    since = "2026-01-01 00:00:00Z"
-    rows = {app: {"status": "joined", "since": since} for app in apps}
-    rows.update({name: {"status": status, "since": since} for name, status in units.items()})
-    state = {
-        "units": {UNIT: {"status": "active", "since": since}},
-        "relations": {ENDPOINT: rows} if apps else {},
-    }
-    return runner.Answer(stdout=json.dumps(state))
+def goal_of(*words: str) -> goal_module.Goal:
+    """Return a goal-state that names units, as `a/0` or `a/0:dying`, and applications, as `a`."""
+    pairs = (word.partition(":") for word in words)
+    statuses = {name: status or "active" for name, _, status in pairs}
+    units = {name: status for name, status in statuses.items() if "/" in name}
+    return goal_module.Goal(frozenset(goal_module.app_of(name) for name in statuses), units)
 
 
 class Distributor:
-    """One unit of the charm.
+    """The unit `distributor/0` of the charm, and the model around it from hook to hook."""
 
-    Args:
-        commands: what `goal-state` is asked from.
-        monkeypatch: pytest's.
-
-    Attributes:
-        memory: the databag that the distributor's units keep for each other, from hook to hook.
-        reads: the databags read in the last hook, by their owners' names; `memory` for that one.
-        keys: the keys of the memory that were read one by one.
-        asked: how often `goal-state` was asked in the last hook.
-        writes: the owners of the databags written in the last hook, with the keys.
-        has_tools: whether there are `relation-get` and `relation-set` to be run as commands.
-    """
-
-    def __init__(self, commands: runner.FakeRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.commands = commands
-        self.context = ops.testing.Context(
-            charm.MicroclusterTokenDistributorCharm, app_name=APP, unit_id=0
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.context = testing.Context(
+            charm.MicroclusterTokenDistributorCharm, app_name="distributor", unit_id=0
         )
-        self.memory: dict[str, str] = {}
-        self.reads: list[str] = []
-        self.keys: list[str] = []
-        self.asked = 0
-        self.writes: list[tuple[str, str]] = []
-        self.has_tools = True
-        self._memory: dict[str, str] = {}
-        self._environment: dict[str, str] = {}
-        self._count(monkeypatch)
-        self._bridge(monkeypatch)
+        peers = testing.PeerRelation("cluster", id=PEERS)
+        self.state = testing.State(leader=True, relations={peers})
+        self.goal: goal_module.Goal | None = goal_of()
+        # How often the last hook asked for goal-state, and used each hook tool.
+        self.calls: collections.Counter[str] = collections.Counter()
+        self.unreadable: set[str] = set()
+        self._departing = ""
+        monkeypatch.setattr(goal_module.Goal, "ask", self._ask)
+        for name in ("relation_get", "relation_set", "relation_list", "relation_ids"):
+            self._count(name, monkeypatch)
 
-    def close(self) -> None:
-        """Remove the context's temporary directory."""
-        self.context.close()
+    # The model
 
-    def hook(
-        self,
-        event: str,
-        *relations: ops.testing.Relation,
-        about: ops.testing.Relation | None = None,
-        unit: int | None = None,
-        leader: bool = True,
-        goal: Mapping[str, str] | runner.Answer | None = None,
-        departing: str = "",
-    ) -> ops.testing.State:
-        """Run a hook.
+    def put(self, unit: str, content: Mapping[str, str]) -> None:
+        """Let a unit have a databag, be related and be named by goal-state."""
+        relation = self.relation(goal_module.app_of(unit))
+        units = {**relation.remote_units_data, goal_module.number_of(unit): dict(content)}
+        self._replace(relation, remote_units_data=units)
+        if self.goal and unit not in self.goal.units:
+            self.name(unit)
 
-        Args:
-            event: such as `update_status`, or `relation_changed`.
-            relations: all relations.
-            about: the relation that the event is about; the first of `relations` if not given.
-            unit: the number of the unit that the event is about, if any.
-            leader: whether this unit leads.
-            goal: the units that `goal-state` names, with their statuses, or its answer; if not
-                given, it names all that are in the relations, without the one departing.
-            departing: the unit that leaves if it is not the one that the event is about.
-        """
-        relation = about or (relations[0] if relations else None)
-        if goal is None:
-            goal = names_of(relations)
-            if event == "relation_departed" and relation is not None and not departing:
-                del goal[f"{relation.remote_app_name}/{unit}"]
-        self._answer_goal_state(goal, relations)
-        self._environment = {}
-        make: Callable[..., Any] = getattr(self.context.on, event)
-        if not event.startswith("relation_"):
-            made = make()
-        elif event in ("relation_created", "relation_broken"):
-            made = make(relation)
-        elif unit is None:
-            made = make(relation)
-            self._environment["JUJU_REMOTE_UNIT"] = ""
-        else:
-            made = make(relation, remote_unit=unit)
-        if departing:
-            self._environment["JUJU_DEPARTING_UNIT"] = departing
-        return self._run(made, relations, leader=leader)
+    def name(self, *words: str) -> None:
+        """Let goal-state name more units or applications: see `goal_of`."""
+        before, more = self.goal or goal_of(), goal_of(*words)
+        self.goal = goal_module.Goal(before.apps | more.apps, {**before.units, **more.units})
 
-    def show_mirror(
-        self,
-        *relations: ops.testing.Relation,
-        leader: bool = True,
-        goal: Mapping[str, str] | runner.Answer | None = None,
-    ) -> list[dict[str, str]]:
-        """Run the action, and give its rows.
+    def forget(self, *names: str) -> None:
+        """Let goal-state name units or applications no more."""
+        before = self.goal or goal_of()
+        units = {name: status for name, status in before.units.items() if name not in names}
+        self.goal = goal_module.Goal(before.apps - {*names}, units)
 
-        Raises:
-            ops.testing.ActionFailed: the action failed.
-        """
-        self._answer_goal_state(names_of(relations) if goal is None else goal, relations)
-        self._environment = {}
-        self._run(self.context.on.action("show-mirror"), relations, leader=leader)
-        results = cast("dict[str, dict[str, str]]", self.context.action_results or {})
-        return [results[f"row-{number}"] for number in range(len(results))]
-
-    def log(self) -> list[str]:
-        """Give the log's lines of the last hook."""
-        return [line.message for line in self.context.juju_log]
-
-    def _answer_goal_state(
-        self,
-        goal: Mapping[str, str] | runner.Answer,
-        relations: Sequence[ops.testing.Relation],
+    def publish(
+        self, app_bag: Mapping[str, str], unit_bag: Mapping[str, str], ledger: Mapping[str, str]
     ) -> None:
-        if not isinstance(goal, runner.Answer):
-            goal = goal_state(goal, [relation.remote_app_name for relation in relations])
-        self.commands.expect(*GOAL_STATE, answers=[goal])
+        """Let the distributor have published this before."""
+        ours = {
+            "local_app_data": _without_empty(app_bag),
+            "local_unit_data": _without_empty(unit_bag),
+        }
+        for relation in self.relations:
+            self._replace(relation, **ours)
+        rows = {f"unit-{unit}": name for unit, name in ledger.items()}
+        peers = self.state.get_relation(PEERS)
+        self._replace(peers, local_app_data=_without_empty(rows))
 
-    def _run(
-        self, event: Any, relations: Sequence[ops.testing.Relation], *, leader: bool
-    ) -> ops.testing.State:
-        self.reads.clear()
-        self.keys.clear()
-        self.asked = 0
-        self.writes.clear()
-        self._memory = dict(self.memory)
-        self.context.juju_log.clear()
-        self.context.unit_status_history.clear()
-        peers = ops.testing.PeerRelation(
-            "cluster", id=PEERS, local_app_data=dict(self.memory), local_unit_data={}
-        )
+    # Hooks
+
+    def report(self, unit: str, member: str = "false", **keys: str) -> None:
+        """Let a unit report, and run the hook for it."""
+        self.put(unit, bag(unit, member, **keys))
+        self.changed(unit)
+
+    def changed(self, unit: str, *, is_flushed: bool = True) -> None:
+        """Run the hook for what a unit has written."""
+        app, number = goal_module.app_of(unit), goal_module.number_of(unit)
+        event = self.context.on.relation_changed(self.relation(app), remote_unit=number)
+        self.run(event, is_flushed=is_flushed)
+
+    def depart(self, unit: str, *, is_named: bool = False, is_listed: bool = False) -> None:
+        """Run the hook for a departure; goal-state or Juju may name the unit even after it."""
+        if not is_named:
+            self.forget(unit)
+        app, number = goal_module.app_of(unit), goal_module.number_of(unit)
+        relation, self._departing = self.relation(app), unit
+        departed = self.context.on.relation_departed
+        self.run(departed(relation, remote_unit=number, departing_unit=number))
+        self._departing = ""
+        if not is_listed:
+            rest = {n: b for n, b in relation.remote_units_data.items() if n != number}
+            self._replace(self.relation(app), remote_units_data=rest)
+
+    def part(self, app: str, *, is_named: bool = False) -> None:
+        """Run the hook for the end of a relation."""
+        if self.goal and not is_named:
+            self.forget(app, *(u for u in self.goal.units if goal_module.app_of(u) == app))
+        self.run(self.context.on.relation_broken(self.relation(app)))
+        rest = {*self.state.relations} - {self.relation(app)}
+        self.state = dataclasses.replace(self.state, relations=rest)
+
+    def update_status(self) -> None:
+        """Run an update-status hook."""
+        self.run(self.context.on.update_status())
+
+    def lead(self, leads: bool = True) -> None:
+        """Win the leadership with its hook, or lose it without one."""
+        self.state = dataclasses.replace(self.state, leader=leads)
+        if leads:
+            self.run(self.context.on.leader_elected())
+
+    def show_mirror(self) -> list[str]:
+        """Run the action, and return its rows as words."""
+        self.run(self.context.on.action("show-mirror"))
+        rows = cast("dict[str, dict[str, str]]", self.context.action_results)
+        return [" ".join(filter(None, row.values())) for row in rows.values()]
+
+    def run(self, event: Any, *, is_flushed: bool = True) -> None:
+        """Run a hook; where it is not flushed, Juju refuses what it has written."""
+        self.calls.clear()
+        before, self.context.juju_log[:] = self.state, []
         try:
-            state = self.context.run(
-                event, ops.testing.State(leader=leader, relations={*relations, peers})
-            )
+            self.state = self.context.run(event, before)
         finally:
             # It keeps every framework alive that was ever made.
             ops.Framework.on._cache.clear()
-        self.memory = {key: value for key, value in self._memory.items() if value}
-        statuses = [*self.context.unit_status_history, state.unit_status, state.app_status]
-        seen = [
-            *(line.message for line in self.context.juju_log),
-            *(status.message for status in statuses),
-            str(self.context.action_results),
-        ]
-        # Not shown on failure: what is looked for must not be in a report either.
-        leaks = sum(secret in text for text in seen for secret in _made)
-        assert leaks == 0, "a token is in a log line, a status or an action's result"
-        return state
+            texts = [*map(str, self.context.juju_log), str(self.context.action_results)]
+            texts += [str(self.state.stored_states), str(self.state.unit_status)]
+            # Not shown on failure: what is looked for must not be in a report either.
+            leaks = sum(secret in text for text in texts for secret in _tokens)
+            assert not leaks, "a token is in a log line, a status, a result or the StoredState"
+        if not is_flushed:
+            self.state = dataclasses.replace(before, stored_states=self.state.stored_states)
 
-    def _count(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        get, put = mocking._MockModelBackend.relation_get, mocking._MockModelBackend.relation_set
+    # What there is to be seen
 
-        def relation_get(backend: Any, relation_id: int, owner: str, *rest: Any, **more: Any):
-            if relation_id == PEERS and owner == APP:
-                self.reads.append(MEMORY)
-                return {key: value for key, value in self._memory.items() if value}
-            self.reads.append(owner)
-            return get(backend, relation_id, owner, *rest, **more)
+    @property
+    def relations(self) -> list[testing.Relation]:
+        """The relations with consumers."""
+        return [each for each in self.state.relations if isinstance(each, testing.Relation)]
 
-        def relation_set(
-            backend: Any, relation_id: int, data: Mapping[str, str], is_app: bool, **more: Any
-        ):
-            owner = APP if is_app else UNIT
-            if relation_id == PEERS and is_app:
-                self._remember(data)
-                return
-            self.writes.extend((owner, key) for key in data)
-            put(backend, relation_id, data, is_app, **more)
+    def relation(self, app: str) -> testing.Relation:
+        """Return the relation with an application, made where there is none."""
+        for relation in self.relations:
+            if relation.remote_app_name == app:
+                return relation
+        # The distributor's unit has not had any relation-changed in it yet.
+        number = 1 + max((each.id for each in self.relations), default=0)
+        empty: dict[str, Any] = {"remote_units_data": {}, "local_unit_data": {}}
+        made = testing.Relation(ENDPOINT, id=number, remote_app_name=app, **empty)
+        self.state = dataclasses.replace(self.state, relations={*self.state.relations, made})
+        return made
 
-        def run(argv: Sequence[str], **kwargs: Any) -> subprocess.CompletedProcess[str]:
-            if argv[0] in ("relation-get", "relation-set"):
-                return self._run_hook_tool(argv)
-            self.asked += argv[0] == "goal-state"
-            return self.commands.run(argv, **kwargs)
+    def app_bag(self, app: str = "a") -> dict[str, str]:
+        """Return what the distributor's application publishes, without `generation`."""
+        return _without_empty({**self.relation(app).local_app_data, "generation": ""})
 
-        monkeypatch.setattr(mocking._MockModelBackend, "relation_get", relation_get)
-        monkeypatch.setattr(mocking._MockModelBackend, "relation_set", relation_set)
-        monkeypatch.setattr(subprocess, "run", run)
+    def unit_bag(self, app: str = "a") -> dict[str, str]:
+        """Return what the distributor's unit publishes, without `generation`."""
+        return _without_empty({**self.relation(app).local_unit_data, "generation": ""})
 
-    def _remember(self, data: Mapping[str, str]) -> None:
-        self._memory.update(data)
-        self.writes.extend((MEMORY, key) for key in data)
+    @property
+    def ledger(self) -> dict[str, str]:
+        """The ledger, as it is in the peers' databag."""
+        rows = self.state.get_relation(PEERS).local_app_data.items()
+        return {key.removeprefix("unit-"): value for key, value in rows}
 
-    def _run_hook_tool(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Read a key of the memory, or write some, as the tools of Juju do."""
-        if not self.has_tools:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
-        relation = f"cluster:{PEERS}"
-        match argv:
-            case ["relation-get", "--format=json", "-r", name, "--app", key, owner]:
-                assert (name, owner) == (relation, APP)
-                self.keys.append(key)
-                value = self._memory.get(key) or None
-                return subprocess.CompletedProcess(argv, 0, json.dumps(value), "")
-            case ["relation-set", "-r", name, "--app", *words]:
-                assert name == relation
-                self._remember(dict(word.split("=", 1) for word in words))
-                return subprocess.CompletedProcess(argv, 0, "", "")
-            case _:
-                raise AssertionError(f"unexpected use of {argv[0]}")
+    @property
+    def status(self) -> str:
+        """The unit's status, its name and its message."""
+        return f"{self.state.unit_status.name} {self.state.unit_status.message}"
 
-    def _bridge(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let events be that ops.testing cannot express.
+    @property
+    def log(self) -> list[str]:
+        """What the last hook logged at INFO or above."""
+        return [line.message for line in self.context.juju_log if line.level != "DEBUG"]
 
-        It takes the first remote unit when an event is about the application, and any departing
-        unit for a remote one: the environment is set right after it.
-        """
-        make: Callable[..., dict[str, str]] = scenario._runtime.Runtime[Any]._get_event_env
+    # Helpers
 
-        def event_env(runtime: Any, *args: Any, **kwargs: Any) -> dict[str, str]:
-            return {**make(runtime, *args, **kwargs), **self._environment}
+    def _replace(self, relation: testing.RelationBase, **fields: Any) -> None:
+        others = {each for each in self.state.relations if each.id != relation.id}
+        relations = {*others, dataclasses.replace(relation, **fields)}
+        self.state = dataclasses.replace(self.state, relations=relations)
 
-        monkeypatch.setattr(scenario._runtime.Runtime, "_get_event_env", event_env)
+    def _ask(self, endpoint: str) -> goal_module.Goal | None:
+        assert endpoint == ENDPOINT
+        self.calls["goal_state"] += 1
+        return self.goal
 
+    def _count(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        method: Any = getattr(scenario.mocking._MockModelBackend, name)
 
-def bag(data: Any) -> dict[str, str]:
-    """Give a databag of a state as what it is: a dictionary, which a test may change."""
-    return cast("dict[str, str]", data)
+        def counted(backend: Any, *args: Any, **kwargs: Any) -> Any:
+            self.calls[name] += 1
+            if name == "relation_get" and args[1] in self.unreadable:
+                raise ops.ModelError(f"permission denied: {args[1]}")
+            answer = method(backend, *args, **kwargs)
+            if name == "relation_list":
+                return tuple(unit for unit in answer if unit != self._departing)
+            return answer
+
+        monkeypatch.setattr(scenario.mocking._MockModelBackend, name, counted)
 
 
-def our_bag(state: ops.testing.State, relation_id: int = 1) -> dict[str, str]:
-    """Give the databag of the distributor's unit."""
-    return dict(_relation(state, relation_id).local_unit_data)
-
-
-def our_app_bag(state: ops.testing.State, relation_id: int = 1) -> dict[str, str]:
-    """Give the databag of the distributor's application."""
-    return dict(_relation(state, relation_id).local_app_data)
-
-
-def relations_of(state: ops.testing.State) -> list[ops.testing.Relation]:
-    """Give the relations as a hook left them, the first related first, that of peers left out."""
-    relations = [each for each in state.relations if isinstance(each, ops.testing.Relation)]
-    return sorted(relations, key=lambda relation: relation.id)
-
-
-def with_bag(
-    state: ops.testing.State, number: int, bag: Mapping[str, str]
-) -> list[ops.testing.Relation]:
-    """Give the relations with a databag of the first application's replaced."""
-    first, *others = relations_of(state)
-    bags = {**first.remote_units_data, number: dict(bag)}
-    return [dataclasses.replace(first, remote_units_data=bags), *others]
-
-
-def _relation(state: ops.testing.State, relation_id: int) -> ops.testing.Relation:
-    return cast("ops.testing.Relation", state.get_relation(relation_id))
+def _without_empty(content: Mapping[str, str]) -> dict[str, str]:
+    """Leave out the keys with empty values, as Juju does."""
+    return {key: value for key, value in content.items() if value}
