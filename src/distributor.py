@@ -71,8 +71,8 @@ class Distributor(ops.Object):
         self.relation_name = relation_name
         self.peers = peers
         self._memory: Any = self._stored
-        # The reports, as JSON; empty for none. How many units there are going to be.
-        self._memory.set_default(reports="", expected=0)
+        # The reports, as JSON; empty for none. The units that there are going to be.
+        self._memory.set_default(reports="", expected="")
         # The clusters of the last update-status, and whether there are several for good.
         self._memory.set_default(clusters="", is_divided=False)
         self._memory.set_default(is_dying=False, status=_READY)
@@ -190,7 +190,7 @@ class Distributor(ops.Object):
         view.ledger = {unit: name for unit, name in ledger.items() if unit not in bag}
         named = frozenset(view.goal.units if view.goal else ())
         if view.goal:
-            self._memory.expected = len(view.goal.units.keys() - view.goal.dying)
+            self._memory.expected = " ".join(sorted(view.goal.units.keys() - view.goal.dying))
         hosts = {view.reports[unit].hostname for unit in view.reports.keys() & named} - {""}
         for unit, report in list(view.reports.items()):
             # Juju 4 goes on to list a unit that was removed by force, another of its name beside.
@@ -275,14 +275,14 @@ class Distributor(ops.Object):
 
     def _needs_evidence(self, view: _View, following: _wire.Published) -> bool:
         """Tell whether something hangs on what goal-state says."""
-        units, expected = len(view.reported), self._memory.expected
+        units, expected = len(view.reported), len(self._memory.expected.split())
         if not following.formed and not following.bootstrap_app:
             return units >= expected
         return mirror.are_newcomers_due(view.published, following, units, expected)
 
     def _publish(self, view: _View, following: _wire.Published) -> None:
         """Write what is due, and the ledger, which costs the consumers nothing."""
-        published, expected = view.published, self._memory.expected
+        published, expected = view.published, len(self._memory.expected.split())
         has_something = following.formed or following.bootstrap_app or published.leader
         app_due = view.full or mirror.is_app_due(
             published, following, len(view.reported), expected
@@ -332,11 +332,15 @@ class Distributor(ops.Object):
             names = " and ".join(mirror.clusters(reports))
             return f"blocked several clusters are related, those of {names}: keep one"
         if not following.formed:
-            return _bootstrap_status(following, awaited, len(reports), self._memory.expected)
+            known = set(self._memory.expected.split())
+            awaited = awaited or sorted(known - {report.unit for report in reports})
+            return _bootstrap_status(following, awaited if reports else ())
         count = f"{_count(len(reports), 'unit')} in {_count(len(view.relations), 'application')}"
         hold = ", ".join(sorted(following.hold))
         if hold and following.waiting:
-            return f"waiting joins paused: {_wire.offline_text(following.hold)}"
+            blind = sorted(report.hostname for report in reports if report.hostname in report.hold)
+            text = f"no list of members on {', '.join(blind)}" if blind else ""
+            return f"waiting joins paused: {text or _wire.offline_text(following.hold)}"
         failed = ", ".join(sorted(name for name, token in following.waiting.items() if token))
         if failed:
             return f"waiting join failed, see the log of the unit on: {failed}"
@@ -345,15 +349,11 @@ class Distributor(ops.Object):
         return f"active {count}, offline: {hold}" if hold else f"active {count}"
 
 
-def _bootstrap_status(
-    following: _wire.Published, awaited: Sequence[str], units: int, expected: int
-) -> str:
+def _bootstrap_status(following: _wire.Published, awaited: Sequence[str]) -> str:
     if chosen := following.bootstrap_host or following.bootstrap_app:
         return f"waiting waiting for {chosen} to bootstrap"
     if awaited:
         return f"waiting the bootstrap waits for {', '.join(awaited)}"
-    if units:
-        return f"waiting the bootstrap waits for all units: {units} of {expected} have reported"
     return "active no unit has given its host name yet"
 
 

@@ -153,12 +153,15 @@ def _is_shared(value: str) -> bool:
 def _token(
     published: _wire.Published, reports: Sequence[_wire.Report], offers: Sequence[str]
 ) -> str:
-    """Return a host name's token: the one published, unless it failed and there is another."""
-    failed = {report.failed for report in reports}
+    """Return a host name's token: the one published, and after one that failed the next."""
     current = published.token_for(reports[0].hostname)
-    tokens = [value for value in (current, *sorted(offers)) if value not in ("", *_NO_TOKENS)]
-    fresh = [token for token in tokens if _wire.digest(token) not in failed]
-    return (fresh or [current])[0]
+    failed = {report.failed for report in reports}
+    tokens = sorted({current, *offers} - {"", *_NO_TOKENS})
+    if not tokens or (current and _wire.digest(current) not in failed):
+        return current
+    # Each member may have issued one: all get their turn, since only one can be used.
+    turn = next((i for i, token in enumerate(tokens) if _wire.digest(token) in failed), -1)
+    return [*tokens[turn + 1 :], *tokens][0]
 
 
 def is_app_due(
