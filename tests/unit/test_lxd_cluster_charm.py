@@ -185,7 +185,8 @@ def test_it_bootstraps_at_the_relations_own_address(lxd: Lxd) -> None:
     lxd.expect("bootstrap", "--address", "192.0.2.7")
     lxd.becomes_member()
 
-    _, calls = lxd.hook("update_status", lxd.related("192.0.2.7", bootstrap_host="node-0"))
+    state = lxd.related("192.0.2.7", bootstrap_host="node-0", waiting="node-0")
+    _, calls = lxd.hook("update_status", state)
 
     assert calls == [LIST, ("bootstrap", "--address", "192.0.2.7"), LIST, ("lxd", "--version")]
 

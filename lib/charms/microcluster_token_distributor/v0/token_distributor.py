@@ -987,16 +987,20 @@ class Cluster:
         answer = self._ask_until(hostname, lambda answer: bool(answer.members))
         offline = answer.offline - {hostname}
         alone = answer.names == frozenset({hostname})
-        stays = not (alone or answer.is_no) and _somebody_stays(unit, len(answer.online))
-        if stays and (offline or answer.reason):
-            reason = answer.reason or offline_text(offline)
-            raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {reason}")
         if answer.is_no:
             return
+        units = goal_statuses("units")
+        dying = {name for name, status in (units or {}).items() if status == "dying"}
+        stays = units is None or bool(units.keys() - dying - {unit})
+        # The members beyond this application's units may be those of another.
+        matters = not alone and (stays or len(answer.members) > len(units or ()))
+        if matters and (offline or answer.reason) and (stays or self._refuses()):
+            reason = answer.reason or offline_text(offline)
+            raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {reason}")
         failure = self.attempt(self._workload.remove, hostname, prepare(), force=False)
         if alone or self._ask_until(hostname, lambda answer: answer.is_no).is_no:
             logger.info("%s has left the cluster", hostname)
-        elif stays or self._count_refusal() < _REFUSALS:
+        elif stays or self._refuses():
             raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {failure}")
 
     def _ask_until(
@@ -1009,21 +1013,13 @@ class Cluster:
                 return answer
             time.sleep(_SETTLE_PAUSE)
 
-    def _count_refusal(self) -> int:
-        # A hook that fails keeps nothing but its files.
+    def _refuses(self) -> bool:
+        """Tell whether to refuse once more. A hook that fails keeps nothing but its files."""
         path = self._folder.with_name(f"{self._folder.name}-refusals")
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as file:
-            return file.write("x") + file.tell() - 1
-
-
-def _somebody_stays(unit: str, online: int) -> bool:
-    units = goal_statuses("units")
-    if units is None:
-        return True
-    staying = {name for name, status in units.items() if status != "dying"} - {unit}
-    # The online members beyond this application's units are those of another.
-    return bool(staying) or online > len(units)
+            file.write("x")
+            return file.tell() < _REFUSALS
 
 
 def _summary(error: Exception) -> str:
