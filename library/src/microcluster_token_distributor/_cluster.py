@@ -69,7 +69,7 @@ class Cluster:
         alone = answer.names == frozenset({hostname})
         if answer.is_no:
             return
-        units = _workload.goal_statuses("units")
+        units = {} if alone else _workload.goal_statuses("units")
         dying = {name for name, status in (units or {}).items() if status == "dying"}
         stays = units is None or bool(units.keys() - dying - {unit})
         # The members beyond this application's units may be those of another.
