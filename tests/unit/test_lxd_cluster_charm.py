@@ -66,6 +66,8 @@ class Lxd:
         relation = testing.Relation(
             self.endpoint,
             remote_app_name="distributor",
+            # Without a report of its own a unit is not granted anything.
+            local_unit_data={"hostname": "node-0", "member": "false"},
             remote_app_data={
                 "leader": "0",
                 **{key.replace("_", "-"): value for key, value in decided.items()},
