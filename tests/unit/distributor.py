@@ -112,7 +112,7 @@ class Distributor:
         self.goal = goal_module.Goal(before.apps - {*names}, units)
 
     def publish(
-        self, app_bag: Mapping[str, str], unit_bag: Mapping[str, str], ledger: Mapping[str, str]
+        self, app_bag: Mapping[str, str], unit_bag: Mapping[str, str], peers_bag: Mapping[str, str]
     ) -> None:
         """Let the distributor have published this before."""
         ours = {
@@ -121,9 +121,8 @@ class Distributor:
         }
         for relation in self.relations:
             self._replace(relation, **ours)
-        rows = {f"unit-{unit}": name for unit, name in ledger.items()}
         peers = self.state.get_relation(PEERS)
-        self._replace(peers, local_app_data=_without_empty(rows))
+        self._replace(peers, local_app_data=_without_empty(peers_bag))
 
     # Hooks
 

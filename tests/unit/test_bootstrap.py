@@ -73,6 +73,7 @@ def _decide(
     ("unusable host name", "a/0::a_0 a/1", "a/0 a/1", "a a-1", "a a-1"),
     ("same host name", "a/0 a/1::a-0 a/2", "a/0 a/1 a/2", "a a-2", "a a-2"),
     ("nobody in the first", "a/0 a/1::a-0 b/0", "a/0 a/1 b/0", "b b-0", "b b-0"),
+    ("nobody but old ones", "a/0 a/1::a-0 b/0:old", "a/0 a/1 b/0", " ", " "),
     ("nobody at all", "a/0 a/1::a-0", "a/0 a/1", " ", " "),
     ("old keys", "a/0:old a/1:old", "a/0 a/1", "a ", "a "),
     ("old and new keys", "a/0 a/1:old", "a/0 a/1", "(a/0 a/1)", "(a/0 a/1)"),

@@ -20,7 +20,7 @@ offers, token = distributor.offers, distributor.token
 MEMBER = bag("a/0", "true", cluster="a-0")
 FORMED = {"leader": "0", "bootstrap-app": "a", "formed": "true"}
 UP = {"mirror": "up"}
-LEDGER = {"a/0": "a-0", "a/1": "a-1"}
+LEDGER = {"unit-a/0": "a-0", "unit-a/1": "a-1"}
 
 
 @pytest.fixture
@@ -549,8 +549,8 @@ def test_any_report_is_borne(bad: dict[str, str], member: str) -> None:
 def test_bad_bags_of_our_own_are_mended(cluster: distributor.Distributor, key: str) -> None:
     """They are another revision's, or an operator's."""
     for text in TEXTS:
-        rows = {**LEDGER, key.removeprefix("unit-"): text}
-        cluster.publish({**FORMED, key: text}, {**UP, key: text}, rows)
+        peers_bag = {**LEDGER, key: text, "a/8": "a-8"}
+        cluster.publish({**FORMED, key: text}, {**UP, key: text}, peers_bag)
         cluster.changed("a/1")
         cluster.show_mirror()
         cluster.update_status()
