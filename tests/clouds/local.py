@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import itertools
 import json
+import math
 import pathlib
 import subprocess
 import sys
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 import yaml
 
 from tests import juju_model
-from tests.charms import earlier
-from tests.clouds import bundle, protocol, redaction
+from tests.charms import earlier, variants
+from tests.clouds import bundle, field, protocol, redaction
 from tests.microclusters import fake
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ COMMAND = [sys.executable, str(CONSUMER_ROOT / "src" / "lxd_microcluster.py")]
 ENDPOINT = "microcluster-cluster"
 """The endpoint that all these charms share."""
 
+# How often something goes wrong that does so each time.
+_ALWAYS = math.inf
 # Seconds of the model's time that a command takes before it is killed.
 _HANGS = 30.0
 # Rounds of update-status, five minutes of the model's time each.
@@ -42,9 +45,9 @@ _LONGEST_REAL_PAUSE = 1.0
 _REAL_ROUNDS = 35
 # Seconds of the model's time; a hook that has failed five times is tried again later than that.
 _PATIENCE = 240.0
-GOOD_REASONS = ("FlushRefused", "LeaveRefusedError")
-"""Why a hook may fail without the charm's being at fault: another leader's databag, and a cluster
-that does not let a unit go yet."""
+GOOD_REASONS = ("FlushRefused", "HookFault", "LeaveRefusedError")
+"""Why a hook may fail without the charm's being at fault: another leader's databag, a fault that
+was ordered, and a cluster that does not let a unit go yet."""
 
 
 @functools.cache
@@ -54,6 +57,8 @@ def charm(name: str) -> juju_model.Charm:
         return juju_model.Charm.load(ROOT)
     if name == protocol.CONSUMER:
         return juju_model.Charm.load(CONSUMER_ROOT)
+    if name in variants.NAMES:
+        return variants.variant(name, charm(protocol.CONSUMER))
     charm_type, root = {
         protocol.EARLIER_DISTRIBUTOR: (earlier.EarlierDistributorCharm, ROOT),
         protocol.EARLIER_CONSUMER: (earlier.EarlierConsumerCharm, CONSUMER_ROOT),
@@ -130,7 +135,7 @@ class _Fault:
     point: juju_model.Point | None
     happened: Callable[[juju_model.HookContext], bool]
     act: Callable[[juju_model.HookContext], None]
-    times: int = 1
+    times: float = 1
 
     def __str__(self) -> str:
         return f"{self.what} on {self.unit}"
@@ -158,10 +163,11 @@ def _wrote(key: str) -> Callable[[juju_model.HookContext], bool]:
     )
 
 
-class LocalCloud:
+class LocalCloud(field.LocalField):
     """The in-memory model of Juju, on machines of a microcluster.
 
-    It has the powers of `tests.clouds.protocol.Faults`, too.
+    It has the powers of `tests.clouds.protocol.Faults`, too, and with a fake microcluster those
+    of `tests.clouds.protocol.Field`.
 
     Args:
         juju: the model.
@@ -173,8 +179,7 @@ class LocalCloud:
     """
 
     def __init__(self, juju: juju_model.Juju, microcluster: microclusters.Microcluster):
-        self.juju = juju
-        self.microcluster = microcluster
+        super().__init__(juju, microcluster)
         self._real = not isinstance(microcluster, fake.FakeMicrocluster)
         self._faults: list[_Fault] = []
         self._paused: set[str] = set()
@@ -198,8 +203,15 @@ class LocalCloud:
             traits.add(protocol.Trait.FORCE_DEPARTS)
         else:
             traits.add(protocol.Trait.FORCE_IS_SILENT)
-        if not self._real:
-            traits |= {protocol.Trait.PENDING_AT_FIRST, protocol.Trait.STAYS_PENDING}
+        if isinstance(self.microcluster, fake.FakeMicrocluster):
+            traits |= {
+                protocol.Trait.FIELD,
+                protocol.Trait.PENDING_AT_FIRST,
+                protocol.Trait.STAYS_PENDING,
+                protocol.Trait.JOINS_WHILE_DEGRADED
+                if self.microcluster.version.joins_while_degraded
+                else protocol.Trait.HARMED_BY_DEGRADED_JOINS,
+            }
         return frozenset(traits)
 
     def deploy(self, charm_name: str, application: str = "", *, units: int = 1) -> str:
@@ -387,6 +399,15 @@ class LocalCloud:
         if hook.unit in self._paused and hook.unit in self.units(hook.unit.partition("/")[0]):
             self.juju.unit(hook.unit).machine.busy = True
 
+    def break_hooks(self, unit: str) -> None:
+        """Let each hook of a unit fail from now on."""
+
+        def fail(_: juju_model.HookContext) -> None:
+            raise juju_model.HookFault(f"{unit}: this hook fails, whatever it is")
+
+        point = juju_model.Point.BEFORE_HOOK
+        self._arm(_Fault("each hook fails", unit, point, lambda _: True, fail, _ALWAYS))
+
     def expire_tokens(self) -> None:
         """Let all unused join tokens reach the end of their life."""
         self.microcluster.expire_tokens()
@@ -397,14 +418,11 @@ class LocalCloud:
 
     def keep_pending(self, unit: str) -> None:
         """Keep a unit from ever getting a role."""
-        machine = self.juju.host(unit)
-        if not isinstance(machine, fake.FakeMachine):
-            raise TypeError("only the fake microcluster keeps a member pending")
-        machine.stays_pending = True
+        self._machine(unit).stays_pending = True
 
     def unspent(self) -> list[str]:
         """Name the faults that never struck: what was told with them has shown nothing."""
-        return [str(fault) for fault in self._faults if fault.times > 0]
+        return [str(fault) for fault in self._faults if 0 < fault.times < _ALWAYS]
 
     def _arm(self, fault: _Fault) -> None:
         self._faults.append(fault)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
-from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast, runtime_checkable
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 DISTRIBUTOR = "microcluster-token-distributor"
 """The distributor's charm, and its application."""
@@ -24,6 +24,12 @@ EARLIER_DISTRIBUTOR = "earlier-distributor"
 """A distributor that speaks only the old keys."""
 EARLIER_CONSUMER = "earlier-consumer"
 """A charm that forms a microcluster, and speaks only the old keys."""
+QUIET_CONSUMER = "quiet-consumer"
+"""A consumer whose charm sets no status: Juju calls its units `unknown`."""
+TOLERANT_CONSUMER = "tolerant-consumer"
+"""A consumer whose charm says that newcomers may join while a member is down."""
+FORCEFUL_CONSUMER = "forceful-consumer"
+"""A consumer whose charm has its units leave by `remove NAME --force`."""
 
 
 class Trait(enum.Enum):
@@ -35,8 +41,13 @@ class Trait(enum.Enum):
     CHOOSES_HOST_NAMES = "gives a new machine the host name that is asked for"
     EARLIER_CHARMS = "has the charms that speak only the old keys"
     FAULTS = "makes single commands and hooks go wrong: it has the powers of `Faults`"
+    FIELD = "has the machines, daemons and operators of the field: it has the powers of `Field`"
     FORCE_DEPARTS = "tells the other side of a unit that was removed by force"
     FORCE_IS_SILENT = "tells nobody of a unit that was removed by force"
+    HARMED_BY_DEGRADED_JOINS = (
+        "has a microcluster that a join while a member is down can cost the quorum"
+    )
+    JOINS_WHILE_DEGRADED = "has a microcluster that newcomers can join while a member is down"
     PENDING_AT_FIRST = (
         "leaves members without a role for a while, and lets none of them go till then"
     )
@@ -68,6 +79,18 @@ class Member:
         rows = cast("list[dict[str, str]]", json.loads(text))
         members = [cls(row["name"], row["role"], row["status"] == "ONLINE") for row in rows]
         return sorted(members, key=lambda member: member.name)
+
+
+class Ran(NamedTuple):
+    """A command of the cluster that ran on a unit's machine.
+
+    Attributes:
+        words: what follows the program's own words, a token cut out.
+        code: its exit code; None if nobody was there to see it.
+    """
+
+    words: tuple[str, ...]
+    code: int | None
 
 
 class Cloud(Protocol):
@@ -258,4 +281,119 @@ class Faults(Protocol):
 
         Only where there is `Trait.STAYS_PENDING`.
         """
+        ...
+
+
+@runtime_checkable
+class Field(Protocol):
+    """What machines, daemons and operators do in the field; see `Trait.FIELD`."""
+
+    # Machines and their daemons.
+
+    def rename_machine(self, unit: str, hostname: str) -> None:
+        """Give a unit's machine another host name."""
+        ...
+
+    def allow_same_names(self) -> None:
+        """Let a new machine have the host name of another."""
+        ...
+
+    def drop_packets(self, unit: str, *, drops: bool = True) -> None:
+        """Let a unit's machine, up or down, answer nothing, instead of refusing connections."""
+        ...
+
+    def stop_agent(self, unit: str) -> None:
+        """Let the agent of a unit's machine die, and not the machine: its daemon goes on."""
+        ...
+
+    def break_hooks(self, unit: str) -> None:
+        """Let each hook of a unit fail from now on, so that its agent is in error."""
+        ...
+
+    def refresh_daemon(self, unit: str) -> None:
+        """Bring the daemon of a unit's machine to the next version of its database's schema."""
+        ...
+
+    def answer(self, command: str, *, unit: str, errors: Sequence[str]) -> None:
+        """Let a command fail in a unit's next hooks, without any effect.
+
+        Args:
+            command: the command.
+            unit: the unit.
+            errors: what the command says, one after the other; then it works again.
+        """
+        ...
+
+    def spoil_joins(self, unit: str, *, spoils: bool = True) -> None:
+        """Let each join of a unit fail, and use up its token."""
+        ...
+
+    def refuse_removals(self, needed: int) -> None:
+        """Let the workload refuse a removal without force that leaves fewer members than needed.
+
+        Args:
+            needed: the number of members.
+        """
+        ...
+
+    # Operators, and Juju.
+
+    def leave_by_hand(self, unit: str) -> None:
+        """Remove a unit's machine from the cluster by its own command, though a member is down.
+
+        Only where there is `Trait.JOINS_WHILE_DEGRADED`, and with four members or more.
+        """
+        ...
+
+    def add_unprovisioned_unit(self, application: str) -> str:
+        """Add a unit whose machine does not come until it is provisioned; returns the unit."""
+        ...
+
+    def provision(self, unit: str) -> None:
+        """Let the machine of such a unit come."""
+        ...
+
+    def consume(self, application: str, offered: str, *, alias: str, url: str = "") -> None:
+        """Integrate an application with one that another model offers.
+
+        Args:
+            application: the one that consumes the offer.
+            offered: the one that is offered.
+            alias: the name under which it is consumed.
+            url: the offer's URL, which may have a slash in it.
+        """
+        ...
+
+    def suspend(self, application: str) -> None:
+        """Suspend the relation of an application across models."""
+        ...
+
+    def resume(self, application: str) -> None:
+        """Resume it."""
+        ...
+
+    def remove_application_in_part(self, application: str) -> None:
+        """Remove an application whose relations linger on the other side, without units."""
+        ...
+
+    def leave_unnamed(self, unit: str) -> None:
+        """Keep a unit out of `goal-state`, as Juju does with some subordinates."""
+        ...
+
+    def refuse_bag(self, unit: str) -> None:
+        """Let a unit's databags be refused ("permission denied") once it has departed."""
+        ...
+
+    # What can be seen.
+
+    def commands(self, unit: str, command: str) -> list[Ran]:
+        """Return the runs of one of the cluster's commands on a unit's machine, in order."""
+        ...
+
+    def failed_hooks(self, unit: str) -> list[str]:
+        """Name the hooks of a unit that failed."""
+        ...
+
+    def log(self, unit: str) -> str:
+        """Return what a unit's charm has logged."""
         ...

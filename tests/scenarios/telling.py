@@ -70,6 +70,17 @@ def faults(cloud: protocol.Cloud) -> protocol.Faults:
     return cloud
 
 
+def field(cloud: protocol.Cloud) -> protocol.Field:
+    """Take a cloud's powers over the field, which the story has to name among its needs.
+
+    Raises:
+        TypeError: it has none.
+    """
+    if not isinstance(cloud, protocol.Field):
+        raise TypeError(f"{cloud.name} has no such powers")
+    return cloud
+
+
 # Steps that many stories begin with.
 
 
@@ -275,6 +286,41 @@ def expect_hold(cloud: protocol.Cloud, *down: str) -> None:
         return set(published.get("hold", "").split()) == names
 
     cloud.eventually(f"the distributor holds newcomers back for {', '.join(down)}", held)
+
+
+def expect_members(cloud: protocol.Cloud, units: Collection[str], names: Collection[str]) -> None:
+    """Expect that some units list certain members, and no others.
+
+    Args:
+        cloud: the cloud.
+        units: the units that are asked.
+        names: the members, online or not, by the names under which they joined.
+    """
+
+    def problems() -> Iterator[str]:
+        for unit in units:
+            listed = {member.name for member in cloud.members(unit)}
+            if listed != set(names):
+                yield f"{unit} lists {', '.join(sorted(listed)) or 'nobody'}"
+
+    _expect(f"{', '.join(units)} list {', '.join(sorted(names))}", cloud, problems)
+
+
+def expect_status(cloud: protocol.Cloud, unit: str, name: str, *words: str) -> None:
+    """Expect that a unit has a status, with some words in its message."""
+
+    def problems() -> Iterator[str]:
+        status, message = cloud.status(unit)
+        if status != name or not all(word in message for word in words):
+            yield f"{unit} is {status}: {message!r}"
+
+    _expect(f"{unit} is {name}, and says {', '.join(words) or 'anything'}", cloud, problems)
+
+
+def hostnames(cloud: protocol.Cloud, *applications: str) -> set[str]:
+    """Return the host names of all units, by default of the one consumer's."""
+    units = (unit for app in applications or (CONSUMER,) for unit in cloud.units(app))
+    return {cloud.hostname(unit) for unit in units}
 
 
 def expect_no_member(cloud: protocol.Cloud, application: str = CONSUMER) -> None:
