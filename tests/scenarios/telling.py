@@ -421,7 +421,8 @@ class _View:
             yield f"{leads} leads, and does not say so to {application}: it has not taken over"
         for word in sorted(decided.get("waiting", "").split()):
             name = word.partition("=")[0]
-            yield f"{self.distributor} publishes to {application} that {name} waits{self._issued(name)}"
+            issued = self._issued(name)
+            yield f"{self.distributor} publishes to {application} that {name} waits{issued}"
         for key in sorted(decided.keys() & {"hold", "bootstrap-host"}):
             yield f"{self.distributor} still publishes {key} to {application}: {decided[key]}"
         if expected and decided.get("formed") != "true":
