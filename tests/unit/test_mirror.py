@@ -168,6 +168,7 @@ def _values(*reports: _wire.Report, leaving: Sequence[_wire.Report] = (), **fiel
     ("for nobody", {"a-2": T2}, [A], {}),
     ("offered for nobody", {}, [GIVER], {}),
     ("used", {"a-1": T1}, [A, B], {}),
+    ("no token of a member", {"a-1": "1"}, [A, B], {}),
     ("offered by no member", {}, [report("a/0", "false", **offers("a-2")), C], {}),
     ("not to be mirrored", {}, [report("a/0", "true", **{"mirror-a-2": T1}), C], {}),
     ("a shared value", {}, [PORT], {"port": "6641"}),
