@@ -212,8 +212,8 @@ def test_a_hook_that_fails_is_named_without_a_traceback(
 
     def make_faulty(juju: juju_model.Juju, seed: int = 0) -> fake.FakeMicrocluster:
         def strike(context: juju_model.HookContext) -> None:
-            if context.hook.unit == "lxd/1" and context.hook.kind == "start":
-                raise juju_model.HookFault(f"a word, and {secret}")
+            if context.unit == "lxd/1" and context.point is juju_model.Point.BEFORE_COMMAND:
+                raise RuntimeError(f"a word, and {secret}")
 
         juju.faults = strike
         return make(juju, seed)
@@ -225,7 +225,7 @@ def test_a_hook_that_fails_is_named_without_a_traceback(
     out, err = capsys.readouterr()
     assert code == 1
     assert err.startswith("FAILED: ")
-    assert "lxd/1 start" in err
+    assert "lxd/1 relation-created" in err
     assert len(err.splitlines()) == 1
     assert "Traceback" not in err
     assert secret not in out + err
