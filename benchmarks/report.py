@@ -39,7 +39,7 @@ _WALL = """\
 
 {units} LXD daemons (LXD {version}) on one machine form a cluster: seconds from the first hook to
 the last join, the median of {runs} runs of each, in turn. No library can save `bootstrap` and
-`join`, and they are nearly all of it: Juju is the model here too, on which a hook takes
+`join`, and they are more than half of it: Juju is the model here too, on which a hook takes
 milliseconds, and LXD has no role `PENDING`, for which the field's library sleeps on MicroOVN. The
 seconds in the table above have both.
 """

@@ -23,7 +23,7 @@ SECONDS_OVER_FIELD = 0.7
 """The most seconds of three units by MicroOVN's times of commands, as a multiple of the field's.
 
 LXD daemons cannot show it: they have no role `PENDING`, for which the field's library sleeps on
-MicroOVN, and without Juju's fifth of a second a hook nearly all is `bootstrap` and `join`.
+MicroOVN, and without Juju's fifth of a second a hook most is `bootstrap` and `join`.
 """
 
 LINEAR = 1.05

@@ -17,7 +17,15 @@ It bootstraps, issues, joins, leaves and heals; it never sets a status itself.
 
 from microcluster_token_distributor._cluster import LeaveRefusedError
 from microcluster_token_distributor._consumer import TokenConsumer
-from microcluster_token_distributor._events import ClusterJoinedEvent, TokenConsumerEvents
+from microcluster_token_distributor._events import (
+    ClusterBootstrappedEvent,
+    ClusterJoinedEvent,
+    ClusterPreBootstrapEvent,
+    ClusterPreJoinEvent,
+    ClusterPreLeaveEvent,
+    TokenConsumerEvents,
+    TokenGeneratedEvent,
+)
 from microcluster_token_distributor._wire import get_hostname, mirror_id
 from microcluster_token_distributor._workload import (
     CommandWorkload,
@@ -27,12 +35,17 @@ from microcluster_token_distributor._workload import (
 )
 
 __all__ = [
+    "ClusterBootstrappedEvent",
     "ClusterJoinedEvent",
+    "ClusterPreBootstrapEvent",
+    "ClusterPreJoinEvent",
+    "ClusterPreLeaveEvent",
     "CommandWorkload",
     "LeaveRefusedError",
     "Member",
     "TokenConsumer",
     "TokenConsumerEvents",
+    "TokenGeneratedEvent",
     "Workload",
     "WorkloadError",
     "get_hostname",

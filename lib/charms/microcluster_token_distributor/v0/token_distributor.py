@@ -38,12 +38,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 __all__ = [
+    "ClusterBootstrappedEvent",
     "ClusterJoinedEvent",
+    "ClusterPreBootstrapEvent",
+    "ClusterPreJoinEvent",
+    "ClusterPreLeaveEvent",
     "CommandWorkload",
     "LeaveRefusedError",
     "Member",
     "TokenConsumer",
     "TokenConsumerEvents",
+    "TokenGeneratedEvent",
     "Workload",
     "WorkloadError",
     "get_hostname",
