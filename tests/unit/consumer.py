@@ -37,12 +37,13 @@ NO = runner.Answer(1, stderr="Error: Database is not yet initialized")
 NO_QUORUM = runner.Answer(1, stderr="Error: no available dqlite leader server found")
 REFUSED = runner.Answer(1, stderr="Error: refused")
 
+# What a unit reports that has nothing more to report.
+NEWCOMER = {"hostname": "node-0", "member": "false"}
+MEMBER = {"hostname": "node-0", "member": "true", "cluster": "node-0"}
+
 # How long a part of a token may be shown, and all parts of that length of all tokens made so far.
 _PART = 40
 _parts: set[str] = set()
-
-
-# Tokens
 
 
 def token(name: str, number: int = 1) -> str:
@@ -50,13 +51,8 @@ def token(name: str, number: int = 1) -> str:
     secret = hashlib.sha256(f"{name} {number}".encode()).hexdigest()
     content = {"secret": secret, "fingerprint": secret[::-1], "join_addresses": ["192.0.2.1:6443"]}
     text = base64.b64encode(json.dumps(content).encode()).decode()
-    watch(text)
+    _parts.update(text[at : at + _PART] for at in range(len(text) - _PART + 1))
     return text
-
-
-def watch(secret: str) -> None:
-    """Have `check` look for a secret of any form."""
-    _parts.update(secret[at : at + _PART] for at in range(max(1, len(secret) - _PART + 1)))
 
 
 def check(texts: Iterable[str]) -> None:
@@ -71,9 +67,6 @@ TOKEN_0, TOKEN_1, TOKEN_2 = token("node-0"), token("node-1"), token("node-2")
 JOIN = ("join", TOKEN_0, "--address", "192.0.2.7")
 
 
-# The workload's answers
-
-
 def prints(text: str) -> runner.Answer:
     """Return the answer of a command that prints a line and succeeds."""
     return runner.Answer(stdout=f"{text}\n")
@@ -81,41 +74,24 @@ def prints(text: str) -> runner.Answer:
 
 def members(*rows: str) -> runner.Answer:
     """Return what `list` prints, given a name for an online voter, or `name role status`."""
-    fields = [[*row.split(), "voter", "ONLINE"] if " " not in row else row.split() for row in rows]
-    return prints(
-        json.dumps([dict(zip(("name", "role", "status"), f, strict=False)) for f in fields])
-    )
-
-
-# The charm
+    full = [row.split() if " " in row else [row, "voter", "ONLINE"] for row in rows]
+    return prints(json.dumps([{"name": n, "role": r, "status": s} for n, r, s in full]))
 
 
 class Charm(ops.CharmBase):
-    """Built as the charms in the field are.
+    """Built as the charms in the field are; `seen` has the library's events, in order."""
 
-    Attributes:
-        seen: the library's events in this hook, in order, re-emitted ones included.
-        fails_at: the event at which the hook dies.
-        mirrored: what the charm has mirrored when it joins.
-        defers: whether it is not ready for `joined`.
-        workload: what it passes in place of commands.
-    """
-
-    fails_at: ClassVar[str] = ""
-    mirrored: ClassVar[dict[str, str]] = {}
-    defers: ClassVar[bool] = False
-    workload: ClassVar[lib.Workload | None] = None
+    fails_at: ClassVar[str] = ""  # the event at which the hook dies
+    defers: ClassVar[bool] = False  # whether it is not ready for `joined`
+    mirrored: ClassVar[dict[str, str]] = {}  # what it has mirrored when it joins
     joins_while_degraded: ClassVar[bool] = False
+    workload: ClassVar[lib.Workload | None] = None  # in place of commands
 
     def __init__(self, framework: ops.Framework):
         super().__init__(framework)
         self.seen: list[str] = []
-        if self.workload:
-            self.cluster = lib.TokenConsumer(self, ENDPOINT, workload=self.workload)
-        else:
-            self.cluster = lib.TokenConsumer(
-                charm=self, relation_name=ENDPOINT, command_name=list(COMMAND)
-            )
+        command: list[str] | None = None if self.workload else list(COMMAND)
+        self.cluster = lib.TokenConsumer(self, ENDPOINT, command, workload=self.workload)
         self.cluster.bootstrap_args_func = lambda: ["--first"]
         self.cluster.join_args_func = lambda: ["--address", "192.0.2.7"]
         self.cluster.leave_args_func = lambda: ["--now"]
@@ -128,8 +104,8 @@ class Charm(ops.CharmBase):
         kind = event.handle.kind
         if isinstance(event, lib.ClusterJoinedEvent):
             kind += " as bootstrapper" if event.bootstrapper else ""
-            relation = self.model.get_relation(ENDPOINT)
-            if relation and self.mirrored:
+            if self.mirrored:
+                relation = cast("ops.Relation", self.model.get_relation(ENDPOINT))
                 self.cluster.add_to_mirror(relation, self.mirrored)
             if self.defers:
                 event.defer()
@@ -141,32 +117,18 @@ class Charm(ops.CharmBase):
         event.add_status(self.cluster.status)
 
 
-# A unit, hook by hook
-
-
 @dataclasses.dataclass(frozen=True)
 class Hook:
-    """What one hook did.
+    """What one hook did, and what there was after it."""
 
-    Attributes:
-        calls: the commands that it ran, in order, without the words of `COMMAND`.
-        events: the library's events that the charm saw, in order.
-        bag: its unit's databag after it.
-        in_cluster: the library's copy of the membership after it.
-        status: its unit's status, as name and message.
-        log: lines of level and message.
-        reads: the owners of the databags that were read.
-        writes: how often a databag was written.
-    """
-
-    calls: list[tuple[str, ...]]
+    calls: list[tuple[str, ...]]  # the commands, without the words of `COMMAND`
     events: list[str]
     bag: dict[str, str]
     in_cluster: bool
     status: tuple[str, str]
     log: str
-    reads: set[str]
-    writes: int
+    reads: set[str]  # the owners of the databags that were read
+    writes: int  # how often a databag was written
 
 
 class Unit:
@@ -175,36 +137,35 @@ class Unit:
     Attributes:
         root: the charm's directory.
         commands: the fake of all commands.
-        now: the seconds that it has slept.
         state: all that the model keeps of the unit.
         leads: whether it leads its application.
+        now: the seconds that it has slept.
     """
 
     def __init__(
         self, root: pathlib.Path, commands: runner.FakeRunner, monkeypatch: pytest.MonkeyPatch
     ):
-        self.root = root
-        self.leads = False
-        self.commands = commands
+        self.root, self.commands, self.leads, self.now = root, commands, False, 0.0
         self._monkeypatch = monkeypatch
         self._charm: type[Charm] = Charm
         self._reads = self._watch("relation_get")
         self._writes = self._watch("relation_set")
         self._environment: dict[str, str] = {}
         self._wrap_environment()
-        self.now = 0.0
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         monkeypatch.setattr(time, "sleep", self._sleep)
-        relation = testing.Relation(
-            ENDPOINT, id=1, remote_app_name="distributor", remote_units_data={0: {}}
-        )
         self.state = testing.State()
-        self.relate(dataclasses.replace(relation, local_unit_data={}))
+        self.relate(self.other_relation(1, "distributor"))
         self.rename("node-0")
         self.lists(NO)
 
-    def _sleep(self, seconds: float) -> None:
-        self.now += seconds
+    @staticmethod
+    def other_relation(number: int, app: str, units: Any = None) -> testing.Relation:
+        """Make a relation with an application, of one unit if nothing else is given."""
+        units = {0: {}} if units is None else units
+        return testing.Relation(
+            ENDPOINT, id=number, remote_app_name=app, remote_units_data=units, local_unit_data={}
+        )
 
     # What there is
 
@@ -225,6 +186,11 @@ class Unit:
         """Say how `list` answers in turn, the last one for good."""
         self.expect(*LIST, answers=answers)
 
+    def issues(self, *names: str) -> None:
+        """Let tokens be issued."""
+        for name in names:
+            self.expect("add", name, answers=[prints(token(name))])
+
     def goal(self, **units: str) -> None:
         """Have `goal-state` name units of its application by `micro_NUMBER`, with a status."""
         names = {name.replace("_", "/"): status for name, status in units.items()}
@@ -239,6 +205,10 @@ class Unit:
         """Have these relations and no others."""
         self.state = dataclasses.replace(self.state, relations=relations)
 
+    def change(self, **bags: Any) -> None:
+        """Have the relation with the distributor hold something else."""
+        self.relate(dataclasses.replace(self.relation, **bags))
+
     def publish(
         self, values: Mapping[str, str] | None = None, *, leader: str = "0", **app_bag: str
     ) -> None:
@@ -250,43 +220,45 @@ class Unit:
             app_bag: what else its application publishes, with underscores for hyphens.
         """
         app = {key.replace("_", "-"): value for key, value in app_bag.items()}
+        app.update({"leader": leader} if leader else {})
         unit_bag = _wire.Published(values=values or {}).to_unit_bag()
-        published = dataclasses.replace(
-            self.relation,
-            remote_units_data={0: unit_bag},
-            remote_app_data={**app, **({"leader": leader} if leader else {})},
-        )
-        self.relate(published)
+        self.change(remote_units_data={0: unit_bag}, remote_app_data=app)
+
+    def offer(self, *, ends: runner.Answer | None = None, **app_bag: str) -> None:
+        """Have a token published for it, with which joining ends in some way."""
+        self.publish({"node-0": TOKEN_0}, **{"formed": "true", "waiting": "node-0", **app_bag})
+        self.expect(*JOIN, answers=[ends or runner.Answer()])
+
+    def grant(self, *, ends: runner.Answer | None = None, **app_bag: str) -> None:
+        """Have it be the one that may bootstrap, which ends in some way."""
+        self.publish(None, **{"bootstrap_host": "node-0", "waiting": "node-0", **app_bag})
+        self.expect(*BOOTSTRAP, answers=[ends or runner.Answer()])
 
     def write(self, **bag: str) -> None:
         """Have its databag hold what earlier hooks are to have written."""
-        bag = {key.replace("_", "-"): value for key, value in bag.items()}
-        self.relate(dataclasses.replace(self.relation, local_unit_data=bag))
+        self.change(local_unit_data=bag)
 
     def remember(self, **content: object) -> None:
         """Have the library remember something from an earlier hook."""
-        stored = testing.StoredState(
-            name="_stored", owner_path=f"Charm/TokenConsumer[{ENDPOINT}]", content=content
-        )
+        owner = f"Charm/TokenConsumer[{ENDPOINT}]"
+        stored = testing.StoredState(name="_stored", owner_path=owner, content=content)
         self.state = dataclasses.replace(self.state, stored_states={stored})
 
-    def settle(self, *rows: str) -> None:
-        """Make it a member with others, that has reported all there is; rows as for `members`."""
+    def settle(self, *rows: str, **app_bag: str) -> None:
+        """Make it a member, with others, that has reported all there is; rows as for `members`."""
         rows = rows or ("node-0",)
         self.remember(in_cluster=True, hostname="node-0")
         self.lists(members(*rows))
-        self.write(hostname="node-0", member="true", cluster=min(rows).split()[0])
+        self.write(**{**MEMBER, "cluster": min(rows).split()[0]})
+        self.publish(None, formed="true", **app_bag)
 
     # What happens
 
     def hook(self, kind: str = "update_status", /, **about: Any) -> Hook:
-        """Run one hook.
-
-        Args:
-            kind: the event as `ops.testing` names it; relation events are of the one relation.
-            about: further arguments of the event, such as `remote_unit`.
-        """
-        context = self._context()
+        """Run one hook, named as in `ops.testing`; relation events are of the one relation."""
+        context = testing.Context(
+            self._charm, meta=META, app_name="micro", unit_id=0, charm_root=self.root
+        )
         if kind.startswith("relation_"):
             about.setdefault("relation", self.relation)
         event = getattr(context.on, kind)(**about)
@@ -296,7 +268,7 @@ class Unit:
         try:
             state = dataclasses.replace(self.state, leader=self.leads)
             with context(event, state) as manager:
-                charm = cast("Charm", manager.charm)
+                charm = manager.charm
                 self.state = manager.run()
                 seen, in_cluster = charm.seen, charm.cluster.is_member
                 stored = cast("Any", charm.cluster._stored)  # pyright: ignore[reportPrivateUsage]
@@ -305,9 +277,9 @@ class Unit:
             check([str(error), repr(error.__cause__)])
             raise
         finally:
+            self._environment = {}
             log = "\n".join(f"{line.level} {line.message}" for line in context.juju_log)
             check([log])
-            self._environment = {}
         relations = cast("list[testing.Relation]", self.state.get_relations(ENDPOINT))
         bag = dict(relations[0].local_unit_data) if relations else {}
         check(value for key, value in bag.items() if not key.startswith("mirror-"))
@@ -334,18 +306,17 @@ class Unit:
         self._environment = {"JUJU_REMOTE_UNIT": ""}
         return self.hook("relation_changed")
 
-    def departs(self) -> Hook:
-        """Run the hook in which it sees itself depart."""
-        self._environment = {"JUJU_DEPARTING_UNIT": "micro/0"}
+    def departed(self, unit: str = "distributor/1") -> Hook:
+        """Run the hook in which a unit departs, of the distributor or this one."""
+        self._environment = {"JUJU_DEPARTING_UNIT": unit}
         return self.hook("relation_departed", remote_unit=0)
 
     def ask(self, question: Callable[[lib.TokenConsumer, ops.Relation], T]) -> T:
         """Have the charm's code ask the library something, before any event is handled."""
-        context = self._context()
+        context = testing.Context(self._charm, meta=META, app_name="micro", charm_root=self.root)
         with context(context.on.install(), self.state) as manager:
-            charm = cast("Charm", manager.charm)
-            relation = charm.model.get_relation(ENDPOINT)
-            assert relation is not None
+            charm = manager.charm
+            relation = cast("ops.Relation", charm.model.get_relation(ENDPOINT))
             answer = question(charm.cluster, relation)
             self.state = manager.run()
         return answer
@@ -361,6 +332,9 @@ class Unit:
         folder.mkdir(mode=0o700, exist_ok=True)
         (folder / name).write_text(text)
 
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+
     def _watch(self, tool: str) -> list[str]:
         """Return a list that grows with each use of a hook tool, by the owner of what is read."""
         owners: list[str] = []
@@ -375,10 +349,7 @@ class Unit:
         return owners
 
     def _wrap_environment(self) -> None:
-        """Let a hook be about an application, or about this unit's departure.
-
-        `ops.testing` takes the first remote unit, and any departing unit for a remote one.
-        """
+        """Let a hook be about an application, or this unit's departure; `ops.testing` cannot."""
         runtime: Any = _runtime.Runtime
         genuine = runtime._get_event_env
 
@@ -386,6 +357,3 @@ class Unit:
             return {**genuine(*args, **options), **self._environment}
 
         self._monkeypatch.setattr(runtime, "_get_event_env", wrapped)
-
-    def _context(self) -> testing.Context[ops.CharmBase]:
-        return testing.Context(self._charm, meta=META, app_name="micro", charm_root=self.root)

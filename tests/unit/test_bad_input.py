@@ -15,7 +15,7 @@ from tests.unit.consumer import NO, TOKEN_1, members
 APP_KEYS = ["leader", "bootstrap-app", "bootstrap-host", "waiting", "formed", "hold", "left"]
 UNIT_KEYS = ["mirror", "mirror-node-0", "mirror-node-1", "mirror-"]
 OWN_KEYS = ["hostname", "member", "mirror", "cluster", "failed", "hold", "gone", "generation"]
-RUBBISH = ["\x00 \n", "-x ä", "../../etc/passwd", "node-0== =x", "9" * 99]
+RUBBISH = ["\x00 -x\n", "../../etc/passwd = node-0==ä", "9" * 99]
 
 
 @pytest.mark.parametrize("leader", ["0", ""], ids=["new keys", "old keys"])

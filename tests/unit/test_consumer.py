@@ -12,36 +12,43 @@ from ops import testing
 import microcluster_token_distributor as lib
 from microcluster_token_distributor import _wire
 from tests.unit import consumer, runner
-from tests.unit.consumer import BOOTSTRAP, JOIN, LIST, NO, TOKEN_0, TOKEN_1, TOKEN_2, members
+from tests.unit.consumer import (
+    BOOTSTRAP,
+    JOIN,
+    LIST,
+    MEMBER,
+    NEWCOMER,
+    NO,
+    NO_QUORUM,
+    REFUSED,
+    TOKEN_0,
+    TOKEN_1,
+    TOKEN_2,
+    members,
+)
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-NEWCOMER = {"hostname": "node-0", "member": "false"}
-MEMBER = {"hostname": "node-0", "member": "true", "cluster": "node-0"}
-ADD_1 = ("add", "node-1")
+ADD_1, ADD_2 = ("add", "node-1"), ("add", "node-2")
+REMOVE_1 = ("remove", "node-1", "--force")
+ONE_DOWN = ("node-0", "node-1 voter UNREACHABLE")
 
-APP_CHANGED = "relation_changed of the application"
-# The hooks in which there may be something to do, with their arguments.
-EVENTS: dict[str, dict[str, Any]] = {
-    "relation_changed": {"remote_unit": 0},
-    APP_CHANGED: {},
-    "relation_departed": {"remote_unit": 1, "departing_unit": 1},
-    "upgrade_charm": {},
-    "update_status": {},
+# The hooks in which there may be something to do; the last one is the most curious.
+EVENTS: dict[str, Callable[[consumer.Unit], consumer.Hook]] = {
+    "changed": consumer.Unit.changed,
+    "app changed": consumer.Unit.app_changed,
+    "departed": consumer.Unit.departed,
+    "upgrade": lambda unit: unit.hook("upgrade_charm"),
+    "update-status": lambda unit: unit.hook("update_status"),
 }
 every_event = pytest.mark.parametrize("event", EVENTS)
 
 
-def run(unit: consumer.Unit, event: str) -> consumer.Hook:
-    """Run one of `EVENTS`."""
-    if event == "relation_departed":
-        bags = {**unit.relation.remote_units_data, 1: {"mirror": "down"}}
-        unit.relate(dataclasses.replace(unit.relation, remote_units_data=bags))
-    if event == APP_CHANGED:
-        return unit.app_changed()
-    return unit.hook(event, **EVENTS.get(event, {}))
+def run(unit: consumer.Unit, *events: str) -> list[consumer.Hook]:
+    """Run some of `EVENTS`."""
+    return [EVENTS[event](unit) for event in events]
 
 
 # A newcomer
@@ -51,10 +58,8 @@ def test_relation_created_reports_and_only_lists(unit: consumer.Unit) -> None:
     """Nothing can have been published yet."""
     hook = unit.hook("relation_created")
 
-    assert hook.calls == [LIST]
-    assert hook.events == []
+    assert (hook.calls, hook.events, hook.reads) == ([LIST], [], {"micro/0"})
     assert hook.bag == NEWCOMER
-    assert hook.reads == {"micro/0"}
     assert hook.status == ("waiting", "waiting for the token distributor")
 
 
@@ -62,88 +67,66 @@ def test_relation_created_reports_and_only_lists(unit: consumer.Unit) -> None:
 def test_granted_unit_bootstraps_and_issues_in_one_hook(unit: consumer.Unit, event: str) -> None:
     """No other hook need follow for the others to get their tokens."""
     unit.write(**NEWCOMER)
-    unit.publish(bootstrap_host="node-0", waiting="node-0 node-1 node-2")
+    unit.grant(waiting="node-0 node-1 node-2")
     unit.lists(NO, members("node-0 PENDING ONLINE"))
-    unit.expect(*BOOTSTRAP)
-    unit.expect(*ADD_1, answers=[consumer.prints(TOKEN_1)])
-    unit.expect("add", "node-2", answers=[consumer.prints(TOKEN_2)])
+    unit.issues("node-1", "node-2")
 
-    hook = run(unit, event)
+    [hook] = run(unit, event)
 
-    assert hook.calls == [LIST, BOOTSTRAP, LIST, ADD_1, ("add", "node-2")]
-    assert hook.events == [
-        "prebootstrap",
-        "bootstrapped",
-        "joined as bootstrapper",
-        "token_generated",
-        "token_generated",
-    ]
+    assert hook.calls == [LIST, BOOTSTRAP, LIST, ADD_1, ADD_2]
+    formed = ["prebootstrap", "bootstrapped", "joined as bootstrapper"]
+    assert hook.events == [*formed, "token_generated", "token_generated"]
     tokens = {"mirror": "up", "mirror-node-1": TOKEN_1, "mirror-node-2": TOKEN_2}
     assert hook.bag == {**MEMBER, **tokens, "generation": "1"}
-    assert hook.in_cluster
-    assert hook.status == ("active", "")
+    assert (hook.in_cluster, hook.status) == (True, ("active", ""))
 
 
 @every_event
 def test_newcomer_joins_with_its_token(unit: consumer.Unit, event: str) -> None:
-    """And reports it at once."""
+    """And reports it at once, with what its charm has mirrored when told."""
+    unit.use(mirrored={"central": "192.0.2.7"})
     unit.write(**NEWCOMER)
-    unit.publish({"node-0": TOKEN_0, "node-2": TOKEN_2}, formed="true", waiting="node-0")
+    unit.offer()
     unit.lists(NO, members("a-node", "node-0"))
-    unit.expect(*JOIN)
 
-    hook = run(unit, event)
+    [hook] = run(unit, event)
 
-    assert hook.calls == [LIST, JOIN, LIST]
-    assert hook.events == ["prejoin", "joined"]
-    assert hook.bag == {**MEMBER, "cluster": "a-node", "generation": "1"}
+    assert (hook.calls, hook.events) == ([LIST, JOIN, LIST], ["prejoin", "joined"])
+    mirrored = {"mirror": "up", "mirror-central": "192.0.2.7"}
+    assert hook.bag == {**MEMBER, **mirrored, "cluster": "a-node", "generation": "1"}
     assert hook.status == ("active", "")
 
 
-def published(**app_bag: str) -> dict[str, Any]:
-    """Make the arguments of `publish` from what an application publishes; `offer` is a token."""
-    values = {"node-0": app_bag.pop("offer")} if "offer" in app_bag else {}
-    return {"values": values, **app_bag}
-
-
 @pytest.mark.parametrize(
-    ("shown", "message"),
+    ("values", "app_bag", "message"),
     [
-        (published(), "waiting for a unit to be allowed to bootstrap"),
-        (published(bootstrap_host="node-1"), "waiting for node-1 to bootstrap"),
-        (published(formed="true", waiting="node-0"), "waiting for a token"),
-        (published(formed="true", bootstrap_host="node-0"), "waiting for a token"),
-        (published(offer="-x", formed="true"), "waiting for a token"),
-        (
-            published(offer=TOKEN_0, formed="true", hold="node-1"),
-            "waiting to join: member node-1 is offline",
-        ),
-        (
-            published(bootstrap_host="node-0", hold="node-2 node-1"),
-            "waiting to join: members node-1, node-2 are offline",
-        ),
+        ({}, {}, "waiting for a unit to be allowed to bootstrap"),
+        ({}, {"bootstrap_host": "node-1"}, "waiting for node-1 to bootstrap"),
+        ({}, {"bootstrap_host": "node-0", "formed": "true"}, "waiting for a token"),
+        ({"node-0": "-x"}, {"formed": "true"}, "waiting for a token"),
+        ({"node-0": TOKEN_0}, {"hold": "node-1"}, "waiting to join: member node-1 is offline"),
     ],
 )
 @every_event
 def test_newcomer_without_leave_or_token_waits(
-    unit: consumer.Unit, event: str, shown: dict[str, Any], message: str
+    unit: consumer.Unit, event: str, values: Any, app_bag: dict[str, str], message: str
 ) -> None:
     """It runs nothing but `list`, and says what it waits for."""
-    unit.publish(**shown)
+    unit.publish(values, waiting="node-0", **app_bag)
 
-    hook = run(unit, event)
+    [hook] = run(unit, event)
 
-    assert set(hook.calls) <= {LIST}
-    assert hook.events == []
+    assert (set(hook.calls) <= {LIST}, hook.events) == (True, [])
     assert hook.status == ("waiting", message)
 
 
 def test_nobody_bootstraps_before_the_leaders_databag_is_seen(unit: consumer.Unit) -> None:
     """It might hold the tokens of a cluster that exists, as it does in the end here."""
-    unit.publish({"node-1": TOKEN_1}, leader="3", bootstrap_host="node-0")
+    unit.grant()
+    unit.publish({"node-1": TOKEN_1}, leader="3", bootstrap_host="node-0", waiting="node-0")
     before = unit.app_changed()
     bags: dict[int, Any] = {0: {}, 3: unit.relation.remote_units_data[0]}
-    unit.relate(dataclasses.replace(unit.relation, remote_units_data=bags))
+    unit.change(remote_units_data=bags)
 
     after = unit.app_changed()
 
@@ -152,110 +135,74 @@ def test_nobody_bootstraps_before_the_leaders_databag_is_seen(unit: consumer.Uni
 
 def test_failed_join_is_tried_twice_then_at_each_update_status(unit: consumer.Unit) -> None:
     """A join that never works must not use up tokens without end."""
-    unit.publish({"node-0": TOKEN_0}, formed="true", waiting="node-0")
-    unit.expect(*JOIN, answers=[consumer.REFUSED])
+    unit.offer(ends=REFUSED)
 
-    hooks = [run(unit, event) for event in [*["relation_changed"] * 3, *["update_status"] * 2]]
-    again = unit.changed()
+    hooks = run(unit, *["changed"] * 3, "update-status", "update-status", "changed")
 
-    assert [hook.calls.count(JOIN) for hook in [*hooks, again]] == [1, 1, 0, 1, 1, 0]
-    assert {hook.bag["failed"] for hook in hooks} == {_wire.digest(TOKEN_0)}
+    assert [hook.calls.count(JOIN) for hook in hooks] == [1, 1, 0, 1, 1, 0]
     assert hooks[0].calls == [LIST, JOIN, LIST]
-    assert hooks[0].bag == {**NEWCOMER, "failed": _wire.digest(TOKEN_0)}
+    assert hooks[0].bag == hooks[-1].bag == {**NEWCOMER, "failed": _wire.digest(TOKEN_0)}
     assert "ERROR node-0 cannot join the cluster: Error: refused" in hooks[0].log
-    assert again.status == ("waiting", "join failed: Error: refused, to be tried again")
+    assert hooks[-1].status == ("waiting", "join failed: Error: refused, to be tried again")
 
 
-@pytest.mark.parametrize(
-    ("after", "events", "is_failed"),
-    [
-        (members("node-0", "node-1"), ["prejoin", "joined"], False),
-        (consumer.NO_QUORUM, ["prejoin"], True),
-        (NO, ["prejoin"], True),
-    ],
-)
-@pytest.mark.parametrize("ending", [consumer.REFUSED, runner.Answer(-9)])
+@pytest.mark.parametrize("after", [members("node-0", "node-1"), NO_QUORUM, NO])
+@pytest.mark.parametrize("ending", [REFUSED, runner.Answer(-9)])
 def test_join_that_complains_may_have_worked(
-    unit: consumer.Unit,
-    ending: runner.Answer,
-    after: runner.Answer,
-    events: list[str],
-    is_failed: bool,
+    unit: consumer.Unit, ending: runner.Answer, after: runner.Answer
 ) -> None:
     """A member is removed for the digest when it is not online, so the list decides."""
-    unit.publish({"node-0": TOKEN_0}, formed="true", waiting="node-0")
+    unit.offer(ends=ending)
     unit.lists(NO, after)
-    unit.expect(*JOIN, answers=[ending])
 
     hook = unit.changed()
 
-    assert hook.events == events
-    assert hook.in_cluster is not is_failed
-    assert ("failed" in hook.bag) == (after is NO)
-
-
-def test_another_token_takes_the_digest_back(unit: consumer.Unit) -> None:
-    """Or the distributor would replace the good one."""
-    unit.write(**NEWCOMER, failed=_wire.digest(TOKEN_0))
-    other = consumer.token("node-0", 2)
-    unit.publish({"node-0": other}, formed="true", waiting="node-0", hold="node-1")
-
-    hook = unit.changed()
-
-    assert hook.bag == {**NEWCOMER, "generation": "1"}
+    joined = after.returncode == 0
+    assert hook.events == ["prejoin", *["joined"] * joined]
+    assert (hook.in_cluster, "failed" in hook.bag) == (joined, after is NO)
 
 
 def test_failed_bootstrap_is_tried_again(unit: consumer.Unit) -> None:
     """The grant stands until there is a member."""
-    unit.publish(bootstrap_host="node-0", waiting="node-0")
-    unit.expect(*BOOTSTRAP, answers=[consumer.REFUSED])
+    unit.grant(ends=REFUSED)
 
-    hooks = [unit.changed(), unit.changed()]
+    first, second = run(unit, "changed", "changed")
 
-    assert [hook.calls for hook in hooks] == [[LIST, BOOTSTRAP, LIST]] * 2
-    assert hooks[0].events == ["prebootstrap"]
-    assert hooks[0].bag == NEWCOMER
-    assert "ERROR node-0 cannot bootstrap the cluster: Error: refused" in hooks[0].log
+    assert first.calls == second.calls == [LIST, BOOTSTRAP, LIST]
+    assert (first.events, first.bag) == (["prebootstrap"], NEWCOMER)
+    assert "ERROR node-0 cannot bootstrap the cluster: Error: refused" in first.log
 
 
 def test_grant_is_used_once_under_a_relation(unit: consumer.Unit) -> None:
     """A cluster that an operator took apart is not formed anew beside what is left of it."""
-    grant: dict[str, Any] = {"bootstrap_host": "node-0", "waiting": "node-0"}
-    unit.publish(**grant)
+    unit.grant()
     unit.lists(NO, members("node-0"), NO)
-    unit.expect(*BOOTSTRAP)
 
-    hooks = [run(unit, event) for event in ["relation_changed", *["update_status"] * 3]]
+    hooks = run(unit, "changed", *["update-status"] * 3)
     unit.publish(bootstrap_host="node-1")
     unit.changed()
-    unit.publish(**grant)
-    granted_anew = unit.changed()
+    unit.grant()
+    hooks.append(unit.changed())
 
-    assert [hook.calls.count(BOOTSTRAP) for hook in hooks] == [1, 0, 0, 0]
-    assert not hooks[-1].in_cluster
-    assert granted_anew.calls.count(BOOTSTRAP) == 1
+    assert [hook.calls.count(BOOTSTRAP) for hook in hooks] == [1, 0, 0, 0, 1]
+    assert not hooks[3].in_cluster
 
 
 @pytest.mark.parametrize(
-    ("died_at", "rows", "events"),
+    ("rows", "granted", "events"),
     [
-        ("joined", ["a-node", "node-0"], ["joined"]),
-        ("joined as bootstrapper", ["node-0"], ["bootstrapped", "joined as bootstrapper"]),
-        ("joined as bootstrapper", ["a", "node-0"], ["bootstrapped", "joined as bootstrapper"]),
+        (["a-node", "node-0"], False, ["joined"]),
+        (["a-node", "node-0"], True, ["bootstrapped", "joined as bootstrapper"]),
+        (["node-0"], False, ["bootstrapped", "joined as bootstrapper"]),
     ],
 )
 def test_event_lost_with_its_hook_is_emitted_by_the_next(
-    unit: consumer.Unit, died_at: str, rows: list[str], events: list[str]
+    unit: consumer.Unit, rows: list[str], granted: bool, events: list[str]
 ) -> None:
     """Nothing of the dead hook lasts, but the cluster has its member."""
-    if died_at == "joined":
-        unit.publish({"node-0": TOKEN_0}, formed="true", waiting="node-0")
-    else:
-        unit.publish(bootstrap_host="node-0", waiting="node-0")
+    unit.grant() if granted else unit.offer()
     unit.lists(NO, members(*rows))
-    unit.expect(*JOIN)
-    unit.expect(*BOOTSTRAP)
-    unit.use(fails_at=died_at)
+    unit.use(fails_at="joined as bootstrapper" if granted else "joined")
     with pytest.raises(testing.errors.UncaughtCharmError):
         unit.changed()
     unit.use()
@@ -263,71 +210,86 @@ def test_event_lost_with_its_hook_is_emitted_by_the_next(
     hooks = [unit.changed(), unit.hook()]
 
     assert [hook.events for hook in hooks] == [events, []]
-    assert hooks[0].calls == [LIST]
-    assert hooks[0].bag["member"] == "true"
+    assert (hooks[0].calls, hooks[0].bag["member"]) == ([LIST], "true")
 
 
 # A member
 
 
-@pytest.mark.parametrize("event", ["relation_changed", "relation_departed"])
+@pytest.mark.parametrize("event", ["changed", "departed"])
 def test_member_reads_only_the_applications_databag(unit: consumer.Unit, event: str) -> None:
     """What it costs in a hook about the distributor's unit does not grow with the units."""
-    unit.settle("node-0", "node-1 voter UNREACHABLE")
-    unit.publish({"node-2": TOKEN_2}, waiting="node-2", left="node-1", formed="true")
+    unit.settle(*ONE_DOWN, waiting="node-2", left="node-1")
 
-    hook = run(unit, event)
+    [hook] = run(unit, event)
 
-    assert hook.reads == {"distributor"}
-    assert hook.calls == []
-    assert hook.writes == 0
+    assert (hook.reads, hook.calls, hook.writes) == ({"distributor"}, [], 0)
 
 
-@pytest.mark.parametrize("event", [APP_CHANGED, "relation_broken"])
-def test_settled_member_runs_and_writes_nothing(unit: consumer.Unit, event: str) -> None:
+def test_settled_member_runs_and_writes_nothing(unit: consumer.Unit) -> None:
     """There is nobody to serve, nobody to remove and nothing to take back."""
     unit.settle("node-0", "node-1")
-    unit.publish({"node-0": "joined"}, formed="true")
 
-    hook = run(unit, event)
+    changed, broken = unit.app_changed(), unit.hook("relation_broken")
 
-    assert (hook.calls, hook.writes) == ([], 0)
-    assert hook.reads <= {"distributor", "micro/0"}
-    assert hook.in_cluster
+    assert (changed.calls, changed.writes) == (broken.calls, broken.writes) == ([], 0)
+    assert changed.reads == {"distributor", "micro/0"}
+    assert broken.in_cluster
 
 
-@pytest.mark.parametrize("event", [APP_CHANGED, "upgrade_charm", "update_status"])
+@pytest.mark.parametrize("event", ["app changed", "upgrade", "update-status"])
 def test_communicator_removes_then_issues(unit: consumer.Unit, event: str) -> None:
     """The list is asked for again before a token is issued."""
-    unit.settle("node-0", "node-1 voter UNREACHABLE")
-    unit.publish(waiting="node-2", left="node-1 node-9", formed="true")
-    unit.lists(members("node-0", "node-1 voter UNREACHABLE"), members("node-0"))
-    unit.expect("remove", "node-1", "--force", answers=[consumer.REFUSED])
-    unit.expect("add", "node-2", answers=[consumer.prints(TOKEN_2)])
+    unit.settle(*ONE_DOWN, waiting="node-2", left="node-1 node-9")
+    unit.lists(members(*ONE_DOWN), members("node-0"))
+    unit.expect(*REMOVE_1, answers=[REFUSED])
+    unit.issues("node-2")
 
-    hook = run(unit, event)
+    hook, again = run(unit, event, event)
 
-    assert hook.calls == [LIST, ("remove", "node-1", "--force"), LIST, ("add", "node-2")]
-    assert hook.events == ["token_generated"]
-    assert hook.bag == {
-        **MEMBER,
-        "mirror": "up",
-        "mirror-node-2": TOKEN_2,
-        "gone": "node-1 node-9",
-    }
-    assert run(unit, event).writes == 0
+    assert (hook.calls, hook.events) == ([LIST, REMOVE_1, LIST, ADD_2], ["token_generated"])
+    mirrored = {"mirror": "up", "mirror-node-2": TOKEN_2}
+    assert hook.bag == {**MEMBER, **mirrored, "gone": "node-1 node-9"}
+    assert again.writes == 0
 
 
-@pytest.mark.parametrize(("event", "adds"), [(APP_CHANGED, 0), ("update_status", 1)])
-def test_others_act_at_update_status_alone(unit: consumer.Unit, event: str, adds: int) -> None:
+@pytest.mark.parametrize("was_online", [False, True])
+def test_half_joined_member_is_removed_at_update_status(
+    unit: consumer.Unit, was_online: bool
+) -> None:
+    """Unless it has been online since; what is published of its failure may be out of date."""
+    unit.settle(*ONE_DOWN, waiting=f"node-1={_wire.digest(TOKEN_1)}")
+    unit.lists(
+        members("node-0", "node-1") if was_online else members(*ONE_DOWN), members(*ONE_DOWN)
+    )
+    unit.expect(*REMOVE_1)
+
+    first, *rest = run(unit, "app changed", *["update-status"] * 3)
+
+    assert first.calls == [LIST]
+    assert any(REMOVE_1 in hook.calls for hook in rest) is not was_online
+
+
+def test_without_a_list_after_a_removal_nothing_is_issued(unit: consumer.Unit) -> None:
+    """A removal can cost the quorum."""
+    unit.settle(*ONE_DOWN, waiting="node-2", left="node-1")
+    unit.lists(members(*ONE_DOWN), NO_QUORUM)
+    unit.expect(*REMOVE_1)
+
+    hook = unit.hook()
+
+    assert hook.calls == [LIST, REMOVE_1, LIST]
+    assert hook.bag == {**MEMBER, "hold": "node-0"}
+
+
+def test_others_act_at_update_status_alone(unit: consumer.Unit) -> None:
     """So that a communicator whose agent is dead stops nobody."""
-    unit.settle("a-node", "node-0")
-    unit.publish(waiting="node-1", formed="true")
-    unit.expect(*ADD_1, answers=[consumer.prints(TOKEN_1)])
+    unit.settle("a-node", "node-0", waiting="node-1")
+    unit.issues("node-1")
 
-    hook = run(unit, event)
+    hooks = run(unit, "app changed", "update-status")
 
-    assert hook.calls == [LIST, *[ADD_1] * adds]
+    assert [hook.calls for hook in hooks] == [[LIST], [LIST, ADD_1]]
 
 
 @pytest.mark.parametrize("degraded", [False, True])
@@ -336,68 +298,58 @@ def test_member_offline_pauses_joins_unless_they_are_safe(
 ) -> None:
     """A join would cost microcluster v2 its quorum."""
     unit.use(joins_while_degraded=degraded)
-    unit.settle("node-0", "node-2 voter UNREACHABLE")
-    unit.publish(waiting="node-1", formed="true")
-    unit.expect(*ADD_1, answers=[consumer.prints(TOKEN_1)])
+    unit.settle(*ONE_DOWN, waiting="node-2")
+    unit.issues("node-2")
 
     hook = unit.app_changed()
 
-    token = {"mirror": "up", "mirror-node-1": TOKEN_1}
-    assert hook.bag == {**MEMBER, **(token if degraded else {"hold": "node-2"})}
-    paused = "joins paused: member node-2 is offline"
+    token = {"mirror": "up", "mirror-node-2": TOKEN_2}
+    assert hook.bag == {**MEMBER, **(token if degraded else {"hold": "node-1"})}
+    paused = "joins paused: member node-1 is offline"
     assert hook.status == ("active", "" if degraded else paused)
 
 
 def test_hold_is_taken_back_with_a_trace(unit: consumer.Unit) -> None:
     """Juju 4 notifies nobody of a databag that is again what it was."""
-    unit.settle("node-0", "node-1")
-    down, up = members("node-0", "node-1 spare UNREACHABLE"), members("node-0", "node-1")
-    unit.publish(formed="true")
-    unit.lists(down, up, down)
-
-    bags = [unit.hook().bag, unit.app_changed().bag, unit.hook().bag]
-
-    assert bags == [
-        {**MEMBER, "hold": "node-1"},
-        {**MEMBER, "generation": "1"},
-        {**MEMBER, "hold": "node-1", "generation": "1"},
-    ]
-
-
-def test_refused_add_costs_the_next_newcomer_nothing(unit: consumer.Unit) -> None:
-    """Unless the cluster has stopped answering."""
     unit.settle()
-    unit.publish(waiting="node-1 node-2", formed="true")
-    unit.expect(*ADD_1, answers=[consumer.REFUSED])
-    unit.expect("add", "node-2", answers=[consumer.prints(TOKEN_2)])
-    unit.lists(members("node-0"), members("node-0"), members("node-0"), consumer.NO_QUORUM)
+    unit.lists(members(*ONE_DOWN), members("node-0", "node-1"), members(*ONE_DOWN))
 
-    served, silent = unit.app_changed(), unit.app_changed()
+    bags = [hook.bag for hook in run(unit, "update-status", "app changed", "update-status")]
 
-    assert served.calls == [LIST, ADD_1, LIST, ("add", "node-2")]
-    assert "INFO no token for node-1: Error: refused" in served.log
-    assert silent.calls == [LIST, ADD_1, LIST]
-    assert served.bag["mirror-node-2"] == silent.bag["mirror-node-2"] == TOKEN_2
+    extras = [{"hold": "node-1"}, {"generation": "1"}, {"hold": "node-1", "generation": "1"}]
+    assert bags == [{**MEMBER, **extra} for extra in extras]
 
 
-def test_newcomers_met_as_members_or_blocked_meanwhile_get_no_token(unit: consumer.Unit) -> None:
-    """The list that follows a refusal may say so."""
-    unit.settle()
-    unit.publish(waiting="node-1 node-2 node-3", formed="true")
-    unit.lists(members("node-0"), members("node-0", "node-2", "node-4 voter UNREACHABLE"))
-    unit.expect(*ADD_1, answers=[consumer.REFUSED])
+@pytest.mark.parametrize(
+    ("after", "calls"),
+    [
+        (members("node-0"), [LIST, ADD_1, LIST, ADD_2]),
+        (NO_QUORUM, [LIST, ADD_1, LIST]),
+        (members("node-0", "node-2"), [LIST, ADD_1, LIST]),
+        (members("node-0", "node-3 spare OFF"), [LIST, ADD_1, LIST]),
+    ],
+    ids=["as before", "stops answering", "has joined", "one is down"],
+)
+def test_refused_add_costs_the_next_newcomer_nothing(
+    unit: consumer.Unit, after: runner.Answer, calls: list[Any]
+) -> None:
+    """Unless the list that follows calls for it."""
+    unit.settle(waiting="node-1 node-2")
+    unit.lists(members("node-0"), after)
+    unit.expect(*ADD_1, answers=[REFUSED])
+    unit.issues("node-2")
 
-    assert unit.app_changed().calls == [LIST, ADD_1, LIST]
+    hook = unit.app_changed()
+
+    assert hook.calls == calls
+    assert "INFO no token for node-1: Error: refused" in hook.log
 
 
 def test_token_is_published_until_it_is_used(unit: consumer.Unit) -> None:
     """Kept while a member of that name is not online: it may be half joined."""
-    unit.use(joins_while_degraded=True)
-    unit.settle()
-    unit.publish(waiting="node-1", formed="true")
-    unit.expect(*ADD_1, answers=[consumer.prints(TOKEN_1)])
-    half, whole = members("node-0", "node-1 spare UNREACHABLE"), members("node-0", "node-1")
-    unit.lists(members("node-0"), half, whole)
+    unit.settle(waiting="node-1")
+    unit.issues("node-1")
+    unit.lists(members("node-0"), members(*ONE_DOWN), members("node-0", "node-1"))
 
     bags = [unit.app_changed().bag for _ in range(3)]
 
@@ -406,66 +358,24 @@ def test_token_is_published_until_it_is_used(unit: consumer.Unit) -> None:
     assert unit.token_files() == {}
 
 
-@pytest.mark.parametrize("was_online", [False, True])
-def test_half_joined_member_is_removed_at_update_status(
-    unit: consumer.Unit, was_online: bool
-) -> None:
-    """Unless it has been online since; what is published of its failure may be out of date."""
-    half = members("node-0", "node-1 spare UNREACHABLE")
-    unit.settle("node-0", "node-1 spare UNREACHABLE")
-    unit.publish(waiting=f"node-1={_wire.digest(TOKEN_1)}", formed="true")
-    unit.lists(members("node-0", "node-1") if was_online else half, half)
-    unit.expect("remove", "node-1", "--force")
-
-    first, *rest = unit.app_changed(), *(unit.hook() for _ in range(3))
-
-    assert first.calls == [LIST]
-    removed = any(("remove", "node-1", "--force") in hook.calls for hook in rest)
-    assert removed is not was_online
-
-
-def test_without_a_list_after_a_removal_nothing_is_issued(unit: consumer.Unit) -> None:
-    """A removal can cost the quorum."""
-    unit.settle("node-0", "node-1 voter UNREACHABLE")
-    unit.publish(waiting="node-2", left="node-1", formed="true")
-    unit.lists(members("node-0", "node-1 voter UNREACHABLE"), consumer.NO_QUORUM)
-    unit.expect("remove", "node-1", "--force")
-
-    hook = unit.hook()
-
-    assert hook.calls == [LIST, ("remove", "node-1", "--force"), LIST]
-    assert hook.bag == {**MEMBER, "hold": "node-0"}
-
-
-def test_hidden_token_is_kept_for_later(unit: consumer.Unit) -> None:
+def test_token_is_kept_though_hidden_or_its_hook_died(unit: consumer.Unit) -> None:
     """The cluster refuses another for hours, and the newcomer may be back within them."""
-    unit.settle()
-    unit.keep("node-1", TOKEN_1)
-    unit.publish(left="node-1", formed="true")
-    hidden = unit.app_changed()
-    unit.publish(waiting="node-1", formed="true")
-
-    shown = unit.app_changed()
-
-    assert "mirror-node-1" not in hidden.bag
-    assert shown.bag["mirror-node-1"] == TOKEN_1
-    assert shown.calls == [LIST]
-
-
-def test_token_of_a_hook_that_died_is_published(unit: consumer.Unit) -> None:
-    """The cluster would not issue another."""
-    unit.settle()
-    unit.publish(waiting="node-1", formed="true")
-    unit.expect(*ADD_1, answers=[consumer.prints(TOKEN_1), consumer.REFUSED])
+    unit.settle(waiting="node-1")
+    unit.expect(*ADD_1, answers=[consumer.prints(TOKEN_1), REFUSED])
     unit.use(fails_at="token_generated")
     with pytest.raises(testing.errors.UncaughtCharmError):
         unit.app_changed()
     unit.use()
 
-    hook = unit.app_changed()
+    after, hidden = unit.app_changed(), []
+    unit.publish(left="node-1", formed="true")
+    hidden = unit.app_changed()
+    unit.publish(waiting="node-1", formed="true")
+    back = unit.app_changed()
 
-    assert hook.calls == [LIST]
-    assert hook.bag["mirror-node-1"] == TOKEN_1
+    hooks = [after, hidden, back]
+    assert [hook.calls for hook in hooks] == [[LIST]] * 3
+    assert [hook.bag.get("mirror-node-1") for hook in hooks] == [TOKEN_1, None, TOKEN_1]
 
 
 # Answers that are in doubt
@@ -474,67 +384,46 @@ def test_token_of_a_hook_that_died_is_published(unit: consumer.Unit) -> None:
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (consumer.NO_QUORUM, "Error: no available dqlite leader server found"),
+        (NO_QUORUM, "Error: no available dqlite leader server found"),
         (consumer.prints("oops"), "its list of members is not JSON"),
-        (consumer.prints("[]"), "its list of members has an unknown shape"),
-        (runner.Answer(-11), "killed by signal 11."),
         (runner.Answer(1, stderr="first\n last line \n\n"), "last line"),
         (runner.Answer(1, stderr="long " * 50), f"{'long ' * 23}lo..."),
     ],
 )
-@pytest.mark.parametrize("event", ["relation_created", *EVENTS])
+@every_event
 def test_unknown_answer_changes_nothing(
     unit: consumer.Unit, event: str, answer: runner.Answer, reason: str
 ) -> None:
     """Neither is anything begun, nor taken back."""
+    unit.offer(bootstrap_host="node-0")
     unit.lists(answer)
     unit.write(**NEWCOMER, failed=_wire.digest(TOKEN_1))
-    unit.publish({"node-0": TOKEN_0}, bootstrap_host="node-0", waiting="node-0", formed="true")
 
-    hook = run(unit, event)
+    [hook] = run(unit, event)
 
-    assert hook.calls == [LIST]
-    assert (hook.events, hook.writes) == ([], 0)
+    assert (hook.calls, hook.events, hook.writes) == ([LIST], [], 0)
     assert hook.status == ("waiting", f"cannot tell about the cluster: {reason}")
     assert "WARNING cannot list the members of the cluster: " in hook.log
 
 
 def test_unit_that_never_could_tell_reports_unknown(unit: consumer.Unit) -> None:
     """Nobody may bootstrap before this is settled, so it asks again in the next hook."""
-    unit.lists(consumer.NO_QUORUM, NO)
+    unit.lists(NO_QUORUM, NO)
 
     hooks = [unit.hook("relation_created"), unit.changed()]
 
     assert [hook.bag["member"] for hook in hooks] == ["unknown", "false"]
 
 
-def test_member_that_cannot_tell_keeps_all_it_reported(unit: consumer.Unit) -> None:
-    """What holds newcomers back may still hold."""
-    unit.settle()
-    reported = {"hold": "node-2", "mirror": "up", "mirror-node-1": TOKEN_1, "gone": "node-3"}
-    unit.write(**MEMBER, **reported)
-    unit.publish(waiting="node-1", formed="true")
-    unit.lists(consumer.NO_QUORUM)
-
-    hook = unit.app_changed()
-
-    assert (hook.calls, hook.writes) == ([LIST], 0)
-    assert hook.in_cluster
-
-
 def test_without_a_list_who_has_left_is_removed_at_update_status(unit: consumer.Unit) -> None:
     """A host that does not answer keeps the list from being had; newcomers are held back."""
-    unit.settle()
-    unit.publish(waiting="node-2", left="node-0 node-1", formed="true")
-    unit.lists(consumer.NO_QUORUM)
-    unit.expect("remove", "node-1", "--force", answers=[consumer.REFUSED])
+    unit.settle(waiting="node-2", left="node-0 node-1")
+    unit.lists(NO_QUORUM)
+    unit.expect(*REMOVE_1, answers=[REFUSED])
 
-    hooks = [unit.app_changed(), unit.hook()]
+    hooks = run(unit, "app changed", "update-status")
 
-    assert [hook.calls for hook in hooks] == [
-        [LIST],
-        [LIST, ("remove", "node-1", "--force"), LIST],
-    ]
+    assert [hook.calls for hook in hooks] == [[LIST], [LIST, REMOVE_1, LIST]]
     assert [hook.bag.get("hold") for hook in hooks] == [None, "node-0"]
 
 
@@ -543,54 +432,37 @@ def test_member_believes_a_no_when_an_update_status_repeats_it(
     unit: consumer.Unit, denial: runner.Answer
 ) -> None:
     """A daemon that has just started says it for a moment."""
-    unit.settle("node-0", "node-1")
-    unit.write(**MEMBER, hold="node-1")
-    unit.publish(formed="true")
-    unit.lists(denial)
+    unit.settle()
+    unit.lists(denial, members("node-0"), denial)
 
-    hooks = [run(unit, event) for event in ["upgrade_charm", *EVENTS]]
+    started, *_ = run(unit, "update-status", "update-status")
+    *doubted, last = run(unit, "upgrade", *EVENTS)
 
-    *doubted, last = hooks
-    assert all(hook.in_cluster and hook.writes == 0 for hook in doubted)
+    assert all(hook.in_cluster and hook.writes == 0 for hook in [started, *doubted])
     assert doubted[0].status[0] == "waiting"
     assert doubted[0].status[1].endswith("and is asked again at update-status")
     assert not last.in_cluster
     assert last.bag == {**NEWCOMER, "generation": "1"}
 
 
-def test_a_no_that_is_not_repeated_is_forgotten(unit: consumer.Unit) -> None:
-    """The next one is a first one again."""
-    unit.settle("node-0", "node-1")
-    unit.publish(formed="true")
-    unit.lists(NO, members("node-0", "node-1"), NO, NO)
-
-    hooks = [unit.hook() for _ in range(4)]
-
-    assert [hook.in_cluster for hook in hooks] == [True, True, True, False]
-
-
 def test_member_keeps_the_name_under_which_it_joined(unit: consumer.Unit) -> None:
     """Until it is no member any more."""
-    unit.publish({"node-0": TOKEN_0}, formed="true", waiting="node-0")
+    unit.offer()
     unit.lists(NO, members("a-node", "node-0"), members("a-node", "node-0"), NO)
-    unit.expect(*JOIN)
     unit.changed()
     unit.rename("other")
 
-    renamed, doubted, out = (unit.hook() for _ in range(3))
+    renamed, doubted, out = run(unit, *["update-status"] * 3)
 
-    assert [hook.bag["hostname"] for hook in (renamed, doubted, out)] == [
-        "node-0",
-        "node-0",
-        "other",
-    ]
+    names = [hook.bag["hostname"] for hook in (renamed, doubted, out)]
+    assert names == ["node-0", "node-0", "other"]
     assert renamed.status == ("active", "")
 
 
 # The relation
 
 
-@pytest.mark.parametrize("event", ["upgrade_charm", "update_status", "install", "start", "stop"])
+@pytest.mark.parametrize("event", ["upgrade_charm", "install", "start", "stop", "update_status"])
 @pytest.mark.parametrize("in_cluster", [False, True])
 def test_without_a_relation_nothing_is_run(
     unit: consumer.Unit, event: str, in_cluster: bool
@@ -599,18 +471,17 @@ def test_without_a_relation_nothing_is_run(
     unit.relate()
     unit.remember(in_cluster=in_cluster, hostname="node-0")
 
-    hook = unit.hook(event)
+    hooks = [unit.hook(event), unit.hook()]
 
-    assert hook.calls == []
-    assert hook.in_cluster is in_cluster
-    if event == "update_status":
-        text = "integrate with microcluster-token-distributor"
-        assert hook.status == (("active", "") if in_cluster else ("blocked", text))
+    assert [hook.calls for hook in hooks] == [[], []]
+    assert hooks[1].in_cluster is in_cluster
+    blocked = ("blocked", "integrate with microcluster-token-distributor")
+    assert hooks[1].status == (("active", "") if in_cluster else blocked)
 
 
 def test_when_the_relation_breaks_nothing_is_begun(unit: consumer.Unit) -> None:
     """What was published holds no longer."""
-    unit.publish({"node-0": TOKEN_0}, bootstrap_host="node-0", formed="true")
+    unit.offer(bootstrap_host="node-0")
 
     hook = unit.hook("relation_broken")
 
@@ -618,23 +489,25 @@ def test_when_the_relation_breaks_nothing_is_begun(unit: consumer.Unit) -> None:
     assert hook.status == ("blocked", "integrate with microcluster-token-distributor")
 
 
-@pytest.mark.parametrize(
-    ("units", "is_blocked"), [({}, False), ({0: {}}, True)], ids=["lingers", "counts"]
-)
-def test_two_distributors_block_unless_one_only_lingers(
-    unit: consumer.Unit, units: dict[int, dict[str, str]], is_blocked: bool
-) -> None:
+def test_departing_unit_begins_nothing(unit: consumer.Unit) -> None:
+    """A unit that joined now would leave a dead member behind."""
+    unit.offer()
+
+    hook = unit.departed("micro/0")
+
+    assert (hook.calls, hook.events, hook.writes) == ([LIST], [], 0)
+
+
+@pytest.mark.parametrize("units", [{}, {0: {}}], ids=["lingers", "counts"])
+def test_two_distributors_block_unless_one_only_lingers(unit: consumer.Unit, units: Any) -> None:
     """Each could form a cluster of its own; what is left of a removed one cannot."""
-    other = testing.Relation(
-        "cluster", id=0, remote_app_name="other", remote_units_data=units, local_unit_data={}
-    )
     unit.publish(formed="true")
-    unit.relate(unit.relation, other)
+    unit.relate(unit.relation, unit.other_relation(0, "other", units))
 
     status = unit.hook().status
 
     blocked = ("blocked", "integrate with one token distributor, not with several")
-    assert status == (blocked if is_blocked else ("waiting", "waiting for a token"))
+    assert status == (blocked if units else ("waiting", "waiting for a token"))
 
 
 @pytest.mark.parametrize("name", ["", "under_score", "1234", "a.1", "x" * 65, "--force", "a b"])
@@ -644,23 +517,13 @@ def test_host_name_that_no_member_can_have_blocks(
 ) -> None:
     """No token would ever be issued for it."""
     unit.rename(name)
-    unit.publish(formed="true", waiting=name, bootstrap_host=name)
+    unit.publish(waiting=name, bootstrap_host=name)
 
-    hook = run(unit, event)
+    [hook] = run(unit, event)
 
     text = f"no member can have the host name {name!r}: rename this machine"
     assert hook.status == ("blocked", text)
     assert set(hook.calls) <= {LIST}
-
-
-def test_departing_unit_begins_nothing(unit: consumer.Unit) -> None:
-    """A unit that joined now would leave a dead member behind."""
-    unit.publish({"node-0": TOKEN_0}, formed="true", waiting="node-0")
-
-    hook = unit.departs()
-
-    assert hook.calls == [LIST]
-    assert (hook.events, hook.writes) == ([], 0)
 
 
 # What charms pass in, and get
@@ -671,8 +534,8 @@ class Workload:
 
     joins_while_degraded = True
 
-    def __init__(self, rows: list[lib.Member]):
-        self.rows = rows
+    def __init__(self) -> None:
+        self.rows: list[lib.Member] = []
         self.acts: list[tuple[object, ...]] = []
 
     def members(self) -> Sequence[lib.Member]:  # noqa: D102
@@ -687,7 +550,6 @@ class Workload:
         path.write_text(TOKEN_1)
 
     def join(self, token: str, args: Sequence[str]) -> None:  # noqa: D102
-        consumer.check([])
         self.acts.append(("join", token == TOKEN_0, *args))
         raise lib.WorkloadError("first line\nlast line")
 
@@ -698,11 +560,11 @@ class Workload:
 
 def test_workload_takes_the_place_of_commands(unit: consumer.Unit) -> None:
     """For charms whose microcluster has others, or none."""
-    workload = Workload([])
+    workload = Workload()
     unit.use(workload=workload)
-    unit.publish({"node-0": TOKEN_0}, formed="true", waiting="node-0")
+    unit.offer()
     joining = unit.changed()
-    unit.publish(bootstrap_host="node-0", waiting="node-0 node-1")
+    unit.grant(waiting="node-0 node-1")
     bootstrapping = unit.changed()
     workload.rows = [*workload.rows, lib.Member("node-2", "", "off")]
     unit.publish(left="node-2", formed="true")
@@ -747,9 +609,9 @@ def test_charm_finds_what_is_mirrored(unit: consumer.Unit, leader: str) -> None:
     assert found[3:] == ["empty", False, False, {**central, "node-0": "empty"}, central]
 
 
-@pytest.mark.parametrize(("in_cluster", "mirror"), [(True, "up"), (False, None)])
+@pytest.mark.parametrize("in_cluster", [True, False])
 def test_added_value_is_mirrored_once_its_unit_is_a_member(
-    unit: consumer.Unit, in_cluster: bool, mirror: str | None
+    unit: consumer.Unit, in_cluster: bool
 ) -> None:
     """It stays there, whatever this library reports."""
     unit.remember(in_cluster=in_cluster, hostname="node-0")
@@ -757,148 +619,108 @@ def test_added_value_is_mirrored_once_its_unit_is_a_member(
     unit.ask(lambda c, r: c.add_to_mirror(r, {"central": "192.0.2.1", "port": "6642"}))
     added = dict(unit.relation.local_unit_data)
     unit.ask(lambda c, r: c.add_to_mirror(r, {"port": ""}))
-    unit.lists(members("node-0"), consumer.NO_QUORUM, NO, NO)
+    unit.lists(members("node-0"), NO_QUORUM, NO, NO)
     bags = [unit.hook().bag for _ in range(4)]
 
-    assert added.get("mirror") == mirror
+    assert added.get("mirror") == ("up" if in_cluster else None)
     assert {"mirror-central": "192.0.2.1", "mirror-port": "6642"}.items() <= added.items()
     assert [bag["mirror-central"] for bag in bags] == ["192.0.2.1"] * 4
     assert [bag["mirror"] for bag in bags] == ["up", "up", "up", "down"]
     assert "mirror-port" not in bags[0]
 
 
-def test_value_added_when_joined_is_mirrored_at_once(unit: consumer.Unit) -> None:
-    """The handler of `joined` is the natural place to do so."""
-    unit.use(mirrored={"central": "192.0.2.7"})
-    unit.publish({"node-0": TOKEN_0}, formed="true", waiting="node-0")
-    unit.lists(NO, members("node-0", "node-1"))
-    unit.expect(*JOIN)
-
-    hook = unit.changed()
-
-    assert hook.bag == {**MEMBER, "mirror": "up", "mirror-central": "192.0.2.7"}
-
-
 # What an earlier library left behind
 
 
-def test_member_of_an_earlier_library_is_told_nothing_new(unit: consumer.Unit) -> None:
-    """Its databag gains what this library reports besides; its memory is `in_cluster` alone."""
+def test_member_of_an_earlier_library_stays_what_it_was(unit: consumer.Unit) -> None:
+    """Its memory is `in_cluster` alone, and its name in its databag; nothing new is emitted."""
+    old = {"hostname": "node-0", "mirror": "up", "mirror-node-1": TOKEN_1}
     unit.remember(in_cluster=True)
     unit.lists(members("node-0"))
-    old = {"hostname": "node-0", "mirror": "up", "mirror-node-1": TOKEN_1}
-    unit.relate(dataclasses.replace(unit.relation, local_unit_data=old))
+    unit.change(local_unit_data=old)
     unit.publish({"node-0": "joined", "node-1": TOKEN_1}, leader="", bootstrap_app="micro")
-
-    hook = unit.hook("upgrade_charm")
-
-    assert (hook.calls, hook.events) == ([LIST], [])
-    assert hook.bag == {**old, **MEMBER}
-
-
-def test_member_of_an_earlier_library_keeps_its_name(unit: consumer.Unit) -> None:
-    """It is in its databag alone until this library remembers it."""
-    unit.remember(in_cluster=True)
-    unit.write(hostname="node-0")
-    unit.publish(formed="true")
-    unit.lists(members("node-0", "node-1"))
     unit.rename("other")
 
     hooks = [unit.hook("upgrade_charm"), unit.hook(), unit.hook()]
 
-    assert [hook.bag["hostname"] for hook in hooks] == ["node-0"] * 3
-    assert hooks[-1].in_cluster
+    assert [(hook.calls, hook.events) for hook in hooks] == [([LIST], [])] * 3
+    assert hooks[0].bag == hooks[-1].bag == {**old, **MEMBER}
 
 
 @pytest.mark.parametrize("handler", ["_handle_relation_joined", "_on_cluster_changed"])
 def test_deferred_event_of_an_earlier_library_is_borne(unit: consumer.Unit, handler: str) -> None:
     """Its handlers have no successors of their names."""
+    about = {"app_name": "distributor", "unit_name": "distributor/0"}
     deferred = testing.DeferredEvent(
         handle_path="Charm/on/cluster_relation_changed[1]",
         owner="Charm/TokenConsumer[cluster]",
         observer=handler,
-        snapshot_data={
-            "relation_name": "cluster",
-            "relation_id": 1,
-            "app_name": "distributor",
-            "unit_name": "distributor/0",
-        },
+        snapshot_data={"relation_name": "cluster", "relation_id": 1, **about},
     )
     unit.state = dataclasses.replace(unit.state, deferred=[deferred])
 
     hook = unit.hook("upgrade_charm")
 
-    assert hook.bag == NEWCOMER
-    assert unit.state.deferred == []
+    assert (hook.bag, unit.state.deferred) == (NEWCOMER, [])
 
 
 def test_deferred_joined_keeps_who_bootstrapped(unit: consumer.Unit) -> None:
     """An earlier library kept nothing of it, which stands for no."""
     unit.use(defers=True)
-    unit.publish(bootstrap_host="node-0", waiting="node-0")
+    unit.grant()
     unit.lists(NO, members("node-0"))
-    unit.expect(*BOOTSTRAP)
     unit.changed()
     again = unit.hook()
     old = [dataclasses.replace(event, snapshot_data={}) for event in unit.state.deferred]
     unit.state = dataclasses.replace(unit.state, deferred=old)
-    unit.use()
 
     earlier = unit.hook()
 
-    assert again.events == ["joined as bootstrapper"]
-    assert earlier.events == ["joined"]
+    assert (again.events, earlier.events) == (["joined as bootstrapper"], ["joined"])
 
 
 # A distributor that speaks the old keys
 
 
 @pytest.mark.parametrize(
-    ("leads", "app", "values", "calls"),
+    ("leads", "app", "values", "leader", "calls"),
     [
-        (True, "micro", {"node-0": "empty"}, [LIST, BOOTSTRAP, LIST]),
-        (True, "", {"node-0": "empty"}, [LIST, BOOTSTRAP, LIST]),
-        (True, "micro", {"node-0": "empty", "node-1": TOKEN_1}, [LIST]),
-        (True, "micro", {"node-0": "empty", "node-1": "joined"}, [LIST]),
-        (True, "micro", {"node-1": "empty"}, []),
-        (True, "other", {"node-0": "empty"}, [LIST]),
-        (False, "micro", {"node-0": "empty"}, [LIST]),
-        (False, "other", {"node-0": TOKEN_0}, [LIST, JOIN, LIST]),
+        (True, "micro", {"node-0": "empty"}, "", [LIST, BOOTSTRAP, LIST]),
+        (True, "", {"node-0": "empty"}, "", [LIST, BOOTSTRAP, LIST]),
+        (True, "micro", {"node-0": "empty", "node-1": TOKEN_1}, "", [LIST]),
+        (True, "micro", {"node-0": "empty", "node-1": "joined"}, "", [LIST]),
+        (True, "micro", {"node-1": "empty"}, "", []),
+        (True, "other", {"node-0": "empty"}, "", [LIST]),
+        (False, "micro", {"node-0": "empty"}, "", [LIST]),
+        (True, "micro", {"node-0": "empty"}, "0", [LIST]),
+        (False, "other", {"node-0": TOKEN_0}, "", [LIST, JOIN, LIST]),
     ],
 )
-def test_newcomer_beside_an_old_distributor(
-    unit: consumer.Unit, leads: bool, app: str, values: dict[str, str], calls: list[Any]
+def test_newcomer_beside_a_distributor_with_old_keys(
+    unit: consumer.Unit, leads: bool, app: str, values: Any, leader: str, calls: list[Any]
 ) -> None:
-    """The leader of the application that is named bootstraps, while nothing shows a cluster."""
+    """Its application's leader bootstraps, while nothing shows a cluster or a new distributor."""
     unit.leads = leads
-    unit.lists(NO, members("node-0"))
-    unit.expect(*BOOTSTRAP)
+    unit.grant()
     unit.expect(*JOIN)
-    unit.publish(values, leader="", **({"bootstrap_app": app} if app else {}))
+    unit.lists(NO, members("node-0"))
+    unit.publish(values, leader=leader, **({"bootstrap_app": app} if app else {}))
 
     assert unit.changed().calls == calls
-
-
-def test_old_keys_of_a_new_distributor_grant_nothing(unit: consumer.Unit) -> None:
-    """It writes them for old units, which do not know better."""
-    unit.leads = True
-    unit.publish({"node-0": "empty"}, bootstrap_app="micro", bootstrap_host="node-1")
-
-    assert unit.changed().calls == [LIST]
 
 
 def test_member_beside_an_old_distributor_issues_for_empty(unit: consumer.Unit) -> None:
     """As `empty` is all that such a distributor publishes of who waits."""
     unit.settle()
     unit.publish({"node-0": "joined", "node-1": "empty", "node-2": TOKEN_2}, leader="")
-    unit.expect(*ADD_1, answers=[consumer.prints(TOKEN_1)])
+    unit.issues("node-1")
 
     hook = unit.changed()
+    unit.publish({"node-0": "joined", "node-1": TOKEN_1}, leader="")
+    again = unit.changed()
 
     assert hook.calls == [LIST, ADD_1]
-    assert hook.bag == {**MEMBER, "mirror": "up", "mirror-node-1": TOKEN_1}
-    unit.publish({"node-0": "joined", "node-1": TOKEN_1}, leader="")
-    assert unit.changed().bag["mirror-node-1"] == TOKEN_1
+    assert hook.bag == again.bag == {**MEMBER, "mirror": "up", "mirror-node-1": TOKEN_1}
 
 
 def test_token_wins_where_old_distributors_units_differ(unit: consumer.Unit) -> None:
@@ -908,8 +730,8 @@ def test_token_wins_where_old_distributors_units_differ(unit: consumer.Unit) -> 
         1: {"mirror": "up", "mirror-node-0": "empty"},
         2: {"mirror": "up", "mirror-node-0": TOKEN_0},
     }
-    unit.relate(dataclasses.replace(unit.relation, remote_units_data=bags))
+    unit.offer()
+    unit.change(remote_units_data=bags, remote_app_data={})
     unit.lists(NO, members("node-0", "node-1"))
-    unit.expect(*JOIN)
 
     assert unit.changed().events == ["prejoin", "joined"]

@@ -14,49 +14,42 @@ from charms.microcluster_token_distributor.v0 import token_distributor
 from tests.unit import consumer
 
 if TYPE_CHECKING:
-    import types
-
     from tests.unit import runner
 
 both = pytest.mark.parametrize("lib", [microcluster_token_distributor, token_distributor])
+NAMES = {
+    *("ClusterBootstrappedEvent", "ClusterJoinedEvent", "ClusterPreBootstrapEvent"),
+    *("ClusterPreJoinEvent", "TokenConsumer", "TokenConsumerEvents", "TokenGeneratedEvent"),
+    *("get_hostname", "mirror_id"),
+}
+METHODS = {
+    "add_to_mirror": ["relation", "data"],
+    "find_mirrors": ["relation"],
+    "find_value": ["relation", "key", "keep_empty"],
+    "get_relevant_mirror_data": ["relation", "keep_empty"],
+    "any_data_exists": ["relation"],
+}
 
 
 @both
-def test_names_that_charms_use_are_there(lib: types.ModuleType) -> None:
+def test_names_that_charms_use_are_there(unit: consumer.Unit, lib: Any) -> None:
     """With the arguments that they pass."""
-    consumer_class: Any = lib.TokenConsumer
-    parameters = list(inspect.signature(consumer_class).parameters)
-    methods = {
-        "add_to_mirror": ["relation", "data"],
-        "find_mirrors": ["relation"],
-        "find_value": ["relation", "key", "keep_empty"],
-        "get_relevant_mirror_data": ["relation", "keep_empty"],
-        "any_data_exists": ["relation"],
-    }
-
-    assert parameters[:3] == ["charm", "relation_name", "command_name"]
-    assert set(consumer_class.on.events()) >= {
-        "prebootstrap",
-        "bootstrapped",
-        "prejoin",
-        "joined",
-        "token_generated",
-        "preleave",
-    }
-    assert {
-        name: list(inspect.signature(getattr(consumer_class, name)).parameters)[1:]
-        for name in methods
-    } == methods
-    assert lib.mirror_id("node-1") == "mirror-node-1"
-    assert set(lib.__all__) <= set(dir(lib))
-
-
-@both
-def test_host_name_is_the_machines(unit: consumer.Unit, lib: Any) -> None:
-    """As `hostname` prints it."""
     unit.rename("node-9")
 
+    arguments = list(inspect.signature(lib.TokenConsumer).parameters)
+    methods = {
+        name: list(inspect.signature(getattr(lib.TokenConsumer, name)).parameters)[1:]
+        for name in METHODS
+    }
+
+    assert arguments[:3] == ["charm", "relation_name", "command_name"]
+    assert methods == METHODS
+    events = {"prebootstrap", "bootstrapped", "prejoin", "joined", "token_generated"}
+    assert set(lib.TokenConsumer.on.events()) == {*events, "preleave"}
+    assert lib.mirror_id("node-1") == "mirror-node-1"
     assert lib.get_hostname() == "node-9"
+    assert set(lib.__all__) <= set(dir(lib))
+    assert set(lib.__all__) >= NAMES
 
 
 def test_single_file_has_its_identity() -> None:
@@ -78,22 +71,17 @@ def test_joined_is_restored_from_what_was_kept(lib: Any, snapshot: Any) -> None:
 
 
 @both
-@pytest.mark.parametrize("positional", [True, False])
 def test_charm_of_the_field_bootstraps(
-    commands: runner.FakeRunner, unit: consumer.Unit, lib: Any, positional: bool
+    commands: runner.FakeRunner, unit: consumer.Unit, lib: Any
 ) -> None:
-    """With the attributes that it sets, and the memory that it asks."""
+    """With the arguments and attributes that it sets, and the memory that it asks."""
 
     class FieldCharm(ops.CharmBase):
         def __init__(self, framework: ops.Framework):
             super().__init__(framework)
-            command = ["microovn", "cluster"]
-            if positional:
-                self.tokens = lib.TokenConsumer(self, "cluster", command)
-            else:
-                self.tokens = lib.TokenConsumer(
-                    charm=self, relation_name="cluster", command_name=command
-                )
+            self.tokens = lib.TokenConsumer(
+                charm=self, relation_name="cluster", command_name=["microovn", "cluster"]
+            )
             self.tokens.bootstrap_args_func = lambda: ["--first"]
             framework.observe(self.tokens.on.joined, self._on_joined)
 
@@ -102,9 +90,9 @@ def test_charm_of_the_field_bootstraps(
             assert self.tokens._stored.in_cluster is True
 
     rows = consumer.members("node-0")
-    commands.expect("microovn", *consumer.COMMAND[1:], *consumer.LIST, answers=[consumer.NO, rows])
+    commands.expect("microovn", "cluster", *consumer.LIST, answers=[consumer.NO, rows])
     commands.expect("microovn", "cluster", "bootstrap", "--first")
-    unit.publish(bootstrap_host="node-0", waiting="node-0")
+    unit.grant()
     context = testing.Context(FieldCharm, meta=consumer.META, charm_root=unit.root)
 
     state = context.run(context.on.update_status(), unit.state)

@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microcluster_token_distributor import _membership, _wire, _workload
-from tests.unit.consumer import TOKEN_0, TOKEN_1, TOKEN_2, token
+from tests.unit.consumer import MEMBER, NEWCOMER, TOKEN_0, TOKEN_1, TOKEN_2, token
 
 DIGEST_0, DIGEST_1 = _wire.digest(TOKEN_0), _wire.digest(TOKEN_1)
-NOBODY: frozenset[str] = frozenset()
 UNKNOWN = _membership.MembershipReport(reason="no quorum")
 
 
@@ -26,11 +25,6 @@ def members(*rows: str) -> tuple[_workload.Member, ...]:
 def member_of(*rows: str) -> _membership.MembershipReport:
     """Return the answer of a member, with rows as for `members`."""
     return _membership.MembershipReport(members(*rows))
-
-
-def names(text: str) -> frozenset[str]:
-    """Return names that are separated by spaces, as on the wire."""
-    return frozenset(text.split())
 
 
 def published(app_bag: dict[str, str] | None = None, **values: str) -> _wire.Published:
@@ -184,8 +178,6 @@ def report(**fields: Any) -> dict[str, str]:
     return _membership.report(unit_state(**fields)).to_bag()
 
 
-NEWCOMER = {"hostname": "node-0", "member": "false"}
-MEMBER = {"hostname": "node-0", "member": "true", "cluster": "node-0"}
 ONE_DOWN = member_of("node-0", "node-1 voter UNREACHABLE")
 
 

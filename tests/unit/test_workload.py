@@ -36,7 +36,9 @@ def message(act: Callable[..., object], *args: Any, **options: Any) -> str:
     """Return why the workload did not do what it was asked to."""
     with pytest.raises(_workload.WorkloadError) as caught:
         act(*args, **options)
+    # What it was raised from, if anything, may hold the command line.
     assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or not caught.value.__context__
     return str(caught.value)
 
 
