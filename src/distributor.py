@@ -159,7 +159,8 @@ class Distributor(ops.Object):
         view.leaving = [self._read(*departing)] if departing else []
         waits = changed is not None and not view.reports[changed[1].name].is_member
         offers = changed is not None and bool(view.reports[changed[1].name].offers)
-        view.carried = full or bool(departing) or waits or offers
+        has_old = any(report.is_old for report in view.reports.values())
+        view.carried = full or bool(departing) or waits or offers or has_old
         if view.carried and published.leader == number:
             unit_bags = [relation.data[self.charm.unit] for relation in relations]
             mirrors = [bag for bag in unit_bags if bag.get("mirror") == "up"]
@@ -262,7 +263,7 @@ class Distributor(ops.Object):
     def _is_dissolved(view: _View) -> bool:
         """Tell whether no cluster is left: all say so, but who is being removed may yet stay."""
         reports = view.reported
-        if view.goal is None or not reports:
+        if view.goal is None or not (reports and view.published.formed):
             return False
         silent = view.goal.dying - {report.unit for report in reports}
         return not silent and all(report.member == "false" for report in reports)

@@ -55,9 +55,11 @@ def has_departed(
 ) -> bool:
     """Tell whether a unit has left the model, although Juju may still list it as related."""
     name = ledger.get(unit)
-    if name is None or name == DEALT_WITH:
-        return name is not None
-    return name in published.left if goal is None else goal.has_departed(unit)
+    if name is None:
+        return False
+    if goal is None:
+        return name == DEALT_WITH or name in published.left
+    return unit not in goal.units and (name == DEALT_WITH or goal.has_departed(unit))
 
 
 def by_host(reports: Sequence[_wire.Report]) -> dict[str, list[_wire.Report]]:
@@ -156,7 +158,7 @@ def _token(
     """Return a host name's token: the one published, and after one that failed the next."""
     current = published.token_for(reports[0].hostname)
     failed = {report.failed for report in reports}
-    tokens = sorted({current, *offers} - {"", *_NO_TOKENS})
+    tokens = sorted(filter(_wire.is_usable_token, {current, *offers} - {*_NO_TOKENS}))
     if not tokens or (current and _wire.digest(current) not in failed):
         return current
     # Each member may have issued one: all get their turn, since only one can be used.
@@ -214,7 +216,9 @@ def enter(
     Who has left stays until its name is not in `left` any more, and as `DEALT_WITH` while Juju
     lists it as `present` all the same.
     """
-    following = {unit: ledger.get(unit, UNPUBLISHED) for unit in goal.units}
+    dealt_with = {unit for unit, name in ledger.items() if name == DEALT_WITH}
+    following = {u: ledger.get(u, UNPUBLISHED) for u in goal.units.keys() - dealt_with}
+    following.update(dict.fromkeys(goal.units.keys() & dealt_with, UNPUBLISHED))
     named = (report for report in reports if report.unit in goal.units)
     following.update({report.unit: report.hostname for report in named if report.hostname})
     for unit, name in ledger.items():

@@ -284,6 +284,22 @@ def test_a_burst_of_newcomers_is_published_in_parts(cluster: distributor.Distrib
     assert published == [1, 1, 3, 3, 3, 6, 7, 8, 9, 10]
 
 
+def test_a_grant_stands_though_a_late_unit_has_a_lower_number(
+    unit: distributor.Distributor,
+) -> None:
+    """Who was granted the bootstrap may be at it."""
+    unit.name("a/0:waiting", "a/1")
+    unit.report("a/1")
+    unit.update_status()
+    assert unit.app_bag()["bootstrap-host"] == "a-1"
+
+    unit.report("a/0")
+    unit.name("a/2:allocating")
+    unit.update_status()
+
+    assert unit.app_bag()["bootstrap-host"] == "a-1"
+
+
 @pytest.mark.parametrize(
     ("dying", "members", "is_formed"),
     [

@@ -39,6 +39,33 @@ GRANTED = Published(leader="0", bootstrap_app="a", bootstrap_host="a-0")
 LEDGER = {"a/0": "a-0", "a/1": "a-1", "a/2": "a-2"}
 
 
+def test_a_unit_that_is_named_again_is_there() -> None:
+    """An application is deployed anew under its name, and its units have their numbers again."""
+    named = goal_of("a", "a/0")
+
+    assert not mirror.has_departed("a/0", {"a/0": mirror.DEALT_WITH}, named, FORMED)
+    assert mirror.enter({"a/0": mirror.DEALT_WITH}, frozenset(), [], named, frozenset()) == {
+        "a/0": mirror.UNPUBLISHED
+    }
+
+
+def test_each_token_that_was_issued_gets_its_turn() -> None:
+    """Only one of them can be used, and what no command takes as an argument is none."""
+    tokens = sorted(distributor.token("a-2", number) for number in (1, 2, 3))
+    givers = [
+        report(f"b/{n}", "true", **{"mirror": "up", "mirror-a-2": value})
+        for n, value in enumerate([*tokens, "-1"])
+    ]
+    published, seen = FORMED, list[str]()
+    for _ in range(4):
+        newcomer = report("a/2", failed=_wire.digest(seen[-1]) if seen else "")
+        values = mirror.values(published, [*givers, newcomer])
+        published = dataclasses.replace(published, values=values)
+        seen.append(values["a-2"])
+
+    assert seen == [*tokens, tokens[0]]
+
+
 # What is published
 
 
