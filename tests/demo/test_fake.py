@@ -225,7 +225,7 @@ def test_a_hook_that_fails_is_named_without_a_traceback(
     out, err = capsys.readouterr()
     assert code == 1
     assert err.startswith("FAILED: ")
-    assert "lxd/1 relation-created" in err
+    assert "lxd/1 microcluster-cluster-relation-created" in err
     assert len(err.splitlines()) == 1
     assert "Traceback" not in err
     assert secret not in out + err
