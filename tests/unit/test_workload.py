@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from microcluster_token_distributor import _workload
 from tests.unit import consumer, runner
@@ -65,18 +63,6 @@ def test_each_act_is_one_command(
     assert message(act, path) == "Error: refused"
     assert commands.calls == [(*COMMAND, *words)] * 2
     assert commands.timeouts == [limit, limit]
-
-
-def test_time_limits_are_attributes(commands: runner.FakeRunner) -> None:
-    """A charm may know better."""
-    workload = _workload.CommandWorkload(COMMAND)
-    workload.list_limit = 7.5
-    commands.expect(*LIST, answers=[consumer.members("node-0")])
-
-    workload.members()
-
-    assert commands.timeouts == [7.5]
-    assert not workload.joins_while_degraded
 
 
 def test_members_are_read(commands: runner.FakeRunner) -> None:
@@ -175,22 +161,6 @@ def test_output_that_is_no_list_of_members_tells_nothing(
     commands.expect(*LIST, answers=[runner.Answer(stdout=text)])
 
     assert message(WORKLOAD.members).startswith("its list of members ")
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("name"), inner),
-)
-
-
-@given(json_values.map(json.dumps) | st.text())
-def test_whatever_is_printed_is_read_or_refused(text: str) -> None:
-    """Nothing else comes of it."""
-    try:
-        members = _workload.parse_members(text)
-    except _workload.WorkloadError:
-        return
-    assert members
 
 
 def test_mock_in_the_place_of_subprocess_is_borne(monkeypatch: pytest.MonkeyPatch) -> None:
