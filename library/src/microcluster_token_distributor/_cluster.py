@@ -78,10 +78,12 @@ class Cluster:
             reason = answer.reason or _wire.offline_text(offline)
             raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {reason}")
         failure = self.attempt(self._workload.remove, hostname, prepare(), force=False)
-        if alone or self._ask_until(hostname, lambda answer: answer.is_no).is_no:
+        again = answer if alone else self._ask_until(hostname, lambda answer: answer.is_no)
+        if alone or again.is_no:
             logger.info("%s has left the cluster", hostname)
         elif stays or self._refuses():
-            raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {failure}")
+            reason = failure or again.reason or "it is still a member"
+            raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {reason}")
 
     def _ask_until(
         self, hostname: str, is_expected: Callable[[_membership.MembershipReport], bool]

@@ -81,9 +81,8 @@ class TokenConsumer(ops.Object):
 
     # Handlers
 
-    def _on_relation_created(self, _: ops.RelationCreatedEvent) -> None:
-        self._memory.has_bootstrapped = False
-        self._reconcile(must_ask=True, is_new=True)
+    def _on_relation_created(self, event: ops.RelationCreatedEvent) -> None:
+        self._reconcile(must_ask=True, new=event.relation)
 
     def _on_upgrade_charm(self, _: ops.UpgradeCharmEvent) -> None:
         self._reconcile(must_ask=True)
@@ -225,7 +224,7 @@ class TokenConsumer(ops.Object):
         self,
         *,
         must_ask: bool = False,  # the workload, whatever is published
-        is_new: bool = False,  # nothing can have been published for this unit yet
+        new: ops.Relation | None = None,  # in which nothing can have been published yet
         about_unit: bool = False,  # the hook is about a unit of the distributor
         at_update_status: bool = False,
     ) -> None:
@@ -236,7 +235,9 @@ class TokenConsumer(ops.Object):
             return
         relation = relations[0]
         state = _membership.UnitState(self._hostname, _wire.Report(""), _wire.Published())
-        if not is_new:
+        if relation == new:
+            memory.has_bootstrapped = False
+        else:
             state = self._look(relation, carried=about_unit or at_update_status)
         if memory.in_cluster:
             if about_unit and state.published.leader:
@@ -252,14 +253,12 @@ class TokenConsumer(ops.Object):
         if must_ask or memory.is_unsure or not idle:
             state.own = self._own_report(relation)
             state.answer = self._ask(confirms=at_update_status and memory.has_denied)
-            if state.answer.members or state.answer.is_denial:
-                memory.has_denied = state.answer.is_denial
+            cannot_tell = bool(state.answer.reason)
+            memory.has_denied = state.answer.is_denial or (memory.has_denied and cannot_tell)
             memory.failed, state.suspects = _membership.look_at_failed(state, memory.failed)
             self._proceed(state)
             memory.is_unsure = bool(state.answer.reason)
             self._report(state, relation)
-        elif memory.in_cluster:
-            return
         state.failure = memory.failure
         memory.status = self._status(state, several=len(relations) > 1)
 
@@ -269,6 +268,8 @@ class TokenConsumer(ops.Object):
         if answer.is_no:
             memory.in_cluster = False
             state.hostname = _wire.get_hostname()
+            if not (state.offered or state.is_granted):
+                memory.failure = ""
             if state.offered and not state.published.hold and memory.tries < _TRIES:
                 memory.tries += 1
                 self.on.prejoin.emit()
@@ -276,7 +277,7 @@ class TokenConsumer(ops.Object):
                     self.workload.join, state.offered, self.join_args_func()
                 )
                 self._form(state, failure, bootstrapper=False)
-            elif _membership.may_bootstrap(state):
+            elif not state.offered and _membership.may_bootstrap(state):
                 self.on.prebootstrap.emit()
                 failure = self._cluster.attempt(
                     self.workload.bootstrap, self.bootstrap_args_func()
@@ -286,7 +287,9 @@ class TokenConsumer(ops.Object):
             # The hook in which it became a member died before it could say so.
             alone = len(answer.members) == 1
             self._become_member(state, bootstrapper=alone or state.is_granted)
-        elif state.at_update_status and memory.in_cluster and not answer.members:
+        elif (
+            state.at_update_status and memory.in_cluster and answer.reason and not answer.is_denial
+        ):
             # A host that does not answer keeps the list from being had.
             self._remove(state, sorted(state.published.left - {state.hostname}))
         if state.acts:
@@ -302,6 +305,9 @@ class TokenConsumer(ops.Object):
             self._memory.failure = f"{verb} failed: {failure}"
             state.rejected = "" if bootstrapper else _wire.digest(state.offered)
             return
+        if not state.answer.members:
+            reason = state.answer.reason or f"{verb} worked, and does not show yet"
+            state.answer = _membership.MembershipReport(reason=reason)
         logger.info("%s is a member of the cluster: %s", state.hostname, verb)
         self._become_member(state, bootstrapper=bootstrapper)
 
@@ -361,7 +367,7 @@ class TokenConsumer(ops.Object):
             return "blocked integrate with one token distributor, not with several"
         if state.answer.reason:
             return f"waiting cannot tell about the cluster: {state.answer.reason}"
-        if state.answer.members:
+        if self.is_member:
             paused = state.acts and state.published.waiting and state.blocking
             return (
                 "active joins paused: " + _wire.offline_text(state.blocking)

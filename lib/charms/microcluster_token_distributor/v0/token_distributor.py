@@ -1003,10 +1003,12 @@ class Cluster:
             reason = answer.reason or offline_text(offline)
             raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {reason}")
         failure = self.attempt(self._workload.remove, hostname, prepare(), force=False)
-        if alone or self._ask_until(hostname, lambda answer: answer.is_no).is_no:
+        again = answer if alone else self._ask_until(hostname, lambda answer: answer.is_no)
+        if alone or again.is_no:
             logger.info("%s has left the cluster", hostname)
         elif stays or self._refuses():
-            raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {failure}")
+            reason = failure or again.reason or "it is still a member"
+            raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {reason}")
 
     def _ask_until(
         self, hostname: str, is_expected: Callable[[MembershipReport], bool]
@@ -1103,9 +1105,8 @@ class TokenConsumer(ops.Object):
 
     # Handlers
 
-    def _on_relation_created(self, _: ops.RelationCreatedEvent) -> None:
-        self._memory.has_bootstrapped = False
-        self._reconcile(must_ask=True, is_new=True)
+    def _on_relation_created(self, event: ops.RelationCreatedEvent) -> None:
+        self._reconcile(must_ask=True, new=event.relation)
 
     def _on_upgrade_charm(self, _: ops.UpgradeCharmEvent) -> None:
         self._reconcile(must_ask=True)
@@ -1247,7 +1248,7 @@ class TokenConsumer(ops.Object):
         self,
         *,
         must_ask: bool = False,  # the workload, whatever is published
-        is_new: bool = False,  # nothing can have been published for this unit yet
+        new: ops.Relation | None = None,  # in which nothing can have been published yet
         about_unit: bool = False,  # the hook is about a unit of the distributor
         at_update_status: bool = False,
     ) -> None:
@@ -1258,7 +1259,9 @@ class TokenConsumer(ops.Object):
             return
         relation = relations[0]
         state = UnitState(self._hostname, Report(""), Published())
-        if not is_new:
+        if relation == new:
+            memory.has_bootstrapped = False
+        else:
             state = self._look(relation, carried=about_unit or at_update_status)
         if memory.in_cluster:
             if about_unit and state.published.leader:
@@ -1274,14 +1277,12 @@ class TokenConsumer(ops.Object):
         if must_ask or memory.is_unsure or not idle:
             state.own = self._own_report(relation)
             state.answer = self._ask(confirms=at_update_status and memory.has_denied)
-            if state.answer.members or state.answer.is_denial:
-                memory.has_denied = state.answer.is_denial
+            cannot_tell = bool(state.answer.reason)
+            memory.has_denied = state.answer.is_denial or (memory.has_denied and cannot_tell)
             memory.failed, state.suspects = look_at_failed(state, memory.failed)
             self._proceed(state)
             memory.is_unsure = bool(state.answer.reason)
             self._report(state, relation)
-        elif memory.in_cluster:
-            return
         state.failure = memory.failure
         memory.status = self._status(state, several=len(relations) > 1)
 
@@ -1291,6 +1292,8 @@ class TokenConsumer(ops.Object):
         if answer.is_no:
             memory.in_cluster = False
             state.hostname = get_hostname()
+            if not (state.offered or state.is_granted):
+                memory.failure = ""
             if state.offered and not state.published.hold and memory.tries < _TRIES:
                 memory.tries += 1
                 self.on.prejoin.emit()
@@ -1298,7 +1301,7 @@ class TokenConsumer(ops.Object):
                     self.workload.join, state.offered, self.join_args_func()
                 )
                 self._form(state, failure, bootstrapper=False)
-            elif may_bootstrap(state):
+            elif not state.offered and may_bootstrap(state):
                 self.on.prebootstrap.emit()
                 failure = self._cluster.attempt(
                     self.workload.bootstrap, self.bootstrap_args_func()
@@ -1308,7 +1311,9 @@ class TokenConsumer(ops.Object):
             # The hook in which it became a member died before it could say so.
             alone = len(answer.members) == 1
             self._become_member(state, bootstrapper=alone or state.is_granted)
-        elif state.at_update_status and memory.in_cluster and not answer.members:
+        elif (
+            state.at_update_status and memory.in_cluster and answer.reason and not answer.is_denial
+        ):
             # A host that does not answer keeps the list from being had.
             self._remove(state, sorted(state.published.left - {state.hostname}))
         if state.acts:
@@ -1324,6 +1329,9 @@ class TokenConsumer(ops.Object):
             self._memory.failure = f"{verb} failed: {failure}"
             state.rejected = "" if bootstrapper else digest(state.offered)
             return
+        if not state.answer.members:
+            reason = state.answer.reason or f"{verb} worked, and does not show yet"
+            state.answer = MembershipReport(reason=reason)
         logger.info("%s is a member of the cluster: %s", state.hostname, verb)
         self._become_member(state, bootstrapper=bootstrapper)
 
@@ -1383,7 +1391,7 @@ class TokenConsumer(ops.Object):
             return "blocked integrate with one token distributor, not with several"
         if state.answer.reason:
             return f"waiting cannot tell about the cluster: {state.answer.reason}"
-        if state.answer.members:
+        if self.is_member:
             paused = state.acts and state.published.waiting and state.blocking
             return (
                 "active joins paused: " + offline_text(state.blocking)
