@@ -30,7 +30,7 @@ class LocalField:
     def __init__(self, juju: juju_model.Juju, microcluster: microclusters.Microcluster):
         self.juju = juju
         self.microcluster = microcluster
-        self._answers: dict[str, list[tuple[str, str]]] = {}
+        self._answers: dict[str, list[tuple[str, fake.Fault]]] = {}
         self._spoilt: set[str] = set()
 
     @property
@@ -65,9 +65,11 @@ class LocalField:
         """Bring a unit's daemon to the next version of its database's schema."""
         self._machine(unit).refresh()
 
-    def answer(self, command: str, *, unit: str, errors: Sequence[str]) -> None:
+    def answer(
+        self, command: str, *, unit: str, errors: Sequence[str], seconds: float = 0.02
+    ) -> None:
         """Let a command fail in a unit's next hooks, without any effect."""
-        self._answers.setdefault(unit, []).extend((command, error) for error in errors)
+        self._answers[unit] = [(command, fake.fails(error, cost=seconds)) for error in errors]
         self._machine(unit).faults = functools.partial(self._go_wrong, unit)
 
     def spoil_joins(self, unit: str, *, spoils: bool = True) -> None:
@@ -152,5 +154,5 @@ class LocalField:
             return fake.fails("Error: the network interface has no such address")
         answers = self._answers.get(unit, [])
         if answers and answers[0][0] == words[0]:
-            return fake.fails(answers.pop(0)[1])
+            return answers.pop(0)[1]
         return None

@@ -314,13 +314,17 @@ class Field(Protocol):
         """Bring the daemon of a unit's machine to the next version of its database's schema."""
         ...
 
-    def answer(self, command: str, *, unit: str, errors: Sequence[str]) -> None:
+    def answer(
+        self, command: str, *, unit: str, errors: Sequence[str], seconds: float = 0.02
+    ) -> None:
         """Let a command fail in a unit's next hooks, without any effect.
 
         Args:
             command: the command.
             unit: the unit.
-            errors: what the command says, one after the other; then it works again.
+            errors: what the command says, one after the other; then it works again. They take the
+                place of those that were ordered before.
+            seconds: how long each of them takes.
         """
         ...
 

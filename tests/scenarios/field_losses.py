@@ -42,7 +42,7 @@ def a_renamed_machine_reboots(cloud: Cloud) -> None:
 
 @telling.story(FIELD)
 def a_machine_has_a_qualified_name_after_its_boot(cloud: Cloud) -> None:
-    """Its first hook sees another name; it is down once more, and stays a member."""
+    """Its first hook sees another name, before it is down once more; it stays a member."""
     telling.form(cloud, 3)
     unit = telling.another(cloud, telling.communicator(cloud))
     name = cloud.hostname(unit)
@@ -50,9 +50,10 @@ def a_machine_has_a_qualified_name_after_its_boot(cloud: Cloud) -> None:
     telling.field(cloud).rename_machine(unit, f"{name}.example.com")
     cloud.start_machine(unit)
     cloud.settle()
+    cloud.kill_machine(unit)
     telling.field(cloud).rename_machine(unit, name)
-    cloud.wait(2)
-    _be_down_for_a_while(cloud, unit)
+    cloud.wait(3)
+    cloud.start_machine(unit)
     telling.expect_whole(cloud)
 
 
@@ -89,15 +90,19 @@ def the_relation_of_one_application_is_removed(cloud: Cloud) -> None:
 
 @telling.story(FIELD)
 def the_distributors_leader_is_removed_while_a_member_is_down(cloud: Cloud) -> None:
-    """As it goes, it says of nobody that they have left."""
-    telling.form(cloud, 3, distributors=2)
-    dead = telling.another(cloud, telling.communicator(cloud))
-    cloud.kill_machine(dead)
-    telling.expect_hold(cloud, dead)
-    cloud.remove_unit(telling.leader(cloud, DISTRIBUTOR))
-    cloud.wait(2)
-    cloud.start_machine(dead)
-    telling.expect_whole(cloud)
+    """As it goes, one relation after the other, it says of nobody that they have left."""
+    telling.form_two(cloud, 2, 2, distributors=2)
+    dead = [cloud.units(app)[-1] for app in ("first", "second")]
+    names = telling.hostnames(cloud, "first", "second")
+    for unit in dead:
+        cloud.kill_machine(unit)
+        cloud.settle()
+        cloud.remove_unit(telling.leader(cloud, DISTRIBUTOR))
+        cloud.wait(2)
+        cloud.start_machine(unit)
+        telling.expect_members(cloud, [unit], names)
+        cloud.add_unit(DISTRIBUTOR)
+        telling.expect_whole(cloud, "first", "second")
 
 
 @telling.story(FIELD)
@@ -137,14 +142,17 @@ def goal_state_names_some_units_only(cloud: Cloud) -> None:
 
 @telling.story(FIELD)
 def a_daemon_restarts_while_the_charm_is_refreshed(cloud: Cloud) -> None:
-    """Its socket refuses, then it says that it is in no cluster: neither is believed at once."""
+    """Its socket refuses, then it says that it is in no cluster, then its machine goes down."""
     telling.form(cloud, 3)
     unit = telling.another(cloud, telling.communicator(cloud))
-    errors = [SOCKET_REFUSED, NOT_INITIALIZED]
+    errors = [SOCKET_REFUSED, NOT_INITIALIZED, NOT_INITIALIZED]
     telling.field(cloud).answer("list", unit=unit, errors=errors)
     cloud.refresh(CONSUMER, CONSUMER)
     cloud.wait()
-    _be_down_for_a_while(cloud, unit)
+    cloud.kill_machine(unit)
+    telling.field(cloud).answer("list", unit=unit, errors=[])
+    cloud.wait(3)
+    cloud.start_machine(unit)
     telling.expect_whole(cloud)
 
 
@@ -170,21 +178,24 @@ def a_silent_host_is_removed_by_force(cloud: Cloud) -> None:
     telling.expect_whole(cloud)
 
 
-@telling.story(FIELD)
+@telling.story(FIELD, FAULTS)
 def a_newcomer_waits_for_a_silent_host(cloud: Cloud) -> None:
-    """No list can be had, and nobody joins until the host is back."""
+    """It was given a token in time, but no list can be had: it joins when the host is back."""
     telling.form(cloud, 3)
-    dead = telling.another(cloud, telling.communicator(cloud))
     names = telling.hostnames(cloud)
-    _fall_silent(cloud, dead)
     newcomer = cloud.add_unit(CONSUMER)
+    telling.fall_asleep_once_named(cloud, newcomer)
+    cloud.eventually("a token", lambda: telling.offers_token(cloud, newcomer))
+    silent = telling.another(cloud, telling.communicator(cloud))
+    _fall_silent(cloud, silent)
+    cloud.wait(2)
+    cloud.start_machine(newcomer)
     cloud.wait(3)
     telling.expect_status(cloud, newcomer, "waiting")
-    telling.field(cloud).drop_packets(dead, drops=False)
-    telling.expect_members(
-        cloud, [u for u in cloud.units(CONSUMER) if u not in (dead, newcomer)], names
-    )
-    cloud.start_machine(dead)
+    telling.field(cloud).drop_packets(silent, drops=False)
+    others = [unit for unit in cloud.units(CONSUMER) if unit not in (silent, newcomer)]
+    telling.expect_members(cloud, others, names)
+    cloud.start_machine(silent)
     telling.expect_whole(cloud)
 
 
@@ -271,16 +282,17 @@ def units_without_a_status_are_not_lost(cloud: Cloud) -> None:
 
 @telling.story(FIELD, FAULTS)
 def slow_units_without_a_status_are_waited_for(cloud: Cloud) -> None:
-    """Nobody bootstraps a second cluster while the members of the first say nothing yet."""
+    """Under a new distributor nobody bootstraps while the members of a cluster say nothing yet."""
     telling.deploy(cloud, 2, consumer_charm=protocol.QUIET_CONSUMER)
     telling.expect_members(cloud, cloud.units(CONSUMER), telling.hostnames(cloud))
-    cloud.remove_relation(CONSUMER, DISTRIBUTOR)
+    cloud.remove_application(DISTRIBUTOR)
     cloud.settle()
     members = cloud.units(CONSUMER)
     newcomer = cloud.add_unit(CONSUMER)
     cloud.settle()
     for unit in members:
         telling.faults(cloud).pause_agent(unit)
+    cloud.deploy(DISTRIBUTOR)
     cloud.integrate(CONSUMER, DISTRIBUTOR)
     cloud.wait(2)
     assert not cloud.members(newcomer), f"{newcomer} has bootstrapped a second cluster"

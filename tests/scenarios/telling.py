@@ -128,17 +128,18 @@ def form(
         )
 
 
-def form_two(cloud: protocol.Cloud, first: int, second: int) -> None:
+def form_two(cloud: protocol.Cloud, first: int, second: int, *, distributors: int = 1) -> None:
     """Let the units of two applications, named `first` and `second`, form one cluster.
 
     Args:
         cloud: the cloud.
         first: units of the one.
         second: units of the other.
+        distributors: units of the distributor.
     """
     cloud.deploy(CONSUMER, "first", units=first)
     cloud.deploy(CONSUMER, "second", units=second)
-    cloud.deploy(DISTRIBUTOR, units=1)
+    cloud.deploy(DISTRIBUTOR, units=distributors)
     cloud.integrate("first", DISTRIBUTOR)
     cloud.integrate("second", DISTRIBUTOR)
     expect_whole(cloud, "first", "second")
