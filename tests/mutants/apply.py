@@ -1,13 +1,14 @@
-"""Read patches, and break the library with them.
+"""Read patches, and break rules with them.
 
 A patch's head has a line `# rule: ...`, which may go on in further comment lines, and a line that
-says what notices the rule's breaking, and in which words:
+says what notices when the rule is broken, and in which words:
 
-    # caught by seed 7: issues a token while
-    # caught by story sickness::a_newcomer_waits, seed 0, Juju 4.0: has joined while
+    # noticed by tests/unit/test_membership.py::test_nobody_bootstraps_beside_a_cluster: fails
+    # noticed by schedule, seed 7: issues a token while
+    # noticed by sickness::a_newcomer_waits, seed 0, Juju 4.0, microcluster 2.0.5: has joined while
 
-Patches are applied by what they say rather than by line numbers, so that a library that changes
-elsewhere does not matter; one that changes where a rule is kept does, and has to.
+Patches are applied by the text of their lines rather than by line numbers, so only a change where
+a rule is kept matters.
 """
 
 from __future__ import annotations
@@ -19,136 +20,98 @@ import shutil
 
 ROOT = pathlib.Path(__file__).parents[2]
 PATCHES = pathlib.Path(__file__).with_name("patches")
+SOURCES = ("library/src", "src")
+"""The folders that a patch may change."""
 
-_CAUGHT = re.compile(
-    r"# caught by (?:story (?P<story>\S+), )?seed (?P<seed>\d+)(?:, Juju (?P<version>\S+))?: "
-    r"(?P<complaint>.+)"
-)
+_RULE = re.compile(r"^# rule: (.*(?:\n#   .*)*)", re.MULTILINE)
+_NOTICED = re.compile(r"^# noticed by (.+?): (.+)$", re.MULTILINE)
+_FILE = re.compile(r"^--- .*\n\+\+\+ b/(\S+)\n", re.MULTILINE)
+_HUNK = re.compile(r"^@@ .*\n", re.MULTILINE)
 
 
 class DoesNotApplyError(Exception):
-    """The library no longer has, or has more than once, what a patch wants to change."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Catch:
-    """What notices that a rule is broken.
-
-    Attributes:
-        seed: the seed of the schedule of faults, or of the story.
-        complaint: words of the complaint.
-        story: the story's name; empty for a schedule of faults.
-        version: the version of Juju on which the story is told.
-    """
-
-    seed: int
-    complaint: str
-    story: str = ""
-    version: str = ""
-
-    def __str__(self) -> str:
-        story = f"story {self.story}, " if self.story else ""
-        version = f", Juju {self.version}" if self.version else ""
-        return f"{story}seed {self.seed}{version}: {self.complaint}"
+    """What a patch wants to change is not there, or is there more than once."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Mutant:
-    """A patch that breaks one rule.
+    """A patch that breaks one rule."""
 
-    Attributes:
-        name: what the broken library does, in the file's name.
-        rule: the rule.
-        catch: what notices it; None where that is yet to be found.
-        path: the file that is changed, from the repository's root.
-        hunks: what is replaced and what replaces it, in order.
-    """
-
-    name: str
+    name: str  # of the file, without its suffix: what the broken code does
     rule: str
-    catch: Catch | None
-    path: pathlib.PurePosixPath
-    hunks: tuple[tuple[str, str], ...]
+    trial: str  # what notices: a test, or what `trial.Trial` reads; empty where not known
+    complaint: str  # words of its complaint
+    path: str  # of the file that is changed, from the repository's root
+    hunks: tuple[tuple[str, str], ...]  # what is replaced, and by what
 
     @classmethod
     def load(cls, file: pathlib.Path) -> Mutant:
         """Read a patch.
 
         Raises:
-            ValueError: it lacks a rule or a change, or changes several files.
+            ValueError: it does not state a rule, or does not change exactly one file.
         """
-        lines = file.read_text().splitlines(keepends=True)
-        start = next((i for i, line in enumerate(lines) if line.startswith("--- ")), len(lines))
-        head = "".join(lines[:start])
-        rule = re.search(r"^# rule: (.*(?:\n#   .*)*)", head, re.MULTILINE)
-        targets = [line.split()[1] for line in lines if line.startswith("+++ b/")]
-        hunks = tuple(_hunks(lines[start + 2 :]))
-        if rule is None or len(targets) != 1 or not hunks:
-            raise ValueError(f"{file.name} is not a patch of one file that names its rule")
-        caught = _CAUGHT.search(head)
+        head, *files = _FILE.split(file.read_text())
+        rule, noticed = _RULE.search(head), _NOTICED.search(head)
+        if rule is None or len(files) != 2:
+            raise ValueError(f"{file.name} is no patch of one file that states its rule")
         return cls(
             name=file.stem,
             rule=rule[1].replace("\n#  ", ""),
-            catch=_catch(caught) if caught else None,
-            path=pathlib.PurePosixPath(targets[0].removeprefix("b/")),
-            hunks=hunks,
+            trial=noticed[1] if noticed else "",
+            complaint=noticed[2] if noticed else "",
+            path=files[0],
+            hunks=tuple((_side(h, "-"), _side(h, "+")) for h in _HUNK.split(files[1])[1:]),
         )
 
     def apply(self, text: str) -> str:
         """Return the text with the rule broken.
 
         Raises:
-            DoesNotApplyError: a hunk's lines are not there, or not only once.
+            DoesNotApplyError: the lines of a hunk are not there, or more than once.
         """
-        for number, (old, new) in enumerate(self.hunks, start=1):
-            found = f"\n{text}".count(f"\n{old}")
-            if found != 1:
+        text = f"\n{text}"
+        for old, new in self.hunks:
+            if (found := text.count(f"\n{old}")) != 1:
                 raise DoesNotApplyError(
-                    f"{self.name}.patch: the lines of hunk {number} occur {found} times in"
-                    f" {self.path}: the rule is kept in another way now, and so is to be broken"
+                    f"{self.name}.patch: these lines occur {found} times in {self.path}; where the"
+                    f" rule is kept in another way now, break it there:\n{old}"
                 )
-            text = f"\n{text}".replace(f"\n{old}", f"\n{new}")[1:]
-        return text
+            text = text.replace(f"\n{old}", f"\n{new}")
+        return text[1:]
 
-    def make_library(self, folder: pathlib.Path) -> pathlib.Path:
-        """Copy the library into a folder, and break the rule there.
-
-        Returns:
-            What has to come first in `PYTHONPATH`.
+    def copy(self, folder: pathlib.Path) -> None:
+        """Copy the code into a folder, and break the rule there.
 
         Raises:
-            DoesNotApplyError: as `apply`.
+            DoesNotApplyError: see `apply`.
         """
-        lib = folder / self.path.parts[0]
-        shutil.copytree(ROOT / lib.name, lib, ignore=shutil.ignore_patterns("__pycache__"))
+        for source in SOURCES:
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / source, folder / source, ignore=ignored)
+        shutil.copy(ROOT / "charmcraft.yaml", folder)  # `ops.testing` looks for it beside `src`
         file = folder / self.path
         file.write_text(self.apply(file.read_text()))
-        return lib
 
 
 def every_mutant() -> list[Mutant]:
-    """Read all patches, in the order of their names."""
+    """Read all patches, by name."""
     return [Mutant.load(file) for file in sorted(PATCHES.glob("*.patch"))]
 
 
-def _catch(found: re.Match[str]) -> Catch:
-    return Catch(
-        seed=int(found["seed"]),
-        complaint=found["complaint"],
-        story=found["story"] or "",
-        version=found["version"] or "",
-    )
+def is_test(trial: str) -> bool:
+    """Tell whether what notices is one of the tests, for pytest."""
+    return trial.startswith("tests/")
 
 
-def _hunks(lines: list[str]) -> list[tuple[str, str]]:
-    hunks: list[tuple[str, str]] = []
-    for line in lines:
-        mark, rest = line[:1], line[1:] or "\n"
-        if line.startswith("@@ "):
-            hunks.append(("", ""))
-            continue
-        if mark not in (" ", "-", "+", "\n") or not hunks:
-            raise ValueError(f"no line of a unified diff: {line!r}")
-        old, new = hunks[-1]
-        hunks[-1] = (old if mark == "+" else old + rest, new if mark == "-" else new + rest)
-    return hunks
+def note(mutant: Mutant, trial: str, complaint: str) -> None:
+    """Write what notices into a patch's head."""
+    file = PATCHES / f"{mutant.name}.patch"
+    head, start, diff = file.read_text().partition("\n--- ")
+    lines = [line for line in head.splitlines() if not line.startswith("# noticed by ")]
+    file.write_text("\n".join([*lines, f"# noticed by {trial}: {complaint}"]) + start + diff)
+
+
+def _side(hunk: str, mark: str) -> str:
+    lines = (line for line in hunk.splitlines(keepends=True) if line[0] in (" ", mark))
+    return "".join(line[1:] for line in lines)

@@ -1,144 +1,168 @@
-"""Put a library to the test in a process of its own, with that library first in `PYTHONPATH`.
+"""Run scenarios, schedules and tests on code with a rule broken, in a process of its own.
 
-It is `python -m tests.mutants.trial LIB SEEDS...`, or with `--story NAME --version JUJU` before
-the seeds. The answer is a line `seed: complaint` and exit code 3, or nothing and 0 where all that
-was tried went well.
+It is `python -m tests.mutants.trial FOLDER TRIAL...`, with that code in the folder. The first
+trial in which something is wrong ends it, with a line `TRIAL: complaint` and exit code 3.
 """
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import os
 import pathlib
+import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from charms.microcluster_token_distributor.v0 import token_distributor as lib
-from tests import juju_model, scenarios
+import pytest
+
+import distributor
+import microcluster_token_distributor
+from tests import juju_model
+from tests import scenarios as common
 from tests.chaos import invariants, run
 from tests.clouds import local, protocol
-from tests.mutants import apply, stories
+from tests.mutants import apply, scenarios
 from tests.scenarios import telling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from tests.microclusters import fake
 
-Story = telling.Story
-STORIES = [value for value in vars(stories).values() if isinstance(value, Story)]
-"""The stories told for the sake of one rule each; those of `tests.scenarios` can catch, too."""
+OWN = [value for value in vars(scenarios).values() if isinstance(value, telling.Story)]
+"""The scenarios for one rule each."""
+SCHEDULE = "schedule"
 
-# Seconds of real time, for one trial of all its seeds.
+# Seconds of real time for all trials of one rule.
 _LIMIT = 1800.0
-_CAUGHT = 3
+_NOTICED = 3
 _COMPLAINTS = (
     AssertionError,
     invariants.Violation,
     juju_model.HookFailed,
     juju_model.NotSettled,
+    subprocess.TimeoutExpired,
 )
+# The invariants are of today's charms, as they are by default.
+_UNWATCHED = {protocol.Trait.EARLIER_CHARMS, protocol.Trait.FIELD}
+_TRIAL = re.compile(r"(\S+), seed (\d+)(?:, Juju (\S+), microcluster (\S+))?")
+_NAME = re.compile(r"\S*(?:/\d|juju-model-|\d)\S*")
 
 
-def catch(
-    library: pathlib.Path, seeds: Iterable[int], *, story: str = "", version: str = ""
-) -> apply.Catch | None:
-    """Try a library in another process.
+class CannotRunError(Exception):
+    """These versions cannot have what a scenario is about, so that nothing is shown."""
+
+
+class Trial(NamedTuple):
+    """A scenario on one version of everything, or a schedule, whose seed says all that."""
+
+    scenario: str
+    seed: int
+    juju: str = ""
+    microcluster: str = ""
+
+    def __str__(self) -> str:
+        versions = f", Juju {self.juju}, microcluster {self.microcluster}" if self.juju else ""
+        return f"{self.scenario}, seed {self.seed}{versions}"
+
+    @classmethod
+    def parse(cls, text: str) -> Trial:
+        """Read what `str` gives.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        match = _TRIAL.fullmatch(text)
+        if match is None:
+            raise ValueError(f"no trial: {text!r}")
+        return cls(match[1], int(match[2]), match[3] or "", match[4] or "")
+
+
+def first_complaint(mutant: apply.Mutant, folder: pathlib.Path, trials: Sequence[str]) -> str:
+    """Break a rule, and run trials in another process until something is wrong.
 
     Args:
-        library: the folder that holds `charms`.
-        seeds: of the schedules of faults, or of the story; the first that catches ends it.
-        story: the story to be told; the schedules of faults by default.
-        version: the version of Juju for the story.
+        mutant: breaks the rule.
+        folder: an empty one.
+        trials: each one as `Trial` reads it; or a single test, as pytest does.
 
     Returns:
-        What caught it, with the whole complaint; None where nothing did.
+        The trial, and its complaint behind a colon; empty where nothing is wrong.
 
     Raises:
-        RuntimeError: the trial itself went wrong.
+        RuntimeError: the trials cannot be run.
     """
-    paths = [library, apply.ROOT / "src", apply.ROOT]
-    argv = [sys.executable, "-m", "tests.mutants.trial", f"--story={story}"]
-    argv += [f"--version={version}", str(library), *map(str, seeds)]
-    done = subprocess.run(  # noqa: S603 - our own command line
-        argv,
+    mutant.copy(folder)
+    argv = ["tests.mutants.trial", str(folder), *trials]
+    noticed = _NOTICED
+    if apply.is_test(trials[0]):
+        argv = ["pytest", "-x", "-p", "no:cacheprovider", "-o", "pythonpath=", *trials]
+        noticed = pytest.ExitCode.TESTS_FAILED
+    paths = [*(folder / source for source in apply.SOURCES), apply.ROOT / "lib", apply.ROOT]
+    done = subprocess.run(  # noqa: S603 (our own command line)
+        [sys.executable, "-m", *argv],
         cwd=apply.ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(map(str, paths)),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         capture_output=True,
         text=True,
         timeout=_LIMIT,
         check=False,
     )
-    if done.returncode == 0:
-        return None
-    if done.returncode != _CAUGHT:
-        raise RuntimeError(f"the trial ended with {done.returncode}:\n{done.stderr[-4000:]}")
-    seed, _, complaint = done.stdout.strip().partition(": ")
-    return apply.Catch(int(seed), complaint, story, version)
+    if done.returncode not in (0, noticed):
+        complaint = f"{done.stdout[-4000:]}{done.stderr[-4000:]}"
+        raise RuntimeError(f"the trial ended with {done.returncode}:\n{complaint}")
+    if apply.is_test(trials[0]):
+        return f"{trials[0]}: fails" if done.returncode else ""
+    return done.stdout.strip()
 
 
-def main() -> int:
-    """Try the library that is first in `PYTHONPATH`; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.mutants.trial", description=__doc__)
-    parser.add_argument("--story", default="")
-    parser.add_argument("--version", default="")
-    parser.add_argument("library", type=pathlib.Path)
-    parser.add_argument("seeds", type=int, nargs="+")
-    options = parser.parse_args()
-    if not pathlib.Path(lib.__file__).is_relative_to(options.library):
-        raise SystemExit(f"the library on trial is not imported, but {lib.__file__}")
-    for seed in options.seeds:
-        complaint = tell(options.story, seed, options.version) if options.story else _rage(seed)
-        if complaint:
-            print(f"{seed}: {complaint}")
-            return _CAUGHT
-    return 0
+def words_of(complaint: str) -> str:
+    """Return the words of a complaint that do not depend on names and numbers."""
+    parts = _NAME.split(complaint.partition(";")[0])
+    return max((part.strip(" ,:'\"") for part in parts), key=len)
 
 
-def _rage(seed: int) -> str:
-    try:
-        run.run(seed, tail_length=1)
-    except run.Failure as error:
-        return str(error).splitlines()[0].partition(": ")[2]
-    return ""
-
-
-def tell(name: str, seed: int, version: str) -> str:
-    """Tell a story with the library at hand.
-
-    Args:
-        name: its name.
-        seed: of the model.
-        version: of Juju.
+def run_trial(trial: Trial) -> str:
+    """Run a trial on the code at hand.
 
     Returns:
-        The first line of the complaint; nothing where it goes well.
+        The first line of the complaint; empty where nothing is wrong.
 
     Raises:
-        RuntimeError: it cannot be told here, so that there is no saying how it goes.
+        CannotRunError: it cannot be run on its versions.
     """
-    told = [*scenarios.every_story(), *STORIES]
-    story = next(story for story in told if story.name == name)
-    behaviour = local.behaviour(version, story.needs)
-    interleave = 0.3 if seed % 3 else 0.0
-    with juju_model.Juju(seed, behaviour=behaviour, interleave=interleave) as juju:
-        cloud = _WatchedCloud(juju, local.fake_microcluster(juju, seed))
-        if protocol.Trait.EARLIER_CHARMS in story.needs:
-            cloud.look_away()
-        if obstacle := story.obstacle(cloud):
-            raise RuntimeError(f"{name} cannot be told: {obstacle}")
+    if trial.scenario == SCHEDULE:
         try:
-            story.tell(cloud)
+            run.run(trial.seed, tail_length=1)
+        except run.Failure as error:
+            return str(error).splitlines()[0].partition(": ")[2]
+        return ""
+    scenario = next(s for s in [*common.every_story(), *OWN] if s.name == trial.scenario)
+    behaviour = local.behaviour(trial.juju, scenario.needs)
+    interleave = 0.3 if trial.seed % 3 else 0.0
+    with juju_model.Juju(trial.seed, behaviour=behaviour, interleave=interleave) as juju:
+        below = local.fake_microcluster(juju, trial.seed, trial.microcluster)
+        cloud = WatchedCloud(juju, below)
+        if scenario.needs & _UNWATCHED:
+            cloud.watch_no_longer()
+        if obstacle := scenario.obstacle(cloud):
+            raise CannotRunError(f"{trial}: {obstacle}")
+        try:
+            scenario.tell(cloud)
             unspent = cloud.unspent()
             assert not unspent, f"these faults never struck: {', '.join(unspent)}"
         except _COMPLAINTS as error:
-            return str(error).splitlines()[0]
+            return (str(error).splitlines() or [type(error).__name__])[0]
     return ""
 
 
-class _WatchedCloud(local.LocalCloud):
-    """A cloud on which, while a story is told, all must hold that holds in schedules of faults."""
+class WatchedCloud(local.LocalCloud):
+    """A cloud on which the invariants of schedules are checked while a scenario runs."""
 
     def __init__(self, juju: juju_model.Juju, microcluster: fake.FakeMicrocluster):
         super().__init__(juju, microcluster)
@@ -146,8 +170,8 @@ class _WatchedCloud(local.LocalCloud):
         juju.on_hook.append(self._watch.after_hook)
         juju.faults = self._strike
 
-    def look_away(self) -> None:
-        """Watch no longer: what holds today did not for earlier charms."""
+    def watch_no_longer(self) -> None:
+        """Stop the checks."""
         if self._watch is not None:
             self.juju.on_hook.remove(self._watch.after_hook)
         self._watch = None
@@ -156,6 +180,21 @@ class _WatchedCloud(local.LocalCloud):
         if self._watch is not None:
             self._watch.at_point(context)
         super()._strike(context)
+
+
+def main() -> int:
+    """Run trials; returns the exit code."""
+    folder, *trials = sys.argv[1:]
+    # The model finds the distributor's modules imported, and does not import those of the tree.
+    for module in (microcluster_token_distributor, distributor):
+        if not pathlib.Path(module.__file__ or "").is_relative_to(folder):
+            raise SystemExit(f"not from {folder}: {module.__file__}")
+    for trial in trials:
+        with contextlib.suppress(CannotRunError):
+            if complaint := run_trial(Trial.parse(trial)):
+                print(f"{trial}: {complaint}")
+                return _NOTICED
+    return 0
 
 
 if __name__ == "__main__":
