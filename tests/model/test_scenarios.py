@@ -1,7 +1,7 @@
 """Every story, on the model of Juju with a fake microcluster below.
 
-Two seeds, each on half of the pairs of versions of Juju and microcluster, so that each pair is there
-once; `--story-seeds N` for more.
+Two seeds, each on half of the pairs of versions of Juju and microcluster, so that each pair is
+there once; `--story-seeds N` for more.
 """
 
 from __future__ import annotations
