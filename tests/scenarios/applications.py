@@ -109,3 +109,23 @@ def a_new_application_is_related_before_the_cluster_is_again(cloud: Cloud) -> No
     cloud.integrate("newcomers", DISTRIBUTOR)
     cloud.integrate(CONSUMER, DISTRIBUTOR)
     telling.expect_whole(cloud, CONSUMER, "newcomers")
+
+
+@telling.story()
+def one_of_two_applications_goes_its_own_way(cloud: Cloud) -> None:
+    """Its units are still members, and the first ones by name, but nobody hears them."""
+    telling.form_two(cloud, 2, 3)
+    cloud.remove_relation("first", DISTRIBUTOR)
+    cloud.settle()
+    newcomer = cloud.add_unit("second")
+    cloud.eventually(f"{newcomer} is a member", lambda: bool(cloud.members(newcomer)))
+
+
+@telling.story()
+def one_of_two_applications_comes_back(cloud: Cloud) -> None:
+    """Its units left the distributor's sight, and are there again: nobody has left."""
+    telling.form_two(cloud, 2, 2)
+    cloud.remove_relation("first", DISTRIBUTOR)
+    cloud.settle()
+    cloud.integrate("first", DISTRIBUTOR)
+    telling.expect_whole(cloud, "first", "second")

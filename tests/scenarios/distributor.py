@@ -99,6 +99,39 @@ def it_is_removed_and_deployed_anew(cloud: Cloud) -> None:
     telling.expect_whole(cloud, distributor="another-distributor")
 
 
+@telling.story(protocol.Trait.FAULTS)
+def the_leader_changes_before_who_left_is_removed(cloud: Cloud) -> None:
+    """The next one was told of no departure, and yet knows of it."""
+    telling.form(cloud, 4, distributors=2)
+    powers = telling.faults(cloud)
+    old = telling.leader(cloud, DISTRIBUTOR)
+    leaver = telling.another(cloud, telling.communicator(cloud))
+    others = [unit for unit in cloud.units(CONSUMER) if unit != leaver]
+    cloud.kill_machine(leaver)
+    for unit in others:
+        powers.pause_agent(unit)
+    cloud.remove_unit(leaver, force=True)
+    cloud.settle()
+    powers.make_leader(telling.another(cloud, old, leaver))
+    cloud.wait()
+    for unit in others:
+        powers.resume_agent(unit)
+    cloud.remove_unit(old)
+    telling.expect_whole(cloud)
+
+
+@telling.story()
+def a_unit_leaves_while_the_next_leader_is_not_elected(cloud: Cloud) -> None:
+    """The leader dies, a unit leaves by force, and its name is nobody's when another leads."""
+    telling.form(cloud, 4, distributors=2)
+    leader = telling.leader(cloud, DISTRIBUTOR)
+    cloud.kill_machine(leader)
+    leaver = telling.another(cloud, telling.communicator(cloud))
+    cloud.kill_machine(leaver)
+    cloud.remove_unit(leaver, force=True)
+    telling.expect_whole(cloud, lost=[leader])
+
+
 def _leader_dies(cloud: Cloud, *, on: str, command: str = "", wrote: str = "") -> None:
     """Let the distributor's leader die when something has happened while the cluster forms."""
     telling.deploy(cloud, distributors=3)

@@ -86,3 +86,23 @@ def the_unit_that_may_bootstrap_dies_before_it_does(cloud: Cloud) -> None:
     telling.expect_no_member(cloud)
     cloud.remove_unit(chosen[0], force=True)
     telling.expect_whole(cloud)
+
+
+@telling.story(protocol.Trait.FAULTS)
+def the_unit_that_bootstrapped_dies_before_it_says_so(cloud: Cloud) -> None:
+    """Its cluster is on its disk: another leader's proposal comes too late."""
+    telling.deploy(cloud)
+    first: list[str] = []
+
+    def die() -> None:
+        first.append(telling.leader(cloud, CONSUMER))
+        cloud.kill_machine(first[0])
+
+    telling.faults(cloud).upon(die, unit=CONSUMER, command="bootstrap")
+    cloud.eventually("a bootstrap", lambda: bool(first))
+    cloud.eventually("another leader", lambda: cloud.leader(CONSUMER) not in (first[0], None))
+    cloud.wait(2)
+    for unit in cloud.units(CONSUMER):
+        assert not cloud.members(unit), f"{unit} has bootstrapped a second cluster"
+    cloud.start_machine(first[0])
+    telling.expect_whole(cloud)

@@ -137,6 +137,25 @@ def an_application_goes_though_one_of_its_machines_is_lost(cloud: Cloud) -> None
     cloud.eventually(f"only {dead} is left", lambda: cloud.units(CONSUMER) in ([], [dead]))
 
 
+@telling.story(protocol.Trait.FAULTS)
+def three_units_are_replaced_and_one_cannot_leave_at_first(cloud: Cloud) -> None:
+    """It tries again: else the others, and those that come, would wait for it for good."""
+    telling.form(cloud, 3)
+    cloud.wait(2)
+    first, *others = cloud.units(CONSUMER)
+    powers = telling.faults(cloud)
+    powers.hang("remove", unit=first)
+    for unit in others:
+        powers.pause_agent(unit)
+    for unit in (first, *others):
+        cloud.remove_unit(unit)
+    cloud.settle()
+    cloud.add_unit(CONSUMER)
+    for unit in others:
+        powers.resume_agent(unit)
+    telling.expect_whole(cloud)
+
+
 def _expect_units(cloud: Cloud, number: int) -> None:
     units = cloud.units(CONSUMER)
     assert len(units) == number, f"there should be {number} units, and these are left: {units}"
