@@ -12,6 +12,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import traceback
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -47,6 +48,9 @@ _COMPLAINTS = (
 # The invariants are of today's charms, as they are by default.
 _UNWATCHED = {protocol.Trait.EARLIER_CHARMS, protocol.Trait.FIELD}
 _TRIAL = re.compile(r"(\S+), seed (\d+)(?:, Juju (\S+), microcluster (\S+))?")
+_HOOK = re.compile(r" *\d+\.\ds  ")
+# So many words say little.
+_FEW = 2
 _NAME = re.compile(r"\S*(?:/\d|juju-model-|\d)\S*")
 
 
@@ -123,8 +127,8 @@ def first_complaint(mutant: apply.Mutant, folder: pathlib.Path, trials: Sequence
 
 def words_of(complaint: str) -> str:
     """Return the words of a complaint that do not depend on names and numbers."""
-    parts = _NAME.split(complaint.partition(";")[0])
-    return max((part.strip(" ,:'\"") for part in parts), key=len)
+    parts = [part.strip(" ,:'\"<") for part in _NAME.split(complaint.partition(";")[0])]
+    return next((part for part in parts if len(part.split()) > _FEW), max(parts, key=len))
 
 
 def run_trial(trial: Trial) -> str:
@@ -157,8 +161,18 @@ def run_trial(trial: Trial) -> str:
             unspent = cloud.unspent()
             assert not unspent, f"these faults never struck: {', '.join(unspent)}"
         except _COMPLAINTS as error:
-            return (str(error).splitlines() or [type(error).__name__])[0]
+            return _complaint_of(error)
     return ""
+
+
+def _complaint_of(error: BaseException) -> str:
+    """Return one line, without the hook; of a hook that failed why it did."""
+    if isinstance(error, juju_model.HookFailed):
+        return f"{error.hook.kind} fails with {error.hook.error.strip().splitlines()[-1]}"
+    # A bare assertion has no message but its code.
+    text = str(error) or traceback.extract_tb(error.__traceback__)[-1].line or ""
+    line = text.splitlines()[0]
+    return line.rpartition(": ")[2] if _HOOK.match(line) else line
 
 
 class WatchedCloud(local.LocalCloud):
