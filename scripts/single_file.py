@@ -22,7 +22,7 @@ NAME = "microcluster_token_distributor"
 PACKAGE = ROOT / "library" / "src" / NAME
 TARGET = ROOT / "lib" / "charms" / NAME / "v0" / "token_distributor.py"
 # Each after those that it needs when it is imported.
-MODULES = ("_wire", "_membership", "_workload", "_events", "_cluster", "_consumer")
+MODULES = ("_wire", "_membership", "_workload", "_consumer")
 NOTE = "# Made from the package microcluster-token-distributor: change that instead."
 DIRECTIVES = """\
 # The unique Charmhub library identifier, never change it

@@ -7,24 +7,32 @@ import distributor
 
 
 class MicroclusterTokenDistributorCharm(ops.CharmBase):
-    """Wires the mirror to its endpoints, its status and its action."""
+    """Wires the mirror to its endpoints, its status and its actions."""
 
     def __init__(self, framework: ops.Framework):
         super().__init__(framework)
         self.distributor = distributor.Distributor(self, "microcluster-cluster", peers="cluster")
         framework.observe(self.on.collect_unit_status, self._on_collect_unit_status)
         framework.observe(self.on.show_mirror_action, self._on_show_mirror_action)
+        framework.observe(self.on.forget_member_action, self._on_forget_member_action)
 
     def _on_collect_unit_status(self, event: ops.CollectStatusEvent) -> None:
         event.add_status(self.distributor.status)
 
     def _on_show_mirror_action(self, event: ops.ActionEvent) -> None:
-        if not self.unit.is_leader():
-            event.fail(f"only the leader mirrors: run the action on {self.app.name}/leader")
+        try:
+            rows = self.distributor.describe()
+        except ValueError as error:
+            event.fail(str(error))
             return
-        rows = self.distributor.describe()
         # A result's name cannot hold a slash, nor every character of a host name.
         event.set_results({f"row-{number}": row for number, row in enumerate(rows)})
+
+    def _on_forget_member_action(self, event: ops.ActionEvent) -> None:
+        try:
+            self.distributor.forget(event.params["host"])
+        except ValueError as error:
+            event.fail(str(error))
 
 
 if __name__ == "__main__":  # pragma: nocover

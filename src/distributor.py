@@ -8,22 +8,20 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import ops
+from ops import hookcmds
 
 import bootstrap
-import goal as goal_module
 import mirror
 from microcluster_token_distributor import _wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    # A unit, and its relation with the distributor.
-    Place = tuple[ops.Relation, ops.Unit]
+    from collections.abc import Mapping, MutableMapping, Sequence
 
 logger = logging.getLogger(__name__)
 
+# The keys of the peer relation: the ledger's, and the members that an operator has had forgotten.
 _LEDGER_PREFIX = "unit-"
-_JUJUS_KEYS = frozenset({"egress-subnets", "ingress-address", "private-address"})
+_FORGOTTEN = "forgotten"
 _NOT_RELATED = "blocked integrate with a charm that forms a microcluster"
 _READY = "active ready to take over from the leader"
 
@@ -36,19 +34,15 @@ class _View:
     published: _wire.Published  # without values where they do not matter
     full: bool  # whether all reports were read anew, and everything is to be published
     at_update_status: bool
-    # Of the units that are seen and have not departed, and of those that are departing right now.
+    units: frozenset[str]  # that Juju lists, some of which may have departed
+    # Of those that have reported and not departed, and of those that are departing right now.
     reports: dict[str, _wire.Report] = dataclasses.field(default_factory=dict[str, _wire.Report])
     leaving: Sequence[_wire.Report] = ()
     carried: bool = False  # whether the mirrored values matter
-    goal: goal_module.Goal | None = None  # None where it was not asked, or cannot be had
+    goal: mirror.Goal | None = None  # None where it was not asked, or cannot be had
     ledger: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
-
-    @property
-    def reported(self) -> list[_wire.Report]:
-        return [report for report in self.reports.values() if report.has_reported]
-
-    def has_departed(self, unit: str) -> bool:
-        return mirror.has_departed(unit, self.ledger, self.goal, self.published)
+    departed: frozenset[str] = frozenset()
+    forgotten: frozenset[str] = frozenset()
 
 
 class Distributor(ops.Object):
@@ -70,6 +64,7 @@ class Distributor(ops.Object):
         self.charm = charm
         self.relation_name = relation_name
         self.peers = peers
+        self._number = str(mirror.number_of(charm.unit.name))
         self._memory: Any = self._stored
         # The reports, as JSON; empty for none. The units that there are going to be.
         self._memory.set_default(reports="", expected="")
@@ -86,8 +81,7 @@ class Distributor(ops.Object):
     # Handlers
 
     def _on_full_read(self, event: ops.EventBase) -> None:
-        at_update_status = isinstance(event, ops.UpdateStatusEvent)
-        self._reconcile(full=True, at_update_status=at_update_status)
+        self._reconcile(full=True, at_update_status=isinstance(event, ops.UpdateStatusEvent))
 
     def _on_relation_changed(self, event: ops.RelationChangedEvent) -> None:
         if event.unit:
@@ -111,20 +105,38 @@ class Distributor(ops.Object):
         return ops.StatusBase.from_name(*self._memory.status.split(" ", 1))
 
     def describe(self) -> list[dict[str, str]]:
-        """Return a row for each unit: `unit`, `application`, `host-name` and `state`.
+        """Return a row for each unit: `unit`, `host-name` and `state`; no token is in it.
 
-        The state is one of `waiting`, `token offered`, `join failed`, `joined` and `left`. No
-        token is in it. Only a leader can tell.
+        The state is one of `waiting`, `token offered`, `join failed` and `joined`; or `left` or
+        `offline` for a member without a unit.
+
+        Raises:
+            ValueError: another unit leads.
         """
-        view = self._look(self._relations(), full=True)
-        self._gather_evidence(view)
+        view = self._look_at_all()
+        silent = {unit: _wire.Report(unit) for unit in view.units - view.departed}
         rows = [
-            (unit, goal_module.app_of(unit), report.hostname, _state_of(report, view.published))
-            for unit, report in sorted(view.reports.items())
+            (unit, report.hostname, _state_of(report, view.published))
+            for unit, report in sorted({**silent, **view.reports}.items())
         ]
-        rows += [("", "", name, "left") for name in sorted(view.published.left)]
-        keys = ("unit", "application", "host-name", "state")
-        return [dict(zip(keys, row, strict=True)) for row in rows]
+        left, hosts = view.published.left, {report.hostname for report in view.reports.values()}
+        lost = mirror.offline(view.reports.values()) - hosts
+        rows += [("", name, "left" if name in left else "offline") for name in sorted(left | lost)]
+        return [dict(zip(("unit", "host-name", "state"), row, strict=True)) for row in rows]
+
+    def forget(self, name: str) -> None:
+        """Have a member removed from its cluster that is not online, whatever goal-state says.
+
+        Raises:
+            ValueError: no member of that name is offline, or another unit leads.
+        """
+        view = self._look_at_all()
+        if name not in (offline := mirror.offline(view.reports.values())):
+            known = ", ".join(sorted(offline)) or "none"
+            raise ValueError(f"{name!r} is no member that is offline; those are: {known}")
+        logger.info(_wire.ADMIN_EVENT, "forget_member", name, "by an operator's word")
+        self._peers_bag[_FORGOTTEN] = " ".join(sorted({*view.forgotten, name}))
+        self._reconcile(full=True)
 
     # Helpers: what is seen
 
@@ -132,46 +144,50 @@ class Distributor(ops.Object):
         relations = [r for r in self.charm.model.relations[self.relation_name] if r.active]
         return sorted(relations, key=lambda relation: relation.id)
 
+    @property
+    def _peers_bag(self) -> MutableMapping[str, str]:
+        relation = self.charm.model.get_relation(self.peers)
+        return relation.data[self.charm.app] if relation else {}
+
+    def _look_at_all(self) -> _View:
+        if not self.charm.unit.is_leader():
+            raise ValueError(f"only the leader can: run it on {self.charm.app.name}/leader")
+        view = self._look(self._relations(), full=True)
+        self._gather_evidence(view)
+        return view
+
     def _look(
         self,
         relations: Sequence[ops.Relation],
         *,
         full: bool = False,
         at_update_status: bool = False,
-        changed: Place | None = None,
-        departing: Place | None = None,
+        changed: tuple[ops.Relation, ops.Unit] | None = None,
+        departing: tuple[ops.Relation, ops.Unit] | None = None,
     ) -> _View:
         """Read what has to be read, for the arguments of `_reconcile`."""
-        number = str(goal_module.number_of(self.charm.unit.name))
-        bags = (relation.data[self.charm.app] for relation in relations)
-        decided = (_wire.Published.from_bags(bag, {}) for bag in bags)
-        published = next((each for each in decided if each.leader), _wire.Published())
+        bag: Mapping[str, str] = relations[0].data[self.charm.app] if relations else {}
+        published = _wire.Published.from_bags(bag, {})
         # Who leads now may have missed what happened while another unit did.
-        full = full or not self._memory.reports or published.leader not in ("", number)
-        view = _View(relations, published, full, at_update_status)
-        remembered = {} if full else _from_memory(self._memory.reports)
-        for place in ((relation, unit) for relation in relations for unit in relation.units):
-            name = place[1].name
-            if full or place == changed:
-                view.reports[name] = self._read(*place)
-            elif name in remembered:
-                view.reports[name] = remembered[name]
+        full = full or not self._memory.reports or published.leader not in ("", self._number)
+        places = {unit.name: (rel, unit) for rel in relations for unit in rel.units}
+        view = _View(relations, published, full, at_update_status, frozenset(places))
+        bags: dict[str, dict[str, str]] = {} if full else json.loads(self._memory.reports)
+        reports = {unit: _wire.Report.from_bag(unit, bags[unit]) for unit in bags}
+        new = set(places) if full else {changed[1].name} if changed else set[str]()
+        reports.update({unit: self._read(*places[unit]) for unit in new})
+        waits = not full and any(not reports[unit].is_member for unit in new)
+        if waits:
+            # The token may have been issued before its unit was heard of; none is remembered.
+            givers = [unit for unit in places.keys() & reports if reports[unit].mirror == "up"]
+            reports.update({unit: self._read(*places[unit]) for unit in givers})
+        view.reports = {u: reports[u] for u in places if u in reports and reports[u].has_reported}
         view.leaving = [self._read(*departing)] if departing else []
-        waits = changed is not None and not view.reports[changed[1].name].is_member
-        offers = changed is not None and bool(view.reports[changed[1].name].offers)
-        has_old = any(report.is_old for report in view.reports.values())
-        view.carried = full or bool(departing) or waits or offers or has_old
-        if view.carried and published.leader == number:
-            unit_bags = [relation.data[self.charm.unit] for relation in relations]
-            mirrors = [bag for bag in unit_bags if bag.get("mirror") == "up"]
-            values = _wire.Published.from_old_bags({}, mirrors[:1]).values
-            view.published = dataclasses.replace(published, values=values)
-        if waits and not full:
-            # Its token may have been issued before it was heard of; tokens are not remembered.
-            for place in ((relation, unit) for relation in relations for unit in relation.units):
-                report = view.reports.get(place[1].name)
-                if report is not None and report.mirror == "up":
-                    view.reports[report.unit] = self._read(*place)
+        view.carried = bool(full or departing or waits) or any(
+            report.offers or report.is_old for report in view.reports.values()
+        )
+        if view.carried and published.leader == self._number:
+            view.published = _wire.Published.from_bags(bag, relations[0].data[self.charm.unit])
         return view
 
     def _read(self, relation: ops.Relation, unit: ops.Unit) -> _wire.Report:
@@ -184,19 +200,23 @@ class Distributor(ops.Object):
 
     def _gather_evidence(self, view: _View) -> None:
         """Learn who has left, and leave out what they have reported."""
-        view.goal = goal_module.Goal.ask(self.relation_name)
-        relation = self.charm.model.get_relation(self.peers)
-        bag: Mapping[str, str] = relation.data[self.charm.app] if relation else {}
-        ledger = {k.removeprefix(_LEDGER_PREFIX): v for k, v in bag.items()}
-        view.ledger = {unit: name for unit, name in ledger.items() if unit not in bag}
-        named = frozenset(view.goal.units if view.goal else ())
-        if view.goal:
-            self._memory.expected = " ".join(sorted(view.goal.units.keys() - view.goal.dying))
-        hosts = {view.reports[unit].hostname for unit in view.reports.keys() & named} - {""}
+        try:
+            rows = hookcmds.goal_state().relations.get(self.relation_name, {})
+            view.goal = mirror.Goal.of({name: row.status for name, row in rows.items()})
+        except (hookcmds.Error, OSError, ValueError, LookupError) as error:
+            logger.warning("cannot tell which units the model has: %s", error)
+        bag, prefix = self._peers_bag, _LEDGER_PREFIX
+        view.ledger = {k.removeprefix(prefix): v for k, v in bag.items() if k.startswith(prefix)}
+        view.forgotten = frozenset(bag.get(_FORGOTTEN, "").split())
+        if view.goal is None:
+            return
+        view.departed = view.goal.departed(view.ledger)
+        self._memory.expected = sorted(view.goal.units.keys() - view.goal.dying)
+        named = view.reports.keys() & view.goal.units.keys()
+        hosts = {view.reports[unit].hostname for unit in named} - {""}
         for unit, report in list(view.reports.items()):
             # Juju 4 goes on to list a unit that was removed by force, another of its name beside.
-            is_outdated = unit not in named and report.hostname in hosts
-            if is_outdated or view.has_departed(unit):
+            if unit in view.departed or (unit not in named and report.hostname in hosts):
                 del view.reports[unit]
 
     # Helpers: what follows
@@ -204,10 +224,8 @@ class Distributor(ops.Object):
     def _reconcile(self, **about: Any) -> None:
         """Publish what follows from what is reported, or as much of it as is due.
 
-        Args:
-            about: `full` to read all reports anew, and to publish everything;
-                `at_update_status`; the unit that has `changed`, or is `departing`, with its
-                relation.
+        A `full` one reads all reports anew, and publishes everything. Else it is about the unit
+        that has `changed` or is `departing`, with its relation.
         """
         relations, memory = self._relations(), self._memory
         if memory.is_dying:
@@ -221,110 +239,97 @@ class Distributor(ops.Object):
         view = self._look(relations, **about)
         if view.full or view.leaving:
             self._gather_evidence(view)
-        clusters = " ".join(mirror.clusters(view.reported))
+        clusters = mirror.clusters(view.reports.values())
         if view.at_update_status:
             # Two update-status hooks have to say so: a first member may just have changed.
-            memory.is_divided = " " in clusters and clusters == memory.clusters
+            memory.is_divided = len(clusters) > 1 and clusters == memory.clusters
             memory.clusters = clusters
         following, awaited = self._follow(view)
         if view.goal is None and self._needs_evidence(view, following):
             self._gather_evidence(view)
             following, awaited = self._follow(view)
         self._publish(view, following)
-        memory.reports = _to_memory(view.reports)
+        # Without the values: tokens may be among them.
+        bags = {u: dataclasses.replace(r, values={}).to_bag() for u, r in view.reports.items()}
+        memory.reports = json.dumps(bags)
         memory.status = self._status_of(view, following, awaited)
 
-    def _follow(self, view: _View) -> tuple[_wire.Published, tuple[str, ...]]:
+    def _follow(self, view: _View) -> tuple[_wire.Published, Sequence[str]]:
         """Return what is to be published, and for whose report the bootstrap waits."""
-        reports, published = view.reported, view.published
-        if view.at_update_status and self._is_dissolved(view):
-            published = dataclasses.replace(
-                published, formed=False, bootstrap_app="", bootstrap_host=""
-            )
+        reports, published = view.reports.values(), view.published
+        is_dissolved = published.formed and mirror.is_dissolved(reports, view.goal)
+        if view.at_update_status and is_dissolved:
+            published = _wire.Published(values=published.values)
         following = mirror.publish(
-            published, reports, view.ledger, view.goal, is_divided=self._memory.is_divided
+            dataclasses.replace(published, leader=self._number),
+            reports,
+            view.ledger,
+            view.goal,
+            forgotten=view.forgotten,
+            is_divided=self._memory.is_divided,
         )
-        apps = [self._app_of(view, relation) for relation in view.relations]
-        grant = bootstrap.decide(
+        apps: list[bootstrap.App] = []
+        for relation in view.relations:
+            units = frozenset(unit.name for unit in relation.units) - view.departed
+            own = [report for report in reports if report.unit in units]
+            apps.append(bootstrap.App(relation.app.name, units, own))
+        following, awaited = bootstrap.grant(
             following, apps, view.ledger, view.goal, at_update_status=view.at_update_status
-        )
-        following = dataclasses.replace(
-            following,
-            leader=str(goal_module.number_of(self.charm.unit.name)),
-            bootstrap_app=grant.app,
-            bootstrap_host=grant.host,
         )
         if view.carried:
             values = mirror.values(following, reports, view.leaving)
             following = dataclasses.replace(following, values=values)
-        return following, grant.awaited
-
-    @staticmethod
-    def _is_dissolved(view: _View) -> bool:
-        """Tell whether no cluster is left: all say so, but who is being removed may yet stay."""
-        reports = view.reported
-        if view.goal is None or not (reports and view.published.formed):
-            return False
-        silent = view.goal.dying - {report.unit for report in reports}
-        return not silent and all(report.member == "false" for report in reports)
-
-    @staticmethod
-    def _app_of(view: _View, relation: ops.Relation) -> bootstrap.App:
-        units = frozenset(u.name for u in relation.units if not view.has_departed(u.name))
-        reports = tuple(report for report in view.reported if report.unit in units)
-        return bootstrap.App(relation.app.name, units, reports)
+        return following, awaited
 
     def _needs_evidence(self, view: _View, following: _wire.Published) -> bool:
         """Tell whether something hangs on what goal-state says."""
-        units, expected = len(view.reported), len(self._memory.expected.split())
+        units, expected = len(view.reports), len(self._memory.expected)
         if not following.formed and not following.bootstrap_app:
             return units >= expected
         return mirror.are_newcomers_due(view.published, following, units, expected)
 
     def _publish(self, view: _View, following: _wire.Published) -> None:
         """Write what is due, and the ledger, which costs the consumers nothing."""
-        published, expected = view.published, len(self._memory.expected.split())
-        has_something = following.formed or following.bootstrap_app or published.leader
-        app_due = view.full or mirror.is_app_due(
-            published, following, len(view.reported), expected
+        published, units, expected = view.published, len(view.reports), len(self._memory.expected)
+        has_something = bool(following.formed or following.bootstrap_app or published.leader)
+        unit_due = has_something and (view.full or mirror.is_unit_due(published, following))
+        app_due = has_something and (
+            view.full
+            or mirror.is_app_due(published, following, units, expected)
+            # A new consumer takes a distributor that names no leader for an old one.
+            or (unit_due and not published.leader)
         )
-        unit_due = view.full or mirror.is_unit_due(published, following)
-        # A new consumer takes a distributor that names no leader for an old one.
-        app_due = bool(has_something) and (app_due or (unit_due and not published.leader))
         for relation in view.relations if app_due else ():
-            _write(relation.data[self.charm.app], following.to_app_bag())
-        for relation in view.relations if unit_due and has_something else ():
-            _write(relation.data[self.charm.unit], following.to_unit_bag())
-        if app_due and following.bootstrap_host not in ("", published.bootstrap_host):
-            logger.info("%s may bootstrap the cluster", following.bootstrap_host)
-        if app_due and following.left - published.left:
-            logger.info("these have left the model: %s", sorted(following.left - published.left))
-        peers = self.charm.model.get_relation(self.peers) if view.goal else None
-        if peers is None or view.goal is None:
-            return
+            _wire.write(relation.data[self.charm.app], following.to_app_bag())
+        for relation in view.relations if unit_due else ():
+            _wire.write(relation.data[self.charm.unit], following.to_unit_bag())
+        host = following.bootstrap_host
+        if app_due and host not in ("", published.bootstrap_host):
+            logger.info(_wire.ADMIN_EVENT, "grant_bootstrap", host, "may bootstrap")
+        for name in sorted(following.left - published.left) if app_due else ():
+            logger.info(_wire.ADMIN_EVENT, "mark_left", name, "has left the model")
+        if view.goal is None or self._memory.is_divided:
+            return  # Where it is divided, who has left is dealt with later.
         left = following.left if app_due else published.left
-        if self._memory.is_divided:
-            left = frozenset(view.ledger.values())  # They are to be dealt with later.
-        present = frozenset(unit.name for relation in view.relations for unit in relation.units)
-        ledger = mirror.enter(view.ledger, left, view.reported, view.goal, present)
-        gone = dict.fromkeys(view.ledger.keys() - ledger.keys(), "")
-        rows = {**ledger, **gone}.items()
-        updates = {_LEDGER_PREFIX + unit: v for unit, v in rows if view.ledger.get(unit) != v}
-        if updates:
-            peers.data[self.charm.app].update(updates)
+        ledger = mirror.enter(view.ledger, left, view.reports.values(), view.goal, view.units)
+        bag = self._peers_bag
+        wanted = dict.fromkeys((key for key in bag if key.startswith(_LEDGER_PREFIX)), "")
+        wanted.update({_LEDGER_PREFIX + unit: name for unit, name in ledger.items()})
+        wanted[_FORGOTTEN] = " ".join(sorted(view.forgotten & following.left))
+        if updates := {key: v for key, v in sorted(wanted.items()) if bag.get(key, "") != v}:
+            bag.update(updates)
 
     def _step_down(self, relations: Sequence[ops.Relation], *, thorough: bool) -> None:
         """Publish nothing any more: another unit leads."""
         if thorough or self._memory.reports:
-            for relation in relations:
-                bag = relation.data[self.charm.unit]
+            for bag in (relation.data[self.charm.unit] for relation in relations):
                 if bag.get("mirror", "down") != "down":
-                    _write(bag, {"mirror": "down"})
+                    _wire.write(bag, {"mirror": "down"})
             self._memory.reports, self._memory.status = "", _READY
 
     def _status_of(self, view: _View, following: _wire.Published, awaited: Sequence[str]) -> str:
         """Return the name of the leader's status, and its message behind it."""
-        reports = view.reported
+        reports = view.reports.values()
         for name, same in sorted(mirror.by_host(reports).items()):
             if len(same) > 1:
                 units = " and ".join(sorted(report.unit for report in same))
@@ -333,36 +338,23 @@ class Distributor(ops.Object):
             names = " and ".join(mirror.clusters(reports))
             return f"blocked several clusters are related, those of {names}: keep one"
         if not following.formed:
-            known = set(self._memory.expected.split())
-            awaited = awaited or sorted(known - {report.unit for report in reports})
-            return _bootstrap_status(following, awaited if reports else ())
-        count = f"{_count(len(reports), 'unit')} in {_count(len(view.relations), 'application')}"
-        hold = ", ".join(sorted(following.hold))
-        if hold and following.waiting:
+            if chosen := following.bootstrap_host or following.bootstrap_app:
+                return f"waiting waiting for {chosen} to bootstrap"
+            missing = awaited or sorted({*self._memory.expected} - view.reports.keys())
+            if reports and missing:
+                return f"waiting the bootstrap waits for {', '.join(missing)}"
+            return "active no unit has given its host name yet"
+        joined = sum(report.is_member for report in reports)
+        count = f"{joined} of {len(reports)} units in the cluster"
+        if following.hold and following.waiting:
             blind = sorted(report.hostname for report in reports if report.hostname in report.hold)
             text = f"no list of members on {', '.join(blind)}" if blind else ""
             return f"waiting joins paused: {text or _wire.offline_text(following.hold)}"
-        failed = ", ".join(sorted(name for name, token in following.waiting.items() if token))
-        if failed:
-            return f"waiting join failed, see the log of the unit on: {failed}"
-        if following.waiting:
-            return f"waiting {count}, {len(following.waiting)} not in the cluster yet"
-        return f"active {count}, offline: {hold}" if hold else f"active {count}"
-
-
-def _bootstrap_status(following: _wire.Published, awaited: Sequence[str]) -> str:
-    if chosen := following.bootstrap_host or following.bootstrap_app:
-        return f"waiting waiting for {chosen} to bootstrap"
-    if awaited:
-        return f"waiting the bootstrap waits for {', '.join(awaited)}"
-    return "active no unit has given its host name yet"
-
-
-def _write(bag: ops.RelationDataContent, wanted: Mapping[str, str]) -> None:
-    # Juju puts addresses of its own into a unit's databag.
-    current = {key: value for key, value in bag.items() if key not in _JUJUS_KEYS}
-    if updates := _wire.changes(current, wanted):
-        bag.update(updates)
+        if failed := sorted(name for name, token in following.waiting.items() if token):
+            return f"waiting join failed, see the log of the unit on: {', '.join(failed)}"
+        status = f"waiting {count}" if following.waiting else f"active {count}"
+        lost = ", ".join(sorted(mirror.offline(reports)))
+        return f"{status}, offline: {lost}" if lost else status
 
 
 def _state_of(report: _wire.Report, published: _wire.Published) -> str:
@@ -371,22 +363,3 @@ def _state_of(report: _wire.Report, published: _wire.Published) -> str:
     if report.failed:
         return "join failed"
     return "token offered" if published.token_for(report.hostname) else "waiting"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _to_memory(reports: Mapping[str, _wire.Report]) -> str:
-    """Return reports as JSON, without what is mirrored: tokens may be among that."""
-    bags: dict[str, dict[str, str]] = {}
-    for unit, report in reports.items():
-        bags[unit] = dataclasses.replace(report, values={}).to_bag()
-        if report.has_reported and not report.hostname:
-            bags[unit]["hostname"] = "?"  # one that cannot be used
-    return json.dumps(bags)
-
-
-def _from_memory(text: str) -> dict[str, _wire.Report]:
-    """Return the reports of which `_to_memory` made a text."""
-    return {unit: _wire.Report.from_bag(unit, bag) for unit, bag in json.loads(text).items()}

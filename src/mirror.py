@@ -10,7 +10,8 @@ host name of each unit that goal-state has named: without it nobody can be misse
     waiting                   it reports `member: false`; with the digest of the token that failed
     hold                      a member reports that it is not online, and that joins would do harm
     left                      the ledger has its unit, goal-state names its application and not the
-                              unit, no other unit has its name, and no member reports it `gone`
+                              unit, no other unit has its name, and no member reports it `gone`;
+                              or an operator has had it forgotten, and it is not online
 
 A unit that departs, a relation that is broken, an offer that is suspended and an application that
 is removed are no evidence that anybody has left: nothing is published for who is not seen.
@@ -30,39 +31,55 @@ every consumer, so what nobody waits for is published with what somebody does.
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING
 
 from microcluster_token_distributor import _wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import goal as goal_module
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 # In the ledger: a unit that has not reported, and one that has left and is dealt with.
 UNPUBLISHED = "?"
 DEALT_WITH = "-"
-_NO_TOKENS = (_wire.EMPTY_STRING, _wire.JOINED)
+_UNIT = re.compile(r"[a-z][a-z0-9-]*/[0-9]+", re.ASCII)
 # So many newcomers are published as they come; of more, half as many as there were before.
 _FEW = 5
 
 
-def has_departed(
-    unit: str,
-    ledger: Mapping[str, str],
-    goal: goal_module.Goal | None,
-    published: _wire.Published,
-) -> bool:
-    """Tell whether a unit has left the model, although Juju may still list it as related."""
-    name = ledger.get(unit)
-    if name is None:
-        return False
-    if goal is None:
-        return name == DEALT_WITH or name in published.left
-    return unit not in goal.units and (name == DEALT_WITH or goal.has_departed(unit))
+def number_of(unit: str) -> int:
+    """Return the number in a unit's name."""
+    return int(unit.rpartition("/")[2])
 
 
-def by_host(reports: Sequence[_wire.Report]) -> dict[str, list[_wire.Report]]:
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    """What `goal-state` says of the related units: the one evidence that a unit has left."""
+
+    apps: frozenset[str]  # those of other models are not named
+    units: Mapping[str, str]  # with their statuses; of subordinate ones some may not be named
+
+    @classmethod
+    def of(cls, rows: Mapping[str, str]) -> Goal:
+        """Tell units from applications, and from offers: `admin/default.cluster` is neither."""
+        units = {name: status for name, status in rows.items() if _UNIT.fullmatch(name)}
+        return cls(frozenset(name for name in rows if "/" not in name), units)
+
+    def departed(self, ledger: Mapping[str, str]) -> frozenset[str]:
+        """Return the units of the ledger that have left the model: Juju may list them for long."""
+        return frozenset(
+            unit
+            for unit in ledger.keys() - self.units.keys()
+            if unit.partition("/")[0] in self.apps or ledger[unit] == DEALT_WITH
+        )
+
+    @property
+    def dying(self) -> frozenset[str]:
+        """The units that are being removed."""
+        return frozenset(unit for unit, status in self.units.items() if status == "dying")
+
+
+def by_host(reports: Iterable[_wire.Report]) -> dict[str, list[_wire.Report]]:
     """Return the reports by host name; two units of one host name are for an operator to mend."""
     hosts: dict[str, list[_wire.Report]] = {}
     for report in reports:
@@ -71,32 +88,40 @@ def by_host(reports: Sequence[_wire.Report]) -> dict[str, list[_wire.Report]]:
     return hosts
 
 
-def clusters(reports: Sequence[_wire.Report]) -> list[str]:
+def clusters(reports: Iterable[_wire.Report]) -> list[str]:
     """Return the clusters there are, each by its first member, whose own word counts for it."""
-    firsts = (r.cluster for r in reports if r.is_member and r.cluster == r.hostname)
-    return sorted({*firsts} - {""})
+    return sorted({r.cluster for r in reports if r.is_member and r.cluster == r.hostname} - {""})
+
+
+def offline(reports: Iterable[_wire.Report]) -> frozenset[str]:
+    """Return the members that are not online, as far as members report them."""
+    return frozenset(name for r in reports if r.member != "false" for name in r.hold | r.offline)
+
+
+def is_dissolved(reports: Collection[_wire.Report], goal: Goal | None) -> bool:
+    """Tell whether no cluster is left: all say so, and nobody is silent who is being removed."""
+    reported = {report.unit for report in reports if report.member == "false"}
+    return goal is not None and 0 < len(reports) == len(reported) and goal.dying <= reported
 
 
 def publish(
     published: _wire.Published,
-    reports: Sequence[_wire.Report],
+    reports: Collection[_wire.Report],
     ledger: Mapping[str, str],
-    goal: goal_module.Goal | None,
+    goal: Goal | None,
     *,
+    forgotten: frozenset[str] = frozenset(),
     is_divided: bool = False,
 ) -> _wire.Published:
     """Return what is to be published; the grant is for `bootstrap` to add, and then the `values`.
 
-    The reports are those of the units that are seen and have not departed. Where they are divided,
-    between several clusters, nothing can be done for anybody.
+    Where the units are divided between several clusters, nothing can be done for anybody.
     """
     hosts = by_host(reports)
-    members = [report for report in reports if report.is_member]
-    gone = {name for report in members for name in report.gone}
-    left = published.left
+    gone = {name for report in reports if report.is_member for name in report.gone}
+    left, lost = published.left, offline(reports)
     if goal is not None:
-        units = (unit for unit in ledger if has_departed(unit, ledger, goal, published))
-        left = frozenset(map(ledger.__getitem__, units)) - {DEALT_WITH, UNPUBLISHED}
+        left = frozenset(ledger[u] for u in goal.departed(ledger)) - {DEALT_WITH, UNPUBLISHED}
     waiting = {
         name: same[0].failed
         for name, same in sorted(hosts.items())
@@ -105,9 +130,9 @@ def publish(
     return dataclasses.replace(
         published,
         waiting={} if is_divided else waiting,
-        formed=published.formed or bool(members),
+        formed=published.formed or any(report.is_member for report in reports),
         hold=frozenset(name for r in reports if r.member != "false" for name in r.hold),
-        left=frozenset() if is_divided else left - hosts.keys() - gone,
+        left=frozenset() if is_divided else (left - hosts.keys() - gone) | (forgotten & lost),
     )
 
 
@@ -120,7 +145,7 @@ def _needs_token(report: _wire.Report, published: _wire.Published) -> bool:
 
 def values(
     published: _wire.Published,
-    reports: Sequence[_wire.Report],
+    reports: Collection[_wire.Report],
     leaving: Sequence[_wire.Report] = (),
 ) -> dict[str, str]:
     """Return the values to be mirrored; the tokens of units that are `leaving` outlive them."""
@@ -130,15 +155,14 @@ def values(
         for key, value in report.offers.items():
             offers.setdefault(key, []).append(value)
     mirrored: dict[str, str] = {}
+    no_values = (_wire.EMPTY_STRING, _wire.JOINED)
     for key in sorted({*published.values, *offers} - hosts.keys()):
         # What is no host name's is a value of the charms' own. A token is always somebody's.
-        current = published.values.get(key, _wire.EMPTY_STRING)
-        shared = [value for value in (current, *sorted(offers.get(key, ()))) if _is_shared(value)]
-        if shared:
-            mirrored[key] = shared[0]
-    has_old = any(report.is_old for report in reports)
+        words = (published.values.get(key, _wire.EMPTY_STRING), *sorted(offers.get(key, ())))
+        shared = [w for w in words if w not in no_values and not _wire.looks_like_token(w)]
+        mirrored.update({key: shared[0]} if shared else {})
     granted_to_old = bool(published.bootstrap_app) and not published.bootstrap_host
-    shows_names = has_old and (published.formed or granted_to_old)
+    shows_names = (published.formed or granted_to_old) and any(r.is_old for r in reports)
     for name, same in hosts.items():
         is_member = any(report.member == "true" for report in same)
         usable = published.formed and not is_member
@@ -148,17 +172,13 @@ def values(
     return mirrored
 
 
-def _is_shared(value: str) -> bool:
-    return value not in _NO_TOKENS and not _wire.looks_like_token(value)
-
-
 def _token(
     published: _wire.Published, reports: Sequence[_wire.Report], offers: Sequence[str]
 ) -> str:
     """Return a host name's token: the one published, and after one that failed the next."""
     current = published.token_for(reports[0].hostname)
     failed = {report.failed for report in reports}
-    tokens = sorted(filter(_wire.is_usable_token, {current, *offers} - {*_NO_TOKENS}))
+    tokens = sorted(filter(_wire.is_usable_token, {current, *offers}))
     if not tokens or (current and _wire.digest(current) not in failed):
         return current
     # Each member may have issued one: all get their turn, since only one can be used.
@@ -207,8 +227,8 @@ def is_unit_due(published: _wire.Published, following: _wire.Published) -> bool:
 def enter(
     ledger: Mapping[str, str],
     left: frozenset[str],
-    reports: Sequence[_wire.Report],
-    goal: goal_module.Goal,
+    reports: Collection[_wire.Report],
+    goal: Goal,
     present: frozenset[str],
 ) -> dict[str, str]:
     """Return the ledger after goal-state was asked: only units that it has named enter.
@@ -216,16 +236,14 @@ def enter(
     Who has left stays until its name is not in `left` any more, and as `DEALT_WITH` while Juju
     lists it as `present` all the same.
     """
-    dealt_with = {unit for unit, name in ledger.items() if name == DEALT_WITH}
-    following = {u: ledger.get(u, UNPUBLISHED) for u in goal.units.keys() - dealt_with}
-    following.update(dict.fromkeys(goal.units.keys() & dealt_with, UNPUBLISHED))
-    named = (report for report in reports if report.unit in goal.units)
-    following.update({report.unit: report.hostname for report in named if report.hostname})
-    for unit, name in ledger.items():
-        if unit in following:
-            continue
-        if name in left or not (name == DEALT_WITH or goal.has_departed(unit)):
-            following[unit] = name
+    # A unit that goal-state names again, after it had left, has yet to report.
+    known = {unit: name for unit, name in ledger.items() if name != DEALT_WITH}
+    following = {unit: known.get(unit, UNPUBLISHED) for unit in goal.units}
+    following.update({r.unit: r.hostname for r in reports if r.hostname and r.unit in goal.units})
+    departed = goal.departed(ledger)
+    for unit in ledger.keys() - following:
+        if ledger[unit] in left or unit not in departed:
+            following[unit] = ledger[unit]
         elif unit in present:
             following[unit] = DEALT_WITH
     return following

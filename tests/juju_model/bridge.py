@@ -40,6 +40,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import logging
 import os
 import socket
@@ -351,7 +352,7 @@ def _run(argv: Sequence[str], *rest: Any, **options: Any) -> subprocess.Complete
     words = [os.fspath(word) for word in argv]
     timeout = options.get("timeout")
     stdout = options.get("stdout")
-    into = stdout if isinstance(stdout, int) and stdout >= 0 else None
+    into = stdout.fileno() if isinstance(stdout, io.IOBase) else None
     tools = _stack[-1][1].tools
     with _patched(_REAL_PARTS):
         result = tools.run(words, timeout, into)

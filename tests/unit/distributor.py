@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import datetime as dt
 from typing import TYPE_CHECKING, Any, cast
 
 import ops
 import pytest
 import scenario.mocking
-from ops import testing
+from ops import hookcmds, testing
 
 import charm
-import goal as goal_module
+import mirror
 from microcluster_token_distributor import _wire
 from tests.unit import vectors
 
@@ -30,6 +31,11 @@ ENDPOINT = "microcluster-cluster"
 PEERS = 99
 
 _tokens: set[str] = set()
+
+
+def app_of(unit: str) -> str:
+    """Return the application of a unit."""
+    return unit.partition("/")[0]
 
 
 def rows(names: str, *rows: tuple[Any, ...]) -> Any:
@@ -64,12 +70,12 @@ def report(unit: str, member: str = "false", **keys: str) -> _wire.Report:
     return _wire.Report.from_bag(unit, bag(unit, member, **keys))
 
 
-def goal_of(*words: str) -> goal_module.Goal:
+def goal_of(*words: str) -> mirror.Goal:
     """Return a goal-state that names units, as `a/0` or `a/0:dying`, and applications, as `a`."""
     pairs = (word.partition(":") for word in words)
     statuses = {name: status or "active" for name, _, status in pairs}
     units = {name: status for name, status in statuses.items() if "/" in name}
-    return goal_module.Goal(frozenset(goal_module.app_of(name) for name in statuses), units)
+    return mirror.Goal(frozenset(app_of(name) for name in statuses), units)
 
 
 class Distributor:
@@ -81,12 +87,12 @@ class Distributor:
         )
         peers = testing.PeerRelation("cluster", id=PEERS)
         self.state = testing.State(leader=True, relations={peers})
-        self.goal: goal_module.Goal | None = goal_of()
+        self.goal: mirror.Goal | None = goal_of()
         # How often the last hook asked for goal-state, and used each hook tool.
         self.calls: collections.Counter[str] = collections.Counter()
         self.unreadable: set[str] = set()
         self._departing = ""
-        monkeypatch.setattr(goal_module.Goal, "ask", self._ask)
+        monkeypatch.setattr(hookcmds, "goal_state", self._ask)
         for name in ("relation_get", "relation_set", "relation_list", "relation_ids"):
             self._count(name, monkeypatch)
 
@@ -94,8 +100,8 @@ class Distributor:
 
     def put(self, unit: str, content: Mapping[str, str]) -> None:
         """Let a unit have a databag, be related and be named by goal-state."""
-        relation = self.relation(goal_module.app_of(unit))
-        units = {**relation.remote_units_data, goal_module.number_of(unit): dict(content)}
+        relation = self.relation(app_of(unit))
+        units = {**relation.remote_units_data, mirror.number_of(unit): dict(content)}
         self._replace(relation, remote_units_data=units)
         if self.goal and unit not in self.goal.units:
             self.name(unit)
@@ -103,13 +109,13 @@ class Distributor:
     def name(self, *words: str) -> None:
         """Let goal-state name more units or applications: see `goal_of`."""
         before, more = self.goal or goal_of(), goal_of(*words)
-        self.goal = goal_module.Goal(before.apps | more.apps, {**before.units, **more.units})
+        self.goal = mirror.Goal(before.apps | more.apps, {**before.units, **more.units})
 
     def forget(self, *names: str) -> None:
         """Let goal-state name units or applications no more."""
         before = self.goal or goal_of()
         units = {name: status for name, status in before.units.items() if name not in names}
-        self.goal = goal_module.Goal(before.apps - {*names}, units)
+        self.goal = mirror.Goal(before.apps - {*names}, units)
 
     def publish(
         self, app_bag: Mapping[str, str], unit_bag: Mapping[str, str], peers_bag: Mapping[str, str]
@@ -133,7 +139,7 @@ class Distributor:
 
     def changed(self, unit: str, *, is_flushed: bool = True) -> None:
         """Run the hook for what a unit has written."""
-        app, number = goal_module.app_of(unit), goal_module.number_of(unit)
+        app, number = app_of(unit), mirror.number_of(unit)
         event = self.context.on.relation_changed(self.relation(app), remote_unit=number)
         self.run(event, is_flushed=is_flushed)
 
@@ -141,7 +147,7 @@ class Distributor:
         """Run the hook for a departure; goal-state or Juju may name the unit even after it."""
         if not is_named:
             self.forget(unit)
-        app, number = goal_module.app_of(unit), goal_module.number_of(unit)
+        app, number = app_of(unit), mirror.number_of(unit)
         relation, self._departing = self.relation(app), unit
         departed = self.context.on.relation_departed
         self.run(departed(relation, remote_unit=number, departing_unit=number))
@@ -153,7 +159,7 @@ class Distributor:
     def part(self, app: str, *, is_named: bool = False) -> None:
         """Run the hook for the end of a relation."""
         if self.goal and not is_named:
-            self.forget(app, *(u for u in self.goal.units if goal_module.app_of(u) == app))
+            self.forget(app, *(u for u in self.goal.units if app_of(u) == app))
         self.run(self.context.on.relation_broken(self.relation(app)))
         rest = {*self.state.relations} - {self.relation(app)}
         self.state = dataclasses.replace(self.state, relations=rest)
@@ -173,6 +179,10 @@ class Distributor:
         self.run(self.context.on.action("show-mirror"))
         rows = cast("dict[str, dict[str, str]]", self.context.action_results)
         return [" ".join(filter(None, row.values())) for row in rows.values()]
+
+    def forget_member(self, host: str) -> None:
+        """Run the action."""
+        self.run(self.context.on.action("forget-member", params={"host": host}))
 
     def run(self, event: Any, *, is_flushed: bool = True) -> None:
         """Run a hook; where it is not flushed, Juju refuses what it has written."""
@@ -222,7 +232,7 @@ class Distributor:
     def ledger(self) -> dict[str, str]:
         """The ledger, as it is in the peers' databag."""
         rows = self.state.get_relation(PEERS).local_app_data.items()
-        return {key.removeprefix("unit-"): value for key, value in rows}
+        return {key[5:]: value for key, value in rows if key.startswith("unit-")}
 
     @property
     def status(self) -> str:
@@ -241,10 +251,14 @@ class Distributor:
         relations = {*others, dataclasses.replace(relation, **fields)}
         self.state = dataclasses.replace(self.state, relations=relations)
 
-    def _ask(self, endpoint: str) -> goal_module.Goal | None:
-        assert endpoint == ENDPOINT
+    def _ask(self) -> hookcmds.GoalState:
         self.calls["goal_state"] += 1
-        return self.goal
+        if self.goal is None:
+            raise hookcmds.Error(returncode=1, cmd=["goal-state"])
+        since = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
+        rows = {**dict.fromkeys(self.goal.apps, "joined"), **self.goal.units}
+        goals = {name: hookcmds.Goal(status=status, since=since) for name, status in rows.items()}
+        return hookcmds.GoalState(units={}, relations={ENDPOINT: goals})
 
     def _count(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         method: Any = getattr(scenario.mocking._MockModelBackend, name)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
+import io
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +27,7 @@ class FakeRunner:
     Each command line has a list of answers, given in turn; the last one is given again and again.
 
     Attributes:
-        calls: the command lines that were run, in order, `goal-state` left out.
+        calls: the command lines that were run, in order.
         timeouts: the time limit of each of them, in seconds.
     """
 
@@ -41,27 +40,19 @@ class FakeRunner:
         """Allow a command line, and say how it answers."""
         self._answers[argv] = list(answers)
 
-    def expect_goal_state(self, own: Mapping[str, str]) -> None:
-        """Let `goal-state` name the application's own units, each with its status."""
-        since = "2026-01-01 00:00:00Z"
-        units = {name: {"status": status, "since": since} for name, status in own.items()}
-        state = {"units": units, "relations": {}}
-        self.expect("goal-state", "--format=json", answers=[Answer(stdout=json.dumps(state))])
-
     def run(self, argv: Sequence[str], **kwargs: Any) -> subprocess.CompletedProcess[str]:
         """Answer as `subprocess.run` would."""
         line = tuple(argv)
         if line not in self._answers:
             raise AssertionError(f"unexpected command: {' '.join(line[:3])}")
-        if line[0] != "goal-state":
-            self.calls.append(line)
-            self.timeouts.append(kwargs.get("timeout"))
+        self.calls.append(line)
+        self.timeouts.append(kwargs.get("timeout"))
         answers = self._answers[line]
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if answer.error is not None:
             raise answer.error
         stdout = kwargs.get("stdout")
-        if isinstance(stdout, int) and stdout >= 0:
-            os.write(stdout, answer.stdout.encode())
+        if isinstance(stdout, io.IOBase):
+            stdout.write(answer.stdout.encode())
             return subprocess.CompletedProcess(line, answer.returncode, None, answer.stderr)
         return subprocess.CompletedProcess(line, answer.returncode, answer.stdout, answer.stderr)

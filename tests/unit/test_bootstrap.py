@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bootstrap
-import goal as goal_module
 from microcluster_token_distributor import _wire
 from tests.unit import distributor
 
@@ -32,23 +31,23 @@ def _decide(
     apps: dict[str, bootstrap.App] = {}
     for word in units.split():
         unit, member, host = [*word.split(":"), "", ""][:3]
-        name = goal_module.app_of(unit)
+        name = distributor.app_of(unit)
         app = apps.get(name, bootstrap.App(name))
         report = distributor.report(unit, "" if member == "old" else member or "false")
         if host:
             report = _wire.Report.from_bag(unit, {**report.to_bag(), "hostname": host})
         reports = app.reports if member == "silent" else [*app.reports, report]
         apps[name] = bootstrap.App(name, app.units | {unit} - {f"{name}/"}, reports)
-    grant = bootstrap.decide(
+    following, awaited = bootstrap.grant(
         published,
         list(apps.values()),
         LEDGER,
         None if goal == "missing" else distributor.goal_of(*goal.split()),
         at_update_status=at_update_status,
     )
-    if grant.awaited:
-        return f"({' '.join(grant.awaited)})"
-    return f"{grant.app} {grant.host}"
+    if awaited:
+        return f"({' '.join(awaited)})"
+    return f"{following.bootstrap_app} {following.bootstrap_host}"
 
 
 @distributor.rows(
@@ -94,6 +93,7 @@ def test_grant(units: str, goal: str, at_once: str, later: str) -> None:
     ("goal-state is missing", "a/1", "missing", "a a-0", "a a-0"),
     ("dying", "a/1", "a/0:dying a/1", "a a-0", "a a-0"),
     ("has left", "a/1", "a/1", "a a-1", "a a-1"),
+    ("has another name", "a/0::x a/1", "a/0 a/1", "a a-0", "a a-0"),
     ("has left, and another is awaited", "a/1", "a/1 a/2", "(a/2)", "(a/2)"),
     ("another has its host name", "a/7::a-0", "a/7", "a a-0", "a a-0"),
     ("application not related any more", "b/0", "b/0", "a a-0", "b b-0"),

@@ -51,6 +51,12 @@ def test_nothing_is_written_on_relation_created(unit: distributor.Distributor) -
     assert unit.calls["relation_set"] == 0
 
 
+def _event(action: str, host: str, text: str) -> str:
+    return (
+        f'security=true category=AUTHZ event=authz_admin action={action} node={host} msg="{text}"'
+    )
+
+
 def test_a_cluster_is_formed(unit: distributor.Distributor) -> None:
     """From the first report to the last member, with what is written at each step."""
     granted = {"leader": "0", "bootstrap-app": "a", "bootstrap-host": "a-0", "waiting": "a-0 b-0"}
@@ -64,18 +70,18 @@ def test_a_cluster_is_formed(unit: distributor.Distributor) -> None:
     unit.report("b/0")
     assert (unit.app_bag("a"), unit.app_bag("b"), unit.unit_bag()) == (granted, granted, {})
     assert unit.status == "waiting waiting for a-0 to bootstrap"
-    assert unit.log == ["a-0 may bootstrap the cluster"]
+    assert unit.log == [_event("grant_bootstrap", "a-0", "may bootstrap")]
 
     unit.report("a/0", "true", cluster="a-0")
     assert unit.calls["relation_set"] == 0
-    assert unit.status == "waiting 2 units in 2 applications, 1 not in the cluster yet"
+    assert unit.status == "waiting 1 of 2 units in the cluster"
 
     unit.report("a/0", "true", cluster="a-0", **offers("b-0"))
     assert (unit.unit_bag("a"), unit.unit_bag("b"), unit.app_bag()) == (tokens, tokens, granted)
 
     unit.report("b/0", "true", cluster="a-0")
     assert unit.unit_bag() == tokens
-    assert unit.status == "active 2 units in 2 applications"
+    assert unit.status == "active 2 of 2 units in the cluster"
 
     unit.update_status()
     for app in ("a", "b"):
@@ -137,7 +143,7 @@ def test_a_unit_leaves(cluster: distributor.Distributor) -> None:
     cluster.forget("a/1")
     cluster.update_status()
     assert cluster.app_bag() == {**FORMED, "left": "a-1"}
-    assert cluster.log == ["these have left the model: ['a-1']"]
+    assert cluster.log == [_event("mark_left", "a-1", "has left the model")]
 
     cluster.report("a/0", "true", cluster="a-0", gone="a-1")
     cluster.update_status()
@@ -155,7 +161,7 @@ def test_a_removed_unit_that_juju_still_lists(cluster: distributor.Distributor) 
         cluster.update_status()
         assert cluster.app_bag() == FORMED
         assert cluster.ledger == {"a/0": "a-0", "a/1": "-"}
-        assert cluster.status == "active 1 unit in 1 application"
+        assert cluster.status == "active 1 of 1 units in the cluster"
 
 
 @pytest.mark.parametrize("is_named", [False, True])
@@ -440,8 +446,12 @@ def test_a_hooks_calls_do_not_grow_with_the_units(
 
 @distributor.rows(
     "reports,status",
-    ("settled", {}, "active 2 units in 1 application"),
-    ("a member down", {"a/0": {"hold": "a-1"}}, "active 2 units in 1 application, offline: a-1"),
+    ("settled", {}, "active 2 of 2 units in the cluster"),
+    (
+        "a member down",
+        {"a/0": {"hold": "a-1"}},
+        "active 2 of 2 units in the cluster, offline: a-1",
+    ),
     (
         "joins paused",
         {"a/2": {}, "a/0": {"hold": "a-1"}},
@@ -488,36 +498,78 @@ def test_several_clusters_are_left_alone(cluster: distributor.Distributor) -> No
 
 
 def test_show_mirror(cluster: distributor.Distributor) -> None:
-    """A row for each unit, in words, and for who has left."""
+    """A row for each unit, in words, and for each member without one."""
     cluster.report("b/0")
     cluster.report("b/1", failed=digest("b-1"))
     cluster.report("a/2")
     cluster.report("a/0", "true", cluster="a-0", **offers("b-0"))
+    cluster.put("b/2", {})
     cluster.depart("a/1")
+    cluster.report("a/0", "true", cluster="a-0", offline="x-1", **offers("b-0"))
 
     rows = cluster.show_mirror()
 
     assert rows == [
-        "a/0 a a-0 joined",
-        "a/2 a a-2 waiting",
-        "b/0 b b-0 token offered",
-        "b/1 b b-1 join failed",
+        "a/0 a-0 joined",
+        "a/2 a-2 waiting",
+        "b/0 b-0 token offered",
+        "b/1 b-1 join failed",
+        "b/2 waiting",
         "a-1 left",
+        "x-1 offline",
     ]
 
 
-def test_show_mirror_is_the_leaders(cluster: distributor.Distributor) -> None:
+def test_actions_are_the_leaders(cluster: distributor.Distributor) -> None:
     """Others do not know."""
     cluster.lead(False)
 
-    with pytest.raises(testing.ActionFailed, match="run the action on distributor/leader"):
-        cluster.show_mirror()
+    for action in (cluster.show_mirror, lambda: cluster.forget_member("a-1")):
+        with pytest.raises(testing.ActionFailed, match="run it on distributor/leader"):
+            action()
+
+
+@pytest.mark.parametrize("reported", ["hold", "offline"])
+def test_forget_member(cluster: distributor.Distributor, reported: str) -> None:
+    """It is in `left` while its cluster calls it offline, whatever goal-state says."""
+    cluster.report("a/0", "true", cluster="a-0", **{reported: "a-1 x-1"})
+
+    cluster.forget_member("a-1")
+    assert _event("forget_member", "a-1", "by an operator's word") in cluster.log
+    cluster.forget_member("x-1")
+    cluster.update_status()
+    assert cluster.app_bag()["left"] == "a-1 x-1"
+
+    cluster.report("a/0", "true", cluster="a-0", **{reported: "a-1"})
+    cluster.update_status()
+    assert cluster.app_bag()["left"] == "a-1"
+
+    # It is back: should it go down once more, the word does not count any longer.
+    cluster.report("a/0", "true", cluster="a-0")
+    cluster.update_status()
+    cluster.report("a/0", "true", cluster="a-0", **{reported: "a-1"})
+    cluster.update_status()
+    assert "left" not in cluster.app_bag()
+
+
+def test_forget_member_takes_no_other(cluster: distributor.Distributor) -> None:
+    """Neither a member that is online, nor a name that is none, nor nonsense."""
+    cluster.report("a/0", "true", cluster="a-0", hold="x-1")
+
+    for host in ("a-1", "x-2", "", "x-1 x-1"):
+        with pytest.raises(
+            testing.ActionFailed, match="no member that is offline; those are: x-1"
+        ):
+            cluster.forget_member(host)
+    cluster.update_status()
+
+    assert "left" not in cluster.app_bag()
 
 
 # What it bears
 
 TEXTS = ["", " ", "=", "a b", "ä٣\x00\n", "-1", "%s{}", "up", "x" * 70_000]
-KEYS = ["hostname", "member", "cluster", "failed", "hold", "gone", "generation", "unknown"]
+KEYS = ["hostname", "member", "cluster", "failed", "hold", "offline", "gone", "generation"]
 MIRROR_KEYS = ["mirror", "mirror-", "mirror-a-2", "mirror-x"]
 APP_KEYS = ["leader", "bootstrap-app", "bootstrap-host", "waiting", "formed", "hold", "left"]
 
@@ -566,7 +618,8 @@ def test_bad_bags_of_our_own_are_mended(cluster: distributor.Distributor, key: s
     """They are another revision's, or an operator's."""
     for text in TEXTS:
         peers_bag = {**LEDGER, key: text, "a/8": "a-8"}
-        cluster.publish({**FORMED, key: text}, {**UP, key: text}, peers_bag)
+        bad = {} if key.startswith("unit-") else {key: text}
+        cluster.publish({**FORMED, **bad}, {**UP, **bad}, peers_bag)
         cluster.changed("a/1")
         cluster.show_mirror()
         cluster.update_status()

@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
-    import goal as goal_module
-
     # What is published, the reports, the ledger and goal-state.
-    Case = tuple[_wire.Published, list[_wire.Report], dict[str, str], goal_module.Goal | None]
+    Case = tuple[_wire.Published, list[_wire.Report], dict[str, str], mirror.Goal | None]
 
 report, goal_of, offers = distributor.report, distributor.goal_of, distributor.offers
 Published = _wire.Published
@@ -43,7 +41,7 @@ def test_a_unit_that_is_named_again_is_there() -> None:
     """An application is deployed anew under its name, and its units have their numbers again."""
     named = goal_of("a", "a/0")
 
-    assert not mirror.has_departed("a/0", {"a/0": mirror.DEALT_WITH}, named, FORMED)
+    assert not named.departed({"a/0": mirror.DEALT_WITH})
     assert mirror.enter({"a/0": mirror.DEALT_WITH}, frozenset(), [], named, frozenset()) == {
         "a/0": mirror.UNPUBLISHED
     }
@@ -145,23 +143,56 @@ def test_where_clusters_are_several_nothing_is_issued_nor_removed() -> None:
 
 
 @distributor.rows(
-    "name,goal,left,expected",
-    ("never named", "", goal_of("a/0"), "", False),
-    ("not named any more", "a-1", goal_of("a/0"), "", True),
-    ("never reported", "?", goal_of("a/0"), "", True),
-    ("named", "a-1", goal_of("a/1"), "a-1", False),
-    ("application not named", "a-1", goal_of("b/0"), "", False),
-    ("goal-state is missing", "a-1", None, "", False),
-    ("published", "a-1", None, "a-1", True),
-    ("dealt with", "-", None, "", True),
-    ("dealt with, and not named", "-", goal_of("a/0"), "", True),
+    "name,goal,expected",
+    ("never named", "", "a/0", False),
+    ("not named any more", "a-1", "a/0", True),
+    ("never reported", "?", "a/0", True),
+    ("named", "a-1", "a/1", False),
+    ("application not named", "a-1", "b/0", False),
+    ("dealt with, and its application is gone", "-", "b/0", True),
 )
-def test_has_departed(name: str, goal: Any, left: str, expected: bool) -> None:
-    """Without goal-state by what is published."""
+def test_who_has_departed(name: str, goal: str, expected: bool) -> None:
+    """Whom goal-state does not name, with its application, of those that it has named."""
     ledger = {"a/1": name} if name else {}
-    published = Published(left=frozenset(left.split()))
 
-    assert mirror.has_departed("a/1", ledger, goal, published) is expected
+    assert goal_of(goal).departed(ledger) == ({"a/1"} if expected else set())
+
+
+@distributor.rows(
+    "rows,apps,units",
+    ("units", "a a/0 a-b/12", "a", "a/0 a-b/12"),
+    ("offers", "admin/default.a prod/m.a a/0", "", "a/0"),
+    ("neither", "a/ /0 a/x a/0/1 A/0 a/٣", "", ""),
+)
+def test_units_are_told_from_applications_and_offers(rows: str, apps: str, units: str) -> None:
+    """An offer's name has a slash in it, and is neither."""
+    goal = mirror.Goal.of(dict.fromkeys(rows.split(), "active"))
+
+    assert goal == mirror.Goal(frozenset(apps.split()), dict.fromkeys(units.split(), "active"))
+
+
+@distributor.rows(
+    "reports,goal,expected",
+    ("all say so", [C], "a/2", True),
+    ("one is a member", [A, C], "a/0 a/2", False),
+    ("one cannot tell", [C, UNKNOWN], "a/1 a/2", False),
+    ("one that goes is silent", [C], "a/2 a/1:dying", False),
+    ("nobody is there", [], "a", False),
+)
+def test_a_cluster_is_dissolved(reports: list[_wire.Report], goal: str, expected: bool) -> None:
+    """Where all say that they are in none."""
+    assert mirror.is_dissolved(reports, goal_of(*goal.split())) is expected
+    assert not mirror.is_dissolved(reports, None)
+
+
+def test_who_is_forgotten_goes_while_it_is_offline() -> None:
+    """Whatever goal-state says, and not when it is back."""
+    down = report("a/0", "true", hold="a-1")
+    here = goal_of("a/0", "a/1", "a/2")
+
+    for reports, expected in (([down, B], {"a-1"}), ([A, B], set[str]())):
+        following = mirror.publish(FORMED, reports, LEDGER, here, forgotten=frozenset({"a-1"}))
+        assert following.left == expected
 
 
 def test_clusters_are_named_by_their_first_members() -> None:
@@ -368,7 +399,6 @@ publisheds = st.builds(
     formed=st.booleans(),
     left=st.frozensets(st.sampled_from(NAMES[:4])),
     values=st.dictionaries(st.sampled_from(["a-1", "port"]), st.sampled_from([T1, "empty", "1"])),
-    mirrors=st.just(True),
 )
 cases = st.tuples(
     publisheds,
@@ -414,7 +444,7 @@ def test_nobody_has_left_without_evidence(case: Case) -> None:
     left = mirror.publish(*case).left
 
     assert left.isdisjoint(each.hostname for each in reports)
-    named = {ledger[unit] for unit in ledger if goal and goal.has_departed(unit)} - {"?", "-"}
+    named = {ledger[unit] for unit in (goal.departed(ledger) if goal else ())} - {"?", "-"}
     assert left <= (published.left if goal is None else named)
 
 
@@ -430,8 +460,8 @@ def test_what_is_published_is_not_published_again(case: Case) -> None:
     first = fold(fold(published))
     second = fold(first)
 
-    assert _wire.changes(first.to_app_bag(), second.to_app_bag()) == {}
-    assert _wire.changes(first.to_unit_bag(), second.to_unit_bag()) == {}
+    assert first.to_app_bag() == second.to_app_bag()
+    assert first.to_unit_bag() == second.to_unit_bag()
     assert not mirror.is_app_due(first, second, len(reports), expected=9)
     assert not mirror.is_unit_due(first, second)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, cast
 
 import pytest
@@ -82,6 +81,7 @@ UNUSABLE: list[tuple[dict[str, str], str, list[str]]] = [
     (MEMBER, "cluster", [*NO_NAMES, "node-a node-b"]),
     (MEMBER, "failed", NO_DIGESTS),
     (MEMBER, "hold", NO_NAMES),
+    (MEMBER, "offline", NO_NAMES),
     (MEMBER, "gone", NO_NAMES),
     (MEMBER, "mirror-node-a", ["x" * 65537]),
     (MEMBER, "mirror-a=b", [TOKEN]),
@@ -100,8 +100,7 @@ UNUSABLE: list[tuple[dict[str, str], str, list[str]]] = [
 def _read(bag: dict[str, str]) -> _wire.Report | _wire.Published:
     if "leader" in bag or "left" in bag:
         return _wire.Published.from_bags(bag, {})
-    # A unit whose host name is unusable has reported all the same.
-    return dataclasses.replace(_wire.Report.from_bag("a/0", bag), has_reported=True)
+    return _wire.Report.from_bag("a/0", bag)
 
 
 @pytest.mark.parametrize(("bag", "key", "values"), UNUSABLE)
@@ -125,13 +124,21 @@ def test_whatever_is_read_is_read_again_as_the_same(
     again = _wire.Report.from_bag("a/0", report.to_bag())
     published = _wire.Published.from_bags(bag, unit_bag)
 
-    assert again == dataclasses.replace(report, has_reported=bool(report.hostname))
-    assert _wire.Published.from_bags(
-        published.to_app_bag(), published.to_unit_bag()
-    ) == dataclasses.replace(published, mirrors=True)
+    assert again == report
+    assert published == _wire.Published.from_bags(published.to_app_bag(), published.to_unit_bag())
 
 
-small_bag = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.sampled_from(["x", "y"]))
+small_bag = st.dictionaries(
+    st.sampled_from(["member", "left", "mirror-a"]), st.sampled_from(["x", "y"])
+)
+
+
+def _write(bag: dict[str, str], wanted: dict[str, str]) -> dict[str, str]:
+    """Write as Juju does, which has no empty values."""
+    _wire.write(bag, wanted)
+    for key in [key for key, value in bag.items() if not value]:
+        del bag[key]
+    return bag
 
 
 @given(st.lists(small_bag, min_size=1), st.sampled_from(["", "0", "7", "-1", "x", "9" * 10]))
@@ -141,20 +148,29 @@ def test_a_bag_is_never_again_what_it_was(wanted: list[dict[str, str]], start: s
     seen = [dict(bag)]
 
     for each in wanted:
-        updates = _wire.changes(bag, each)
-        bag = {key: value for key, value in {**bag, **updates}.items() if value}
+        before = dict(bag)
+        _write(bag, each)
         assert {key: value for key, value in bag.items() if key != "generation"} == each
-        assert not _wire.changes(bag, each)
-        if updates:
+        if bag != before:
             assert bag not in seen
-            seen.append(bag)
+            seen.append(dict(bag))
+            after = dict(bag)
+            _write(bag, each)
+            assert bag == after
 
 
 def test_only_what_is_taken_back_is_counted() -> None:
     """Additions alone cannot bring back an earlier content."""
-    assert _wire.changes({"a": "x"}, {"a": "x", "b": "y"}) == {"b": "y"}
-    assert _wire.changes({"a": "x"}, {"a": "y"}) == {"a": "y", "generation": "1"}
-    assert _wire.changes({"a": "x", "generation": "8"}, {}) == {"a": "", "generation": "9"}
+    assert _write({"hold": "x"}, {"hold": "x", "left": "y"}) == {"hold": "x", "left": "y"}
+    assert _write({"hold": "x"}, {"hold": "y"}) == {"hold": "y", "generation": "1"}
+    assert _write({"hold": "x", "generation": "8"}, {}) == {"generation": "9"}
+
+
+def test_only_our_own_keys_are_written() -> None:
+    """Juju has some in a unit's databag, and a charm may have others."""
+    others = {"ingress-address": "10.0.0.1", "mtu": "1500"}
+
+    assert _write({**others, "hold": "x"}, {"hold": "x", "mtu": "9000"}) == {**others, "hold": "x"}
 
 
 GOOD_NAMES = ["node-a", "Node-A", "a.b", "7up", "1.a", "x" * 63, f"{'x' * 32}.{'y' * 31}"]
@@ -187,7 +203,8 @@ def test_host_names_are_those_that_microcluster_accepts(text: str) -> None:
         ("eyJzZWNyZXQiOiAieCJ9", True, True),
         ("eyJzZWNyZXRzIjogIngifQ==", True, False),
         ("W1tb" * 10000, True, False),
-        ("empty", True, False),
+        ("empty", False, False),
+        ("joined", False, False),
         ("-token", False, False),
         ("tökén", False, False),
         (f"{TOKEN}\n", False, False),

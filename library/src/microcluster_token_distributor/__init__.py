@@ -11,24 +11,22 @@ A charm for a microcluster (MicroOVN, MicroCeph, Sunbeam, LXD) requires an endpo
 
         def _on_collect_unit_status(self, event: ops.CollectStatusEvent):
             event.add_status(self.cluster.status)
-
-It bootstraps, issues, joins, leaves and heals; it never sets a status itself.
 """
 
-from microcluster_token_distributor._cluster import LeaveRefusedError
-from microcluster_token_distributor._consumer import TokenConsumer
-from microcluster_token_distributor._events import (
+from microcluster_token_distributor._consumer import (
     ClusterBootstrappedEvent,
     ClusterJoinedEvent,
     ClusterPreBootstrapEvent,
     ClusterPreJoinEvent,
     ClusterPreLeaveEvent,
+    TokenConsumer,
     TokenConsumerEvents,
     TokenGeneratedEvent,
 )
 from microcluster_token_distributor._wire import get_hostname, mirror_id
 from microcluster_token_distributor._workload import (
     CommandWorkload,
+    LeaveRefusedError,
     Member,
     Workload,
     WorkloadError,

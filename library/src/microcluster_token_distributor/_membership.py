@@ -77,8 +77,7 @@ def believe(
     if confirms or not (members or was_member):
         return MembershipReport()
     said = f"lists members without {hostname}" if members else "says that it is in no cluster"
-    reason = f"the workload {said}, and is asked again at update-status"
-    return MembershipReport(reason=reason, is_denial=True)
+    return MembershipReport((), f"the workload {said}; it is asked again at update-status", True)
 
 
 @dataclasses.dataclass
@@ -92,11 +91,10 @@ class UnitState:
     answer: MembershipReport = MembershipReport()
     at_update_status: bool = False
     joins_while_degraded: bool = False
-    # Those issued on this machine, by the host name that they are for.
+    # Those that are on this machine's disk, by the host name that they are for.
     tokens: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
     suspects: frozenset[str] = frozenset()  # see `look_at_failed`
     rejected: str = ""  # the digest of the token with which a join failed in this hook
-    failure: str = ""  # what did not work, in this hook or before
 
     @property
     def is_communicator(self) -> bool:
@@ -105,9 +103,8 @@ class UnitState:
     @property
     def acts(self) -> bool:
         """Whether this unit acts in this hook."""
-        return self.is_communicator or (
-            self.at_update_status and self.hostname in self.answer.online
-        )
+        is_online = self.hostname in self.answer.online
+        return self.is_communicator or (self.at_update_status and is_online)
 
     @property
     def blocking(self) -> frozenset[str]:
@@ -121,20 +118,17 @@ class UnitState:
         return self.published.token_for(self.hostname)
 
     @property
-    def own_tokens(self) -> dict[str, str]:
-        """The tokens in this unit's own databag."""
-        return {
-            key: value
-            for key, value in self.own.values.items()
-            if key in self.tokens or _wire.looks_like_token(value)
-        }
+    def issued(self) -> dict[str, str]:
+        """The tokens that this unit has issued, by host name, those in its databag included."""
+        mirrored = {k: v for k, v in self.own.values.items() if _wire.looks_like_token(v)}
+        return {**mirrored, **self.tokens}
 
 
 def is_idle(state: UnitState, *, was_member: bool) -> bool:
     """Tell whether there is nothing to do or to report, however the workload would answer."""
     own, published = state.own, state.published
     if was_member:
-        to_judge = own.hold or own.gone or own.failed or state.own_tokens
+        to_judge = own.hold or own.offline or own.gone or own.failed or state.issued
         return own.member == "true" and not (published.waiting or published.left or to_judge)
     return not may_bootstrap(state) and state.hostname not in {*published.values, *published.hold}
 
@@ -166,55 +160,48 @@ def look_at_failed(state: UnitState, before: str) -> tuple[str, frozenset[str]]:
     for who has been online.
     """
     known = before.split()
-    words: list[str] = []
-    suspects: set[str] = set()
-    for name, failed in state.published.waiting.items():
-        word = f"{name}={failed}"
-        if failed and (name in state.answer.online or f"{word}+" in known):
-            words.append(f"{word}+")
-        elif failed:
-            words.append(word)
-            suspects.update({name} if word in known else ())
-    return " ".join(words), frozenset(suspects)
+    words = {
+        name: f"{name}={failed}" for name, failed in state.published.waiting.items() if failed
+    }
+    joined = {n for n, word in words.items() if n in state.answer.online or f"{word}+" in known}
+    suspects = frozenset(n for n, word in words.items() if word in known) - joined
+    return " ".join(f"{w}+" if n in joined else w for n, w in words.items()), suspects
 
 
 def to_issue(state: UnitState) -> list[str]:
     """Return the newcomers for whom a token has to be issued."""
     if state.blocking or not state.answer.members:
         return []
+    issued = state.issued
     return [
         name
         for name, failed in sorted(state.published.waiting.items())
         if name not in state.answer.names
-        and (name not in state.tokens or _wire.digest(state.tokens[name]) == failed)
+        and (name not in issued or _wire.digest(issued[name]) == failed)
     ]
 
 
 def report(state: UnitState) -> _wire.Report:
     """Return what this unit is to report."""
     own, answer = state.own, state.answer
+    hold = _hold(state)
     if answer.reason:
         hostname, member = own.hostname or state.hostname, own.member or "unknown"
-        return dataclasses.replace(own, hostname=hostname, member=member, hold=_hold(state))
-    values = {key: value for key, value in own.values.items() if key not in state.own_tokens}
-    if answer.is_no:
-        return _wire.Report(
-            own.unit,
-            state.hostname,
-            member="false",
-            values=values,
-            mirror="down" if own.mirror else "",
-            failed=_failed(state),
-        )
-    values.update(_tokens(state))
+        return dataclasses.replace(own, hostname=hostname, member=member, hold=hold)
+    is_member = bool(answer.members)
+    for_hosts = {*answer.names, *state.issued}
+    values = {key: value for key, value in own.values.items() if key not in for_hosts}
+    values.update(_tokens(state) if is_member else {})
     return _wire.Report(
         own.unit,
         state.hostname,
-        member="true",
+        member="true" if is_member else "false",
         values=values,
-        mirror="up" if values else "down" if own.mirror else "",
-        cluster=min(answer.names),
-        hold=_hold(state),
+        mirror="up" if is_member and values else "down" if own.mirror else "",
+        cluster=min(answer.names, default=""),
+        failed="" if is_member else _failed(state),
+        hold=hold,
+        offline=answer.offline - hold if state.is_communicator else frozenset[str](),
         gone=state.published.left - answer.names if state.is_communicator else frozenset[str](),
     )
 
@@ -239,11 +226,9 @@ def _tokens(state: UnitState) -> dict[str, str]:
     published = state.published
     return {
         name: token
-        for name, token in {**state.own_tokens, **state.tokens}.items()
+        for name, token in state.issued.items()
         if name not in state.answer.online
-        and (
-            published.is_silent or name in published.waiting or published.values.get(name) == token
-        )
+        if published.is_silent or name in published.waiting or published.values.get(name) == token
     }
 
 
@@ -254,21 +239,19 @@ def _failed(state: UnitState) -> str:
         # Everybody waits for a member of this unit's name, which this unit is not: a join that
         # failed half-way left it behind, or an earlier machine. This report has it removed.
         return _wire.digest(value or _wire.EMPTY_STRING)
-    if not state.offered and value not in ("", _wire.EMPTY_STRING, _wire.JOINED):
-        return _wire.digest(value)
     is_new = bool(state.offered) and _wire.digest(state.offered) != state.own.failed
     return state.rejected or ("" if is_new else state.own.failed)
 
 
-def waiting_reason(state: UnitState) -> str:
-    """Return what a unit that is not a member waits for, fit for a status."""
+def waiting_reason(state: UnitState, failure: str) -> str:
+    """Return what a unit that is not a member waits for, after a failure if any, for a status."""
     published = state.published
     if published.is_silent:
         return "waiting for the token distributor"
     if published.hold:
         return "waiting to join: " + _wire.offline_text(published.hold)
-    if state.failure:
-        return f"{state.failure}, to be tried again"
+    if failure:
+        return f"{failure}, to be tried again"
     if published.formed or state.offered:
         return "waiting for a token"
     chosen = published.bootstrap_host or published.bootstrap_app

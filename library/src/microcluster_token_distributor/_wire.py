@@ -13,6 +13,7 @@ of patches 1 to 8, `hostname`, `mirror`, `mirror-*` and `bootstrap-app`.
                           cluster         of a member: the first name in its list of members
                           failed          digest of the token with which its join failed
                           hold            members that are not online, while a join would do harm
+                          offline         members that are not online, while a join does no harm
                           gone            of the names in `left`, those that are no members
                           mirror          `up`: mirror my `mirror-*` keys; `down`: do not
                           mirror-KEY      a value to be mirrored; a token has a host name as KEY
@@ -43,23 +44,34 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 
 MIRROR_PREFIX = "mirror-"
 EMPTY_STRING = "empty"
 JOINED = "joined"
+# A security event, as MicroOVN logs its own: by OWASP's Application Logging Vocabulary.
+ADMIN_EVENT = 'security=true category=AUTHZ event=authz_admin action=%s node=%s msg="%s"'
 
-_GENERATION = "generation"
-_CONSUMER_KEYS = frozenset(
-    {"hostname", "member", "mirror", "cluster", "failed", "hold", "gone", _GENERATION}
+_KEYS = frozenset(
+    [
+        "hostname",
+        "member",
+        "mirror",
+        "cluster",
+        "failed",
+        "hold",
+        "gone",
+        "leader",
+        "bootstrap-app",
+        "bootstrap-host",
+        "waiting",
+        "formed",
+        "left",
+    ]
 )
-_MAX_VALUE = 64 * 1024
-_MAX_KEY = 256
-# Linux has no host name of more than 64 characters.
-_MAX_HOSTNAME = 64
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)
-_KEY = re.compile(r"[!-<>-~]+", re.ASCII)
-_TOKEN = re.compile(r"[!-,.-~][!-~]*", re.ASCII)
+_MIRROR_KEY = re.compile(r"[!-<>-~]{1,256}", re.ASCII)
+_TOKEN = re.compile(r"[!-,.-~][!-~]{0,65535}", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -80,18 +92,15 @@ def digest(value: str) -> str:
 
 
 def is_hostname(text: str) -> bool:
-    """Tell whether microcluster accepts a text as the name of a member.
-
-    Labels of letters, digits and hyphens, of which the last is no number; 64 characters at most.
-    """
+    """Tell whether microcluster accepts a text as a member's name: the last label is no number."""
     labels = text.split(".")
-    fits = len(text) <= _MAX_HOSTNAME and not labels[-1].isdigit()
+    fits = len(text) <= 64 and not labels[-1].isdigit()
     return fits and all(_LABEL.fullmatch(label) for label in labels)
 
 
 def is_usable_token(text: str) -> bool:
     """Tell whether a text can be handed to `join` as an argument at all."""
-    return len(text) <= _MAX_VALUE and _TOKEN.fullmatch(text) is not None
+    return text not in (EMPTY_STRING, JOINED) and _TOKEN.fullmatch(text) is not None
 
 
 def looks_like_token(text: str) -> bool:
@@ -103,26 +112,28 @@ def looks_like_token(text: str) -> bool:
     return isinstance(content, dict) and "secret" in content and is_usable_token(text)
 
 
-def is_consumer_key(key: str) -> bool:
-    """Tell whether a key of a consumer's unit is written by this library, and by nobody else."""
-    return key in _CONSUMER_KEYS or key.startswith(MIRROR_PREFIX)
-
-
-def changes(bag: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
-    """Return what to write into a databag so that it holds what is wanted, and nothing else.
+def write(bag: MutableMapping[str, str], wanted: Mapping[str, str]) -> None:
+    """Have a databag hold what is wanted under the keys above, and nothing else under them.
 
     Juju 4 takes a databag that is again what it was for unchanged, and a unit that had read it in
     between would go on believing that. So each write that takes something back counts
-    `generation` up. An empty value deletes its key.
+    `generation` up.
     """
-    before = {key: value for key, value in bag.items() if key != _GENERATION}
-    updates = {k: v for k, v in wanted.items() if before.get(k) != v and k != _GENERATION}
-    updates.update({key: "" for key in before if key not in wanted})
-    if any(key in before for key in updates):
-        generation = bag.get(_GENERATION, "")
-        number = int(generation) if _NUMBER.fullmatch(generation) else 0
-        updates[_GENERATION] = str(number + 1)
-    return updates
+    before, after = (
+        {
+            key: v
+            for key, v in each.items()
+            if v and (key in _KEYS or key.startswith(MIRROR_PREFIX))
+        }
+        for each in (bag, wanted)
+    )
+    keys = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+    updates = {key: after.get(key, "") for key in keys}
+    if before.keys() & updates.keys():
+        generation = _take(bag, "generation", _NUMBER.fullmatch)
+        updates["generation"] = str(int(generation or "0") + 1)
+    if updates:
+        bag.update(updates)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,30 +142,28 @@ class Report:
 
     unit: str
     hostname: str = ""  # empty if it has given none that can be used
-    has_reported: bool = False  # whether it has given a host name at all
     member: str = ""
     mirror: str = ""
     values: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
     cluster: str = ""
     failed: str = ""
     hold: frozenset[str] = frozenset()
+    offline: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
 
     @classmethod
     def from_bag(cls, unit: str, bag: Mapping[str, str]) -> Report:
-        hostname, member, mirror = (bag.get(key, "") for key in ("hostname", "member", "mirror"))
-        cluster, failed = bag.get("cluster", ""), bag.get("failed", "")
         return cls(
             unit=unit,
-            hostname=hostname if is_hostname(hostname) else "",
-            has_reported=bool(hostname),
-            member=member if member in ("true", "false", "unknown") else "",
-            mirror=mirror if mirror in ("up", "down") else "",
+            hostname=_take(bag, "hostname", is_hostname),
+            member=_take(bag, "member", ("true", "false", "unknown").__contains__),
+            mirror=_take(bag, "mirror", ("up", "down").__contains__),
             values=_mirrored(bag),
-            cluster=cluster if is_hostname(cluster) else "",
-            failed=failed if _DIGEST.fullmatch(failed) else "",
-            hold=_names(bag.get("hold", "")),
-            gone=_names(bag.get("gone", "")),
+            cluster=_take(bag, "cluster", is_hostname),
+            failed=_take(bag, "failed", _DIGEST.fullmatch),
+            hold=_names(bag, "hold"),
+            offline=_names(bag, "offline"),
+            gone=_names(bag, "gone"),
         )
 
     def to_bag(self) -> dict[str, str]:
@@ -165,10 +174,15 @@ class Report:
             "cluster": self.cluster,
             "failed": self.failed,
             "hold": _text(self.hold),
+            "offline": _text(self.offline),
             "gone": _text(self.gone),
             **{mirror_id(key): value for key, value in self.values.items()},
         }
         return {key: value for key, value in bag.items() if value}
+
+    @property
+    def has_reported(self) -> bool:
+        return bool(self.hostname or self.member)
 
     @property
     def is_old(self) -> bool:
@@ -199,26 +213,23 @@ class Published:
     hold: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
     values: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
-    mirrors: bool = False
 
     @classmethod
     def from_bags(cls, app_bag: Mapping[str, str], unit_bag: Mapping[str, str]) -> Published:
-        leader, host = app_bag.get("leader", ""), app_bag.get("bootstrap-host", "")
         pairs = (word.partition("=")[::2] for word in app_bag.get("waiting", "").split())
         return cls(
-            leader=leader if _NUMBER.fullmatch(leader) else "",
+            leader=_take(app_bag, "leader", _NUMBER.fullmatch),
             bootstrap_app=app_bag.get("bootstrap-app", ""),
-            bootstrap_host=host if is_hostname(host) else "",
+            bootstrap_host=_take(app_bag, "bootstrap-host", is_hostname),
             waiting={
                 name: failed if _DIGEST.fullmatch(failed) else ""
                 for name, failed in pairs
                 if is_hostname(name)
             },
             formed=app_bag.get("formed") == "true",
-            hold=_names(app_bag.get("hold", "")),
-            left=_names(app_bag.get("left", "")),
+            hold=_names(app_bag, "hold"),
+            left=_names(app_bag, "left"),
             values=_mirrored(unit_bag),
-            mirrors=unit_bag.get("mirror") == "up",
         )
 
     @classmethod
@@ -231,13 +242,11 @@ class Published:
             for key, value in _mirrored(bag).items():
                 if values.get(key, EMPTY_STRING) == EMPTY_STRING:
                     values[key] = value
-        names = (key for key, value in values.items() if value == EMPTY_STRING)
         return cls(
             bootstrap_app=app_bag.get("bootstrap-app", ""),
-            waiting={name: "" for name in names if is_hostname(name)},
+            waiting={k: "" for k, v in values.items() if v == EMPTY_STRING and is_hostname(k)},
             formed=any(value != EMPTY_STRING for value in values.values()),
             values=values,
-            mirrors=bool(unit_bags),
         )
 
     def to_app_bag(self) -> dict[str, str]:
@@ -259,19 +268,17 @@ class Published:
     @property
     def is_silent(self) -> bool:
         """Whether nothing has been published yet, by a distributor of either kind."""
-        return not (self.leader or self.mirrors)
+        return not (self.leader or self.bootstrap_app or self.values)
 
     def token_for(self, hostname: str) -> str:
         """Return the token that is published for a host name; empty for none."""
-        value = self.values.get(hostname, "")
-        return value if value not in (EMPTY_STRING, JOINED) and is_usable_token(value) else ""
+        return _take(self.values, hostname, is_usable_token)
 
 
 def offline_text(names: Iterable[str]) -> str:
     """Return that members are offline, fit for a status."""
-    listed = sorted(names)
-    text = ", ".join(listed)
-    return f"member {text} is offline" if len(listed) == 1 else f"members {text} are offline"
+    text = ", ".join(sorted(names))
+    return f"members {text} are offline" if "," in text else f"member {text} is offline"
 
 
 def _mirrored(bag: Mapping[str, str]) -> dict[str, str]:
@@ -279,14 +286,18 @@ def _mirrored(bag: Mapping[str, str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for bag_key, value in bag.items():
         key = bag_key.removeprefix(MIRROR_PREFIX)
-        is_key = key != bag_key and len(key) <= _MAX_KEY and _KEY.fullmatch(key)
-        if is_key and 0 < len(value) <= _MAX_VALUE:
+        if key != bag_key and _MIRROR_KEY.fullmatch(key) and 0 < len(value) <= 65536:
             values[key] = value
     return values
 
 
-def _names(text: str) -> frozenset[str]:
-    return frozenset(name for name in text.split() if is_hostname(name))
+def _take(bag: Mapping[str, str], key: str, is_usable: Callable[[str], object]) -> str:
+    value = bag.get(key, "")
+    return value if is_usable(value) else ""
+
+
+def _names(bag: Mapping[str, str], key: str) -> frozenset[str]:
+    return frozenset(name for name in bag.get(key, "").split() if is_hostname(name))
 
 
 def _text(words: Iterable[str]) -> str:

@@ -1,32 +1,52 @@
-"""The workload: what a charm's microcluster is asked to do, and how a command line is made of it.
+"""The workload: what a charm's microcluster is asked to do, and how a unit leaves it.
 
 A `Workload` answers one question, who the members are, and does four things. A `CommandWorkload`
 does them by the commands that MicroOVN and its kin share: under a time limit, without a shell, and
 what they complain of is reported with tokens cut out.
+
+Leaving. The only member goes, whatever the command says. While another is offline, or there is no
+list, and a unit stays by goal-state, leaving is refused: with the unit goes its vote. Else it is
+tried, and the daemon asked until it says so: it may be restarting, and a command that failed may
+have worked. Who is still a member fails its hook; where nobody stays, three times at most.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-import os
+import logging
 import re
 import subprocess
-from typing import TYPE_CHECKING, Any, Protocol, cast
+import time
+from typing import TYPE_CHECKING, Any, Protocol
 
-from microcluster_token_distributor import _wire
+from microcluster_token_distributor import _membership, _wire
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
+
+    import ops
+
+logger = logging.getLogger(__name__)
 
 # Long runs of what tokens, secrets and fingerprints are written in.
 _SECRET = re.compile(r"[A-Za-z0-9+/_=-]{40,}")
-_HOOK_TOOL_LIMIT = 30
+# Seconds for which a daemon that may be restarting is asked again, and between two questions.
+_SETTLE_LIMIT = 5.0
+_SETTLE_PAUSE = 0.25
 
 
 class WorkloadError(Exception):
     """The workload did not do what it was asked to, or cannot tell; the message holds no token."""
+
+
+class LeaveRefusedError(Exception):
+    """The cluster does not let this unit go yet; the message says why, and holds no token.
+
+    It is raised in the `remove` hook, which thereby fails, and which Juju tries again.
+    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,22 +92,18 @@ class Workload(Protocol):
     def issue(self, name: str, path: pathlib.Path) -> None:
         """Issue a join token for a newcomer, and refuse while an earlier one can still be used.
 
-        Args:
-            name: the newcomer's host name.
-            path: an empty file that only root can read. The token has to be in it as soon as there
-                is one: this process may be killed at any moment, and the cluster issues no other.
+        The path is that of an empty file that only root can read. The token has to be in it as
+        soon as there is one: this process may be killed at any moment, and the cluster issues no
+        other.
         """
 
     def join(self, token: str, args: Sequence[str]) -> None:
         """Join the cluster, with what the charm's `join_args_func` returned."""
 
     def remove(self, name: str, args: Sequence[str], *, force: bool) -> None:
-        """Remove a member.
+        """Remove a member, by `force` where it is not online.
 
-        Args:
-            name: its name.
-            args: what the charm's `leave_args_func` returned, where this machine leaves.
-            force: whether the member is not online.
+        Where this machine leaves, the arguments are what the charm's `leave_args_func` returned.
         """
 
 
@@ -98,7 +114,6 @@ class CommandWorkload:
         command_name: the words before them, such as `["microovn", "cluster"]`.
 
     Attributes:
-        command_name: as given.
         joins_while_degraded: see `Workload`.
         not_a_member: what is searched for in the standard error of `list`: where it is found,
             this machine is certainly not a member.
@@ -126,7 +141,13 @@ class CommandWorkload:
             if self.not_a_member.search(str(error)):
                 return ()
             raise
-        return parse_members(text)
+        try:
+            rows = [(row["name"], row.get("role", ""), row["status"]) for row in json.loads(text)]
+        except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
+            rows = []
+        if not rows or not all(isinstance(text, str) for row in rows for text in row):
+            raise WorkloadError("its list of members cannot be read")
+        return tuple(Member(*row) for row in rows)
 
     def bootstrap(self, args: Sequence[str]) -> None:
         run([*self.command_name, "bootstrap", *args], self.form_limit)
@@ -135,149 +156,142 @@ class CommandWorkload:
         run([*self.command_name, "add", name], self.list_limit, into=path)
 
     def join(self, token: str, args: Sequence[str]) -> None:
-        run([*self.command_name, "join", token, *args], self.form_limit, secrets=[token])
+        run([*self.command_name, "join", token, *args], self.form_limit, secret=token)
 
     def remove(self, name: str, args: Sequence[str], *, force: bool) -> None:
         options = [*args, *(["--force"] if force else [])]
         run([*self.command_name, "remove", name, *options], self.remove_limit)
 
 
-def parse_members(text: str) -> tuple[Member, ...]:
-    """Read what `list -f json` prints: objects with `name`, `role` and `status`."""
-    try:
-        rows: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        raise WorkloadError("its list of members is not JSON") from None
-    try:
-        texts = [(row["name"], row.get("role", ""), row["status"]) for row in rows]
-    except (TypeError, KeyError, AttributeError):
-        texts = []
-    if not texts or not all(isinstance(text, str) for row in texts for text in row):
-        raise WorkloadError("its list of members has an unknown shape")
-    return tuple(Member(*row) for row in texts)
-
-
 class TokenStore:
     """The tokens issued on this machine, each in a file of its own that only root can read.
 
     A token is on disk before the hook goes on: the cluster issues no other while it can be used,
-    so a hook that dies between issuing and publishing must not lose it.
+    so a hook that dies must not lose it.
     """
 
-    _NEW = "~"  # ends the name of a file that is being written; no host name ends so
-
     def __init__(self, folder: pathlib.Path):
-        self._folder = folder
+        self.folder = folder
 
     def issue(self, workload: Workload, name: str) -> None:
         """Have a token issued, and keep it."""
-        path = self._folder / f"{name}{self._NEW}"
+        path = self.folder / name
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.drop(name)
             path.touch(mode=0o600)
         except OSError as error:
             raise WorkloadError(f"no place to keep a token: {error.strerror}") from None
         workload.issue(name, path)
-        if not _wire.is_usable_token(_read(path)):
-            path.unlink(missing_ok=True)
+        if name not in self.all():
             raise WorkloadError("it printed no token")
-        path.replace(self._folder / name)
 
     def all(self) -> dict[str, str]:
-        """Return the tokens by host name, those included that a dead hook left behind."""
-        for path in self._folder.glob(f"*{self._NEW}"):
-            # Nobody knows how the command ended that printed it.
-            if _wire.looks_like_token(_read(path)):
-                path.replace(path.with_name(path.name[: -len(self._NEW)]))
-            else:
-                path.unlink()
-        tokens = {path.name: _read(path) for path in self._folder.glob("*")}
+        """Return the tokens by host name."""
+        tokens = {p.name: p.read_text(errors="replace").strip() for p in self.folder.glob("*")}
         return {name: token for name, token in tokens.items() if _wire.is_usable_token(token)}
 
     def drop(self, name: str) -> None:
         """Forget the token for a host name."""
-        (self._folder / name).unlink(missing_ok=True)
-
-
-def _read(path: pathlib.Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""
+        (self.folder / name).unlink(missing_ok=True)
 
 
 def run(
-    argv: Sequence[str],
-    limit: float,
-    *,
-    secrets: Iterable[str] = (),
-    into: pathlib.Path | None = None,
+    argv: Sequence[str], limit: float, *, secret: str = "", into: pathlib.Path | None = None
 ) -> str:
     """Run a command for `limit` seconds at most, and return what it printed.
 
-    Args:
-        argv: the command line.
-        limit: seconds.
-        secrets: texts to be cut out of what it complains of.
-        into: a file that takes what it prints, at once, so that it outlives this process.
+    It is written `into` a file at once, to outlive this process. Complaints lack the `secret`.
     """
-    stdout = subprocess.PIPE  # a negative number
     try:
-        if into is not None:
-            stdout = os.open(into, os.O_WRONLY | os.O_TRUNC)
-        done: Any = subprocess.run(  # noqa: S603 (no shell, and names are checked)
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-            timeout=limit,
-            check=False,
-        )
+        with into.open("wb") if into else contextlib.nullcontext(subprocess.PIPE) as stdout:
+            done: Any = subprocess.run(  # noqa: S603 (no shell, and names are checked)
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                timeout=limit,
+                check=False,
+            )
     # None of these is its cause: they hold the command line.
     except subprocess.TimeoutExpired:
         raise WorkloadError(f"no answer within {limit:g} s") from None
-    except OSError as error:
-        raise WorkloadError(f"cannot run {argv[0]}: {error.strerror}") from None
-    except ValueError:
-        raise WorkloadError("an argument holds a null character") from None
-    finally:
-        if stdout >= 0:
-            os.close(stdout)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", "an argument cannot be used")
+        raise WorkloadError(f"cannot run {argv[0]}: {reason}") from None
     # In a charm's tests anything may stand in the place of `subprocess.run`.
     output, complaint, code = done.stdout, done.stderr, done.returncode
     if code == 0:
         return str(output or "")
-    reason = redact(complaint, secrets).strip() if isinstance(complaint, str) else ""
-    if isinstance(code, int) and code < 0:
-        reason = f"killed by signal {-code}. {reason}".strip()
+    reason = complaint.strip() if isinstance(complaint, str) else ""
+    reason = _SECRET.sub("[cut]", reason.replace(secret, "[cut]") if secret else reason)
     raise WorkloadError(reason or f"exit code {code}")
 
 
-def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Cut tokens out of a text that is to be logged: the known ones and whatever looks alike."""
-    for secret in secrets:
-        text = text.replace(secret, "[cut]")
-    return _SECRET.sub("[cut]", text)
-
-
-def goal_statuses(*path: str) -> dict[str, str] | None:
-    """Return the statuses in a part of what Juju's `goal-state` says, by name; None if unknown."""
+def ask(
+    workload: Workload, hostname: str, was_member: bool, confirms: bool
+) -> _membership.MembershipReport:
+    """Ask who is a member, see `_membership.believe`."""
     try:
-        part: Any = json.loads(run(["goal-state", "--format=json"], _HOOK_TOOL_LIMIT))
-    except (WorkloadError, ValueError, RecursionError):
-        return None
-    for word in path:
-        if not isinstance(part, dict):
-            return None
-        # What has no rows is left out: an endpoint whose relations are all of other models.
-        part = cast("dict[str, Any]", part).get(word, {})
-    if not isinstance(part, dict):
-        return None
-    rows = cast("Mapping[str, Any]", part)
-    return {
-        name: str(cast("dict[str, Any]", row).get("status", "")) if isinstance(row, dict) else ""
-        for name, row in rows.items()
-    }
+        members = workload.members()
+    except WorkloadError as error:
+        logger.warning("cannot list the members of the cluster: %s", error)
+        return _membership.MembershipReport(reason=_summary(error))
+    return _membership.believe(members, hostname, was_member=was_member, confirms=confirms)
+
+
+def attempt(act: Callable[..., None], *args: Any, **options: Any) -> str:
+    """Have the workload do something, and return why it did not; empty if it did."""
+    try:
+        act(*args, **options)
+    except WorkloadError as error:
+        return _summary(error)
+    return ""
+
+
+def leave(
+    workload: Workload,
+    hostname: str,
+    app: ops.Application,
+    refusals: pathlib.Path,
+    prepare: Callable[[], list[str]],
+) -> None:
+    """Leave the cluster; `prepare` is called before, and returns arguments for `remove`."""
+    answer = _ask_until(workload, hostname, left=False)
+    if answer.is_no:
+        return
+    alone = answer.names == frozenset({hostname})
+    stays = not alone and app.planned_units() > 0
+    offline = answer.offline - {hostname}
+    refusal = f"{hostname} cannot leave the cluster yet: "
+    if stays and (offline or answer.reason):
+        raise LeaveRefusedError(refusal + (answer.reason or _wire.offline_text(offline)))
+    failure = attempt(workload.remove, hostname, prepare(), force=False)
+    again = answer if alone else _ask_until(workload, hostname, left=True)
+    if alone or again.is_no:
+        logger.info(_wire.ADMIN_EVENT, "cluster_leave", hostname, "has left")
+        return
+    # A hook that fails keeps nothing but its files.
+    with refusals.open("a") as file:
+        file.write("x")
+        if stays or file.tell() < 3:
+            reason = failure or again.reason or "it is still a member"
+            raise LeaveRefusedError(refusal + reason)
+
+
+def _ask_until(workload: Workload, hostname: str, *, left: bool) -> _membership.MembershipReport:
+    give_up = time.monotonic() + _SETTLE_LIMIT
+    while True:
+        answer = ask(workload, hostname, True, True)
+        is_sure = answer.is_no if left else bool(answer.members)
+        if is_sure or time.monotonic() >= give_up:
+            return answer
+        time.sleep(_SETTLE_PAUSE)
+
+
+def _summary(error: Exception) -> str:
+    """Return the last line of a complaint, short enough for a status."""
+    line = (str(error).strip().splitlines() or [""])[-1].strip()
+    return (line if len(line) <= 120 else f"{line[:117]}...") or "no reason given"

@@ -11,8 +11,6 @@ A charm for a microcluster (MicroOVN, MicroCeph, Sunbeam, LXD) requires an endpo
 
         def _on_collect_unit_status(self, event: ops.CollectStatusEvent):
             event.add_status(self.cluster.status)
-
-It bootstraps, issues, joins, leaves and heals; it never sets a status itself.
 """
 
 # Made from the package microcluster-token-distributor: change that instead.
@@ -21,6 +19,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -29,13 +28,13 @@ import os
 import re
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 import ops
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 
 __all__ = [
     "ClusterBootstrappedEvent",
@@ -84,6 +83,7 @@ logger = logging.getLogger(__name__)
 #                           cluster         of a member: the first name in its list of members
 #                           failed          digest of the token with which its join failed
 #                           hold            members that are not online, while a join would do harm
+#                           offline         members that are not online, while a join does no harm
 #                           gone            of the names in `left`, those that are no members
 #                           mirror          `up`: mirror my `mirror-*` keys; `down`: do not
 #                           mirror-KEY      a value to be mirrored; a token has a host name as KEY
@@ -104,18 +104,29 @@ logger = logging.getLogger(__name__)
 MIRROR_PREFIX = "mirror-"
 EMPTY_STRING = "empty"
 JOINED = "joined"
+# A security event, as MicroOVN logs its own: by OWASP's Application Logging Vocabulary.
+ADMIN_EVENT = 'security=true category=AUTHZ event=authz_admin action=%s node=%s msg="%s"'
 
-_GENERATION = "generation"
-_CONSUMER_KEYS = frozenset(
-    {"hostname", "member", "mirror", "cluster", "failed", "hold", "gone", _GENERATION}
+_KEYS = frozenset(
+    [
+        "hostname",
+        "member",
+        "mirror",
+        "cluster",
+        "failed",
+        "hold",
+        "gone",
+        "leader",
+        "bootstrap-app",
+        "bootstrap-host",
+        "waiting",
+        "formed",
+        "left",
+    ]
 )
-_MAX_VALUE = 64 * 1024
-_MAX_KEY = 256
-# Linux has no host name of more than 64 characters.
-_MAX_HOSTNAME = 64
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)
-_KEY = re.compile(r"[!-<>-~]+", re.ASCII)
-_TOKEN = re.compile(r"[!-,.-~][!-~]*", re.ASCII)
+_MIRROR_KEY = re.compile(r"[!-<>-~]{1,256}", re.ASCII)
+_TOKEN = re.compile(r"[!-,.-~][!-~]{0,65535}", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -136,18 +147,15 @@ def digest(value: str) -> str:
 
 
 def is_hostname(text: str) -> bool:
-    """Tell whether microcluster accepts a text as the name of a member.
-
-    Labels of letters, digits and hyphens, of which the last is no number; 64 characters at most.
-    """
+    """Tell whether microcluster accepts a text as a member's name: the last label is no number."""
     labels = text.split(".")
-    fits = len(text) <= _MAX_HOSTNAME and not labels[-1].isdigit()
+    fits = len(text) <= 64 and not labels[-1].isdigit()
     return fits and all(_LABEL.fullmatch(label) for label in labels)
 
 
 def is_usable_token(text: str) -> bool:
     """Tell whether a text can be handed to `join` as an argument at all."""
-    return len(text) <= _MAX_VALUE and _TOKEN.fullmatch(text) is not None
+    return text not in (EMPTY_STRING, JOINED) and _TOKEN.fullmatch(text) is not None
 
 
 def looks_like_token(text: str) -> bool:
@@ -159,26 +167,28 @@ def looks_like_token(text: str) -> bool:
     return isinstance(content, dict) and "secret" in content and is_usable_token(text)
 
 
-def is_consumer_key(key: str) -> bool:
-    """Tell whether a key of a consumer's unit is written by this library, and by nobody else."""
-    return key in _CONSUMER_KEYS or key.startswith(MIRROR_PREFIX)
-
-
-def changes(bag: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
-    """Return what to write into a databag so that it holds what is wanted, and nothing else.
+def write(bag: MutableMapping[str, str], wanted: Mapping[str, str]) -> None:
+    """Have a databag hold what is wanted under the keys above, and nothing else under them.
 
     Juju 4 takes a databag that is again what it was for unchanged, and a unit that had read it in
     between would go on believing that. So each write that takes something back counts
-    `generation` up. An empty value deletes its key.
+    `generation` up.
     """
-    before = {key: value for key, value in bag.items() if key != _GENERATION}
-    updates = {k: v for k, v in wanted.items() if before.get(k) != v and k != _GENERATION}
-    updates.update({key: "" for key in before if key not in wanted})
-    if any(key in before for key in updates):
-        generation = bag.get(_GENERATION, "")
-        number = int(generation) if _NUMBER.fullmatch(generation) else 0
-        updates[_GENERATION] = str(number + 1)
-    return updates
+    before, after = (
+        {
+            key: v
+            for key, v in each.items()
+            if v and (key in _KEYS or key.startswith(MIRROR_PREFIX))
+        }
+        for each in (bag, wanted)
+    )
+    keys = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+    updates = {key: after.get(key, "") for key in keys}
+    if before.keys() & updates.keys():
+        generation = _take(bag, "generation", _NUMBER.fullmatch)
+        updates["generation"] = str(int(generation or "0") + 1)
+    if updates:
+        bag.update(updates)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,30 +197,28 @@ class Report:
 
     unit: str
     hostname: str = ""  # empty if it has given none that can be used
-    has_reported: bool = False  # whether it has given a host name at all
     member: str = ""
     mirror: str = ""
     values: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
     cluster: str = ""
     failed: str = ""
     hold: frozenset[str] = frozenset()
+    offline: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
 
     @classmethod
     def from_bag(cls, unit: str, bag: Mapping[str, str]) -> Report:
-        hostname, member, mirror = (bag.get(key, "") for key in ("hostname", "member", "mirror"))
-        cluster, failed = bag.get("cluster", ""), bag.get("failed", "")
         return cls(
             unit=unit,
-            hostname=hostname if is_hostname(hostname) else "",
-            has_reported=bool(hostname),
-            member=member if member in ("true", "false", "unknown") else "",
-            mirror=mirror if mirror in ("up", "down") else "",
+            hostname=_take(bag, "hostname", is_hostname),
+            member=_take(bag, "member", ("true", "false", "unknown").__contains__),
+            mirror=_take(bag, "mirror", ("up", "down").__contains__),
             values=_mirrored(bag),
-            cluster=cluster if is_hostname(cluster) else "",
-            failed=failed if _DIGEST.fullmatch(failed) else "",
-            hold=_names(bag.get("hold", "")),
-            gone=_names(bag.get("gone", "")),
+            cluster=_take(bag, "cluster", is_hostname),
+            failed=_take(bag, "failed", _DIGEST.fullmatch),
+            hold=_names(bag, "hold"),
+            offline=_names(bag, "offline"),
+            gone=_names(bag, "gone"),
         )
 
     def to_bag(self) -> dict[str, str]:
@@ -221,10 +229,15 @@ class Report:
             "cluster": self.cluster,
             "failed": self.failed,
             "hold": _text(self.hold),
+            "offline": _text(self.offline),
             "gone": _text(self.gone),
             **{mirror_id(key): value for key, value in self.values.items()},
         }
         return {key: value for key, value in bag.items() if value}
+
+    @property
+    def has_reported(self) -> bool:
+        return bool(self.hostname or self.member)
 
     @property
     def is_old(self) -> bool:
@@ -255,26 +268,23 @@ class Published:
     hold: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
     values: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
-    mirrors: bool = False
 
     @classmethod
     def from_bags(cls, app_bag: Mapping[str, str], unit_bag: Mapping[str, str]) -> Published:
-        leader, host = app_bag.get("leader", ""), app_bag.get("bootstrap-host", "")
         pairs = (word.partition("=")[::2] for word in app_bag.get("waiting", "").split())
         return cls(
-            leader=leader if _NUMBER.fullmatch(leader) else "",
+            leader=_take(app_bag, "leader", _NUMBER.fullmatch),
             bootstrap_app=app_bag.get("bootstrap-app", ""),
-            bootstrap_host=host if is_hostname(host) else "",
+            bootstrap_host=_take(app_bag, "bootstrap-host", is_hostname),
             waiting={
                 name: failed if _DIGEST.fullmatch(failed) else ""
                 for name, failed in pairs
                 if is_hostname(name)
             },
             formed=app_bag.get("formed") == "true",
-            hold=_names(app_bag.get("hold", "")),
-            left=_names(app_bag.get("left", "")),
+            hold=_names(app_bag, "hold"),
+            left=_names(app_bag, "left"),
             values=_mirrored(unit_bag),
-            mirrors=unit_bag.get("mirror") == "up",
         )
 
     @classmethod
@@ -287,13 +297,11 @@ class Published:
             for key, value in _mirrored(bag).items():
                 if values.get(key, EMPTY_STRING) == EMPTY_STRING:
                     values[key] = value
-        names = (key for key, value in values.items() if value == EMPTY_STRING)
         return cls(
             bootstrap_app=app_bag.get("bootstrap-app", ""),
-            waiting={name: "" for name in names if is_hostname(name)},
+            waiting={k: "" for k, v in values.items() if v == EMPTY_STRING and is_hostname(k)},
             formed=any(value != EMPTY_STRING for value in values.values()),
             values=values,
-            mirrors=bool(unit_bags),
         )
 
     def to_app_bag(self) -> dict[str, str]:
@@ -315,19 +323,17 @@ class Published:
     @property
     def is_silent(self) -> bool:
         """Whether nothing has been published yet, by a distributor of either kind."""
-        return not (self.leader or self.mirrors)
+        return not (self.leader or self.bootstrap_app or self.values)
 
     def token_for(self, hostname: str) -> str:
         """Return the token that is published for a host name; empty for none."""
-        value = self.values.get(hostname, "")
-        return value if value not in (EMPTY_STRING, JOINED) and is_usable_token(value) else ""
+        return _take(self.values, hostname, is_usable_token)
 
 
 def offline_text(names: Iterable[str]) -> str:
     """Return that members are offline, fit for a status."""
-    listed = sorted(names)
-    text = ", ".join(listed)
-    return f"member {text} is offline" if len(listed) == 1 else f"members {text} are offline"
+    text = ", ".join(sorted(names))
+    return f"members {text} are offline" if "," in text else f"member {text} is offline"
 
 
 def _mirrored(bag: Mapping[str, str]) -> dict[str, str]:
@@ -335,14 +341,18 @@ def _mirrored(bag: Mapping[str, str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for bag_key, value in bag.items():
         key = bag_key.removeprefix(MIRROR_PREFIX)
-        is_key = key != bag_key and len(key) <= _MAX_KEY and _KEY.fullmatch(key)
-        if is_key and 0 < len(value) <= _MAX_VALUE:
+        if key != bag_key and _MIRROR_KEY.fullmatch(key) and 0 < len(value) <= 65536:
             values[key] = value
     return values
 
 
-def _names(text: str) -> frozenset[str]:
-    return frozenset(name for name in text.split() if is_hostname(name))
+def _take(bag: Mapping[str, str], key: str, is_usable: Callable[[str], object]) -> str:
+    value = bag.get(key, "")
+    return value if is_usable(value) else ""
+
+
+def _names(bag: Mapping[str, str], key: str) -> frozenset[str]:
+    return frozenset(name for name in bag.get(key, "").split() if is_hostname(name))
 
 
 def _text(words: Iterable[str]) -> str:
@@ -415,8 +425,7 @@ def believe(
     if confirms or not (members or was_member):
         return MembershipReport()
     said = f"lists members without {hostname}" if members else "says that it is in no cluster"
-    reason = f"the workload {said}, and is asked again at update-status"
-    return MembershipReport(reason=reason, is_denial=True)
+    return MembershipReport((), f"the workload {said}; it is asked again at update-status", True)
 
 
 @dataclasses.dataclass
@@ -430,11 +439,10 @@ class UnitState:
     answer: MembershipReport = MembershipReport()
     at_update_status: bool = False
     joins_while_degraded: bool = False
-    # Those issued on this machine, by the host name that they are for.
+    # Those that are on this machine's disk, by the host name that they are for.
     tokens: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
     suspects: frozenset[str] = frozenset()  # see `look_at_failed`
     rejected: str = ""  # the digest of the token with which a join failed in this hook
-    failure: str = ""  # what did not work, in this hook or before
 
     @property
     def is_communicator(self) -> bool:
@@ -443,9 +451,8 @@ class UnitState:
     @property
     def acts(self) -> bool:
         """Whether this unit acts in this hook."""
-        return self.is_communicator or (
-            self.at_update_status and self.hostname in self.answer.online
-        )
+        is_online = self.hostname in self.answer.online
+        return self.is_communicator or (self.at_update_status and is_online)
 
     @property
     def blocking(self) -> frozenset[str]:
@@ -459,20 +466,17 @@ class UnitState:
         return self.published.token_for(self.hostname)
 
     @property
-    def own_tokens(self) -> dict[str, str]:
-        """The tokens in this unit's own databag."""
-        return {
-            key: value
-            for key, value in self.own.values.items()
-            if key in self.tokens or looks_like_token(value)
-        }
+    def issued(self) -> dict[str, str]:
+        """The tokens that this unit has issued, by host name, those in its databag included."""
+        mirrored = {k: v for k, v in self.own.values.items() if looks_like_token(v)}
+        return {**mirrored, **self.tokens}
 
 
 def is_idle(state: UnitState, *, was_member: bool) -> bool:
     """Tell whether there is nothing to do or to report, however the workload would answer."""
     own, published = state.own, state.published
     if was_member:
-        to_judge = own.hold or own.gone or own.failed or state.own_tokens
+        to_judge = own.hold or own.offline or own.gone or own.failed or state.issued
         return own.member == "true" and not (published.waiting or published.left or to_judge)
     return not may_bootstrap(state) and state.hostname not in {*published.values, *published.hold}
 
@@ -504,55 +508,48 @@ def look_at_failed(state: UnitState, before: str) -> tuple[str, frozenset[str]]:
     for who has been online.
     """
     known = before.split()
-    words: list[str] = []
-    suspects: set[str] = set()
-    for name, failed in state.published.waiting.items():
-        word = f"{name}={failed}"
-        if failed and (name in state.answer.online or f"{word}+" in known):
-            words.append(f"{word}+")
-        elif failed:
-            words.append(word)
-            suspects.update({name} if word in known else ())
-    return " ".join(words), frozenset(suspects)
+    words = {
+        name: f"{name}={failed}" for name, failed in state.published.waiting.items() if failed
+    }
+    joined = {n for n, word in words.items() if n in state.answer.online or f"{word}+" in known}
+    suspects = frozenset(n for n, word in words.items() if word in known) - joined
+    return " ".join(f"{w}+" if n in joined else w for n, w in words.items()), suspects
 
 
 def to_issue(state: UnitState) -> list[str]:
     """Return the newcomers for whom a token has to be issued."""
     if state.blocking or not state.answer.members:
         return []
+    issued = state.issued
     return [
         name
         for name, failed in sorted(state.published.waiting.items())
         if name not in state.answer.names
-        and (name not in state.tokens or digest(state.tokens[name]) == failed)
+        and (name not in issued or digest(issued[name]) == failed)
     ]
 
 
 def report(state: UnitState) -> Report:
     """Return what this unit is to report."""
     own, answer = state.own, state.answer
+    hold = _hold(state)
     if answer.reason:
         hostname, member = own.hostname or state.hostname, own.member or "unknown"
-        return dataclasses.replace(own, hostname=hostname, member=member, hold=_hold(state))
-    values = {key: value for key, value in own.values.items() if key not in state.own_tokens}
-    if answer.is_no:
-        return Report(
-            own.unit,
-            state.hostname,
-            member="false",
-            values=values,
-            mirror="down" if own.mirror else "",
-            failed=_failed(state),
-        )
-    values.update(_tokens(state))
+        return dataclasses.replace(own, hostname=hostname, member=member, hold=hold)
+    is_member = bool(answer.members)
+    for_hosts = {*answer.names, *state.issued}
+    values = {key: value for key, value in own.values.items() if key not in for_hosts}
+    values.update(_tokens(state) if is_member else {})
     return Report(
         own.unit,
         state.hostname,
-        member="true",
+        member="true" if is_member else "false",
         values=values,
-        mirror="up" if values else "down" if own.mirror else "",
-        cluster=min(answer.names),
-        hold=_hold(state),
+        mirror="up" if is_member and values else "down" if own.mirror else "",
+        cluster=min(answer.names, default=""),
+        failed="" if is_member else _failed(state),
+        hold=hold,
+        offline=answer.offline - hold if state.is_communicator else frozenset[str](),
         gone=state.published.left - answer.names if state.is_communicator else frozenset[str](),
     )
 
@@ -577,11 +574,9 @@ def _tokens(state: UnitState) -> dict[str, str]:
     published = state.published
     return {
         name: token
-        for name, token in {**state.own_tokens, **state.tokens}.items()
+        for name, token in state.issued.items()
         if name not in state.answer.online
-        and (
-            published.is_silent or name in published.waiting or published.values.get(name) == token
-        )
+        if published.is_silent or name in published.waiting or published.values.get(name) == token
     }
 
 
@@ -592,21 +587,19 @@ def _failed(state: UnitState) -> str:
         # Everybody waits for a member of this unit's name, which this unit is not: a join that
         # failed half-way left it behind, or an earlier machine. This report has it removed.
         return digest(value or EMPTY_STRING)
-    if not state.offered and value not in ("", EMPTY_STRING, JOINED):
-        return digest(value)
     is_new = bool(state.offered) and digest(state.offered) != state.own.failed
     return state.rejected or ("" if is_new else state.own.failed)
 
 
-def waiting_reason(state: UnitState) -> str:
-    """Return what a unit that is not a member waits for, fit for a status."""
+def waiting_reason(state: UnitState, failure: str) -> str:
+    """Return what a unit that is not a member waits for, after a failure if any, for a status."""
     published = state.published
     if published.is_silent:
         return "waiting for the token distributor"
     if published.hold:
         return "waiting to join: " + offline_text(published.hold)
-    if state.failure:
-        return f"{state.failure}, to be tried again"
+    if failure:
+        return f"{failure}, to be tried again"
     if published.formed or state.offered:
         return "waiting for a token"
     chosen = published.bootstrap_host or published.bootstrap_app
@@ -614,19 +607,33 @@ def waiting_reason(state: UnitState) -> str:
 
 
 # --- _workload -----------------------------------------------------------------------------------
-# The workload: what a charm's microcluster is asked to do, and how a command line is made of it.
+# The workload: what a charm's microcluster is asked to do, and how a unit leaves it.
 #
 # A `Workload` answers one question, who the members are, and does four things. A `CommandWorkload`
 # does them by the commands that MicroOVN and its kin share: under a time limit, without a shell, and
 # what they complain of is reported with tokens cut out.
+#
+# Leaving. The only member goes, whatever the command says. While another is offline, or there is no
+# list, and a unit stays by goal-state, leaving is refused: with the unit goes its vote. Else it is
+# tried, and the daemon asked until it says so: it may be restarting, and a command that failed may
+# have worked. Who is still a member fails its hook; where nobody stays, three times at most.
 
 # Long runs of what tokens, secrets and fingerprints are written in.
 _SECRET = re.compile(r"[A-Za-z0-9+/_=-]{40,}")
-_HOOK_TOOL_LIMIT = 30
+# Seconds for which a daemon that may be restarting is asked again, and between two questions.
+_SETTLE_LIMIT = 5.0
+_SETTLE_PAUSE = 0.25
 
 
 class WorkloadError(Exception):
     """The workload did not do what it was asked to, or cannot tell; the message holds no token."""
+
+
+class LeaveRefusedError(Exception):
+    """The cluster does not let this unit go yet; the message says why, and holds no token.
+
+    It is raised in the `remove` hook, which thereby fails, and which Juju tries again.
+    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -672,22 +679,18 @@ class Workload(Protocol):
     def issue(self, name: str, path: pathlib.Path) -> None:
         """Issue a join token for a newcomer, and refuse while an earlier one can still be used.
 
-        Args:
-            name: the newcomer's host name.
-            path: an empty file that only root can read. The token has to be in it as soon as there
-                is one: this process may be killed at any moment, and the cluster issues no other.
+        The path is that of an empty file that only root can read. The token has to be in it as
+        soon as there is one: this process may be killed at any moment, and the cluster issues no
+        other.
         """
 
     def join(self, token: str, args: Sequence[str]) -> None:
         """Join the cluster, with what the charm's `join_args_func` returned."""
 
     def remove(self, name: str, args: Sequence[str], *, force: bool) -> None:
-        """Remove a member.
+        """Remove a member, by `force` where it is not online.
 
-        Args:
-            name: its name.
-            args: what the charm's `leave_args_func` returned, where this machine leaves.
-            force: whether the member is not online.
+        Where this machine leaves, the arguments are what the charm's `leave_args_func` returned.
         """
 
 
@@ -698,7 +701,6 @@ class CommandWorkload:
         command_name: the words before them, such as `["microovn", "cluster"]`.
 
     Attributes:
-        command_name: as given.
         joins_while_degraded: see `Workload`.
         not_a_member: what is searched for in the standard error of `list`: where it is found,
             this machine is certainly not a member.
@@ -726,7 +728,13 @@ class CommandWorkload:
             if self.not_a_member.search(str(error)):
                 return ()
             raise
-        return parse_members(text)
+        try:
+            rows = [(row["name"], row.get("role", ""), row["status"]) for row in json.loads(text)]
+        except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
+            rows = []
+        if not rows or not all(isinstance(text, str) for row in rows for text in row):
+            raise WorkloadError("its list of members cannot be read")
+        return tuple(Member(*row) for row in rows)
 
     def bootstrap(self, args: Sequence[str]) -> None:
         run([*self.command_name, "bootstrap", *args], self.form_limit)
@@ -735,156 +743,155 @@ class CommandWorkload:
         run([*self.command_name, "add", name], self.list_limit, into=path)
 
     def join(self, token: str, args: Sequence[str]) -> None:
-        run([*self.command_name, "join", token, *args], self.form_limit, secrets=[token])
+        run([*self.command_name, "join", token, *args], self.form_limit, secret=token)
 
     def remove(self, name: str, args: Sequence[str], *, force: bool) -> None:
         options = [*args, *(["--force"] if force else [])]
         run([*self.command_name, "remove", name, *options], self.remove_limit)
 
 
-def parse_members(text: str) -> tuple[Member, ...]:
-    """Read what `list -f json` prints: objects with `name`, `role` and `status`."""
-    try:
-        rows: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        raise WorkloadError("its list of members is not JSON") from None
-    try:
-        texts = [(row["name"], row.get("role", ""), row["status"]) for row in rows]
-    except (TypeError, KeyError, AttributeError):
-        texts = []
-    if not texts or not all(isinstance(text, str) for row in texts for text in row):
-        raise WorkloadError("its list of members has an unknown shape")
-    return tuple(Member(*row) for row in texts)
-
-
 class TokenStore:
     """The tokens issued on this machine, each in a file of its own that only root can read.
 
     A token is on disk before the hook goes on: the cluster issues no other while it can be used,
-    so a hook that dies between issuing and publishing must not lose it.
+    so a hook that dies must not lose it.
     """
 
-    _NEW = "~"  # ends the name of a file that is being written; no host name ends so
-
     def __init__(self, folder: pathlib.Path):
-        self._folder = folder
+        self.folder = folder
 
     def issue(self, workload: Workload, name: str) -> None:
         """Have a token issued, and keep it."""
-        path = self._folder / f"{name}{self._NEW}"
+        path = self.folder / name
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.drop(name)
             path.touch(mode=0o600)
         except OSError as error:
             raise WorkloadError(f"no place to keep a token: {error.strerror}") from None
         workload.issue(name, path)
-        if not is_usable_token(_read(path)):
-            path.unlink(missing_ok=True)
+        if name not in self.all():
             raise WorkloadError("it printed no token")
-        path.replace(self._folder / name)
 
     def all(self) -> dict[str, str]:
-        """Return the tokens by host name, those included that a dead hook left behind."""
-        for path in self._folder.glob(f"*{self._NEW}"):
-            # Nobody knows how the command ended that printed it.
-            if looks_like_token(_read(path)):
-                path.replace(path.with_name(path.name[: -len(self._NEW)]))
-            else:
-                path.unlink()
-        tokens = {path.name: _read(path) for path in self._folder.glob("*")}
+        """Return the tokens by host name."""
+        tokens = {p.name: p.read_text(errors="replace").strip() for p in self.folder.glob("*")}
         return {name: token for name, token in tokens.items() if is_usable_token(token)}
 
     def drop(self, name: str) -> None:
         """Forget the token for a host name."""
-        (self._folder / name).unlink(missing_ok=True)
-
-
-def _read(path: pathlib.Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""
+        (self.folder / name).unlink(missing_ok=True)
 
 
 def run(
-    argv: Sequence[str],
-    limit: float,
-    *,
-    secrets: Iterable[str] = (),
-    into: pathlib.Path | None = None,
+    argv: Sequence[str], limit: float, *, secret: str = "", into: pathlib.Path | None = None
 ) -> str:
     """Run a command for `limit` seconds at most, and return what it printed.
 
-    Args:
-        argv: the command line.
-        limit: seconds.
-        secrets: texts to be cut out of what it complains of.
-        into: a file that takes what it prints, at once, so that it outlives this process.
+    It is written `into` a file at once, to outlive this process. Complaints lack the `secret`.
     """
-    stdout = subprocess.PIPE  # a negative number
     try:
-        if into is not None:
-            stdout = os.open(into, os.O_WRONLY | os.O_TRUNC)
-        done: Any = subprocess.run(  # noqa: S603 (no shell, and names are checked)
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-            timeout=limit,
-            check=False,
-        )
+        with into.open("wb") if into else contextlib.nullcontext(subprocess.PIPE) as stdout:
+            done: Any = subprocess.run(  # noqa: S603 (no shell, and names are checked)
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                timeout=limit,
+                check=False,
+            )
     # None of these is its cause: they hold the command line.
     except subprocess.TimeoutExpired:
         raise WorkloadError(f"no answer within {limit:g} s") from None
-    except OSError as error:
-        raise WorkloadError(f"cannot run {argv[0]}: {error.strerror}") from None
-    except ValueError:
-        raise WorkloadError("an argument holds a null character") from None
-    finally:
-        if stdout >= 0:
-            os.close(stdout)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", "an argument cannot be used")
+        raise WorkloadError(f"cannot run {argv[0]}: {reason}") from None
     # In a charm's tests anything may stand in the place of `subprocess.run`.
     output, complaint, code = done.stdout, done.stderr, done.returncode
     if code == 0:
         return str(output or "")
-    reason = redact(complaint, secrets).strip() if isinstance(complaint, str) else ""
-    if isinstance(code, int) and code < 0:
-        reason = f"killed by signal {-code}. {reason}".strip()
+    reason = complaint.strip() if isinstance(complaint, str) else ""
+    reason = _SECRET.sub("[cut]", reason.replace(secret, "[cut]") if secret else reason)
     raise WorkloadError(reason or f"exit code {code}")
 
 
-def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Cut tokens out of a text that is to be logged: the known ones and whatever looks alike."""
-    for secret in secrets:
-        text = text.replace(secret, "[cut]")
-    return _SECRET.sub("[cut]", text)
-
-
-def goal_statuses(*path: str) -> dict[str, str] | None:
-    """Return the statuses in a part of what Juju's `goal-state` says, by name; None if unknown."""
+def ask(
+    workload: Workload, hostname: str, was_member: bool, confirms: bool
+) -> MembershipReport:
+    """Ask who is a member, see `_membership.believe`."""
     try:
-        part: Any = json.loads(run(["goal-state", "--format=json"], _HOOK_TOOL_LIMIT))
-    except (WorkloadError, ValueError, RecursionError):
-        return None
-    for word in path:
-        if not isinstance(part, dict):
-            return None
-        # What has no rows is left out: an endpoint whose relations are all of other models.
-        part = cast("dict[str, Any]", part).get(word, {})
-    if not isinstance(part, dict):
-        return None
-    rows = cast("Mapping[str, Any]", part)
-    return {
-        name: str(cast("dict[str, Any]", row).get("status", "")) if isinstance(row, dict) else ""
-        for name, row in rows.items()
-    }
+        members = workload.members()
+    except WorkloadError as error:
+        logger.warning("cannot list the members of the cluster: %s", error)
+        return MembershipReport(reason=_summary(error))
+    return believe(members, hostname, was_member=was_member, confirms=confirms)
 
 
-# --- _events -------------------------------------------------------------------------------------
-# The events by which a `TokenConsumer` tells its charm what happens.
+def attempt(act: Callable[..., None], *args: Any, **options: Any) -> str:
+    """Have the workload do something, and return why it did not; empty if it did."""
+    try:
+        act(*args, **options)
+    except WorkloadError as error:
+        return _summary(error)
+    return ""
+
+
+def leave(
+    workload: Workload,
+    hostname: str,
+    app: ops.Application,
+    refusals: pathlib.Path,
+    prepare: Callable[[], list[str]],
+) -> None:
+    """Leave the cluster; `prepare` is called before, and returns arguments for `remove`."""
+    answer = _ask_until(workload, hostname, left=False)
+    if answer.is_no:
+        return
+    alone = answer.names == frozenset({hostname})
+    stays = not alone and app.planned_units() > 0
+    offline = answer.offline - {hostname}
+    refusal = f"{hostname} cannot leave the cluster yet: "
+    if stays and (offline or answer.reason):
+        raise LeaveRefusedError(refusal + (answer.reason or offline_text(offline)))
+    failure = attempt(workload.remove, hostname, prepare(), force=False)
+    again = answer if alone else _ask_until(workload, hostname, left=True)
+    if alone or again.is_no:
+        logger.info(ADMIN_EVENT, "cluster_leave", hostname, "has left")
+        return
+    # A hook that fails keeps nothing but its files.
+    with refusals.open("a") as file:
+        file.write("x")
+        if stays or file.tell() < 3:
+            reason = failure or again.reason or "it is still a member"
+            raise LeaveRefusedError(refusal + reason)
+
+
+def _ask_until(workload: Workload, hostname: str, *, left: bool) -> MembershipReport:
+    give_up = time.monotonic() + _SETTLE_LIMIT
+    while True:
+        answer = ask(workload, hostname, True, True)
+        is_sure = answer.is_no if left else bool(answer.members)
+        if is_sure or time.monotonic() >= give_up:
+            return answer
+        time.sleep(_SETTLE_PAUSE)
+
+
+def _summary(error: Exception) -> str:
+    """Return the last line of a complaint, short enough for a status."""
+    line = (str(error).strip().splitlines() or [""])[-1].strip()
+    return (line if len(line) <= 120 else f"{line[:117]}...") or "no reason given"
+
+
+# --- _consumer -----------------------------------------------------------------------------------
+# `TokenConsumer`, by which a charm's units become one cluster.
+
+# How often a unit tries to join between two update-status hooks.
+_TRIES = 2
+_ISSUED_EVENT = "security=true category=AUTHN event=authn_token_created node=%s"
+_NOT_RELATED = "blocked integrate with microcluster-token-distributor"
+
 
 class ClusterBootstrappedEvent(ops.EventBase):
     """This unit has bootstrapped the cluster."""
@@ -937,112 +944,6 @@ class TokenConsumerEvents(ops.ObjectEvents):
     preleave = ops.EventSource(ClusterPreLeaveEvent)
 
 
-# --- _cluster ------------------------------------------------------------------------------------
-# The cluster as a unit asks it, and as a unit leaves it.
-#
-# Leaving. The only member goes, whatever the command says. While another is offline, or no list can
-# be had, and somebody stays by goal-state, leaving is refused before it is tried: with the unit goes
-# its vote. Else it is tried, and the daemon asked until it says that it worked: it may be
-# restarting, and the command may have failed all the same. A unit that is still a member fails its
-# hook; where nobody stays, three times at most.
-
-_REFUSALS = 3
-# Seconds for which a daemon that may be restarting is asked again, and between two questions.
-_SETTLE_LIMIT = 5.0
-_SETTLE_PAUSE = 0.25
-
-
-class LeaveRefusedError(Exception):
-    """The cluster does not let this unit go yet; the message says why, and holds no token.
-
-    It is raised in the `remove` hook, which thereby fails, and which Juju tries again.
-    """
-
-
-class Cluster:
-    """What a unit does with its workload, without raising where that fails."""
-
-    def __init__(self, workload: Workload, folder: pathlib.Path):
-        self._workload = workload
-        self._folder = folder
-        self.tokens = TokenStore(folder)
-
-    def ask(
-        self, hostname: str, *, was_member: bool, confirms: bool
-    ) -> MembershipReport:
-        """Ask who is a member, see `_membership.believe`."""
-        try:
-            members = self._workload.members()
-        except WorkloadError as error:
-            logger.warning("cannot list the members of the cluster: %s", error)
-            return MembershipReport(reason=_summary(error))
-        return believe(members, hostname, was_member=was_member, confirms=confirms)
-
-    @staticmethod
-    def attempt(act: Callable[..., None], *args: Any, **options: Any) -> str:
-        """Have the workload do something, and return why it did not; empty if it did."""
-        try:
-            act(*args, **options)
-        except WorkloadError as error:
-            return _summary(error)
-        return ""
-
-    def leave(self, hostname: str, unit: str, prepare: Callable[[], list[str]]) -> None:
-        """Leave the cluster; `prepare` is called before, and returns further arguments."""
-        answer = self._ask_until(hostname, lambda answer: bool(answer.members))
-        offline = answer.offline - {hostname}
-        alone = answer.names == frozenset({hostname})
-        if answer.is_no:
-            return
-        units = {} if alone else goal_statuses("units")
-        dying = {name for name, status in (units or {}).items() if status == "dying"}
-        stays = units is None or bool(units.keys() - dying - {unit})
-        # The members beyond this application's units may be those of another.
-        matters = not alone and (stays or len(answer.members) > len(units or ()))
-        if matters and (offline or answer.reason) and (stays or self._refuses()):
-            reason = answer.reason or offline_text(offline)
-            raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {reason}")
-        failure = self.attempt(self._workload.remove, hostname, prepare(), force=False)
-        again = answer if alone else self._ask_until(hostname, lambda answer: answer.is_no)
-        if alone or again.is_no:
-            logger.info("%s has left the cluster", hostname)
-        elif stays or self._refuses():
-            reason = failure or again.reason or "it is still a member"
-            raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {reason}")
-
-    def _ask_until(
-        self, hostname: str, is_expected: Callable[[MembershipReport], bool]
-    ) -> MembershipReport:
-        give_up = time.monotonic() + _SETTLE_LIMIT
-        while True:
-            answer = self.ask(hostname, was_member=True, confirms=True)
-            if is_expected(answer) or time.monotonic() >= give_up:
-                return answer
-            time.sleep(_SETTLE_PAUSE)
-
-    def _refuses(self) -> bool:
-        """Tell whether to refuse once more. A hook that fails keeps nothing but its files."""
-        path = self._folder.with_name(f"{self._folder.name}-refusals")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            file.write("x")
-            return file.tell() < _REFUSALS
-
-
-def _summary(error: Exception) -> str:
-    """Return the last line of a complaint, short enough for a status."""
-    line = (str(error).strip().splitlines() or [""])[-1].strip()
-    return (line if len(line) <= 120 else f"{line[:117]}...") or "no reason given"
-
-
-# --- _consumer -----------------------------------------------------------------------------------
-# `TokenConsumer`, by which a charm's units become one cluster.
-
-# How often a unit tries to join between two update-status hooks.
-_TRIES = 2
-_NOT_RELATED = "blocked integrate with microcluster-token-distributor"
-
-
 class TokenConsumer(ops.Object):
     """Makes the units of a charm one cluster, with the help of a token distributor.
 
@@ -1054,7 +955,6 @@ class TokenConsumer(ops.Object):
         workload: what to use instead of such commands.
 
     Attributes:
-        on: its events, see `TokenConsumerEvents`.
         workload: what forms the cluster; a `CommandWorkload` has time limits as attributes.
         joins_while_degraded: as the workload says, see `Workload`; a charm may know better.
         bootstrap_args_func: takes nothing, and returns further arguments for `bootstrap`, as a
@@ -1082,36 +982,29 @@ class TokenConsumer(ops.Object):
         self.bootstrap_args_func: Callable[[], list[str]] = list
         self.join_args_func: Callable[[], list[str]] = list
         self.leave_args_func: Callable[[], list[str]] = list
-        folder = charm.charm_dir / f".{relation_name}-tokens"
-        self._cluster = Cluster(self.workload, folder)
+        self._tokens = TokenStore(charm.charm_dir / f".{relation_name}-tokens")
         self._memory: Any = self._stored
-        # What the workload said last, and the name under which this unit joined.
-        self._memory.set_default(in_cluster=False, hostname="")
+        # What the workload said last, its name there, whether this relation had it bootstrap.
+        self._memory.set_default(in_cluster=False, hostname="", has_bootstrapped=False)
         # Whether the workload has to be asked again, and whether it has said *no* to a member.
         self._memory.set_default(is_unsure=False, has_denied=False)
-        # Tries to join since the last update-status, and whether a grant has been made use of.
-        self._memory.set_default(tries=0, has_bootstrapped=False, failure="", status=_NOT_RELATED)
-        # Whose joins failed, see `_membership.look_at_failed`.
-        self._memory.set_default(failed="")
-
+        # Tries to join since the last update-status; whose joins failed, see `look_at_failed`.
+        self._memory.set_default(tries=0, failed="", failure="", status=_NOT_RELATED)
         observe, relation_events = self.framework.observe, charm.on[relation_name]
-        observe(relation_events.relation_created, self._on_relation_created)
-        observe(relation_events.relation_changed, self._on_relation_changed)
+        observe(relation_events.relation_created, self._on_start)
+        observe(relation_events.relation_changed, self._on_relation_event)
         observe(relation_events.relation_departed, self._on_relation_departed)
-        observe(relation_events.relation_broken, self._on_relation_broken)
-        observe(charm.on.upgrade_charm, self._on_upgrade_charm)
+        observe(relation_events.relation_broken, self._on_relation_event)
+        observe(charm.on.upgrade_charm, self._on_start)
         observe(charm.on.update_status, self._on_update_status)
         observe(charm.on.remove, self._on_remove)
 
     # Handlers
 
-    def _on_relation_created(self, event: ops.RelationCreatedEvent) -> None:
-        self._reconcile(must_ask=True, new=event.relation)
-
-    def _on_upgrade_charm(self, _: ops.UpgradeCharmEvent) -> None:
+    def _on_start(self, _: ops.EventBase) -> None:
         self._reconcile(must_ask=True)
 
-    def _on_relation_changed(self, event: ops.RelationChangedEvent) -> None:
+    def _on_relation_event(self, event: ops.RelationEvent) -> None:
         self._reconcile(about_unit=event.unit is not None)
 
     def _on_relation_departed(self, event: ops.RelationDepartedEvent) -> None:
@@ -1121,22 +1014,17 @@ class TokenConsumer(ops.Object):
             # Being removed, it begins nothing. But it may have joined in a hook that died.
             self._memory.in_cluster = bool(self._ask().members)
 
-    def _on_relation_broken(self, _: ops.RelationBrokenEvent) -> None:
-        self._reconcile()
-
     def _on_update_status(self, _: ops.UpdateStatusEvent) -> None:
         # A join that failed is tried once more.
         self._memory.tries = min(self._memory.tries, _TRIES - 1)
         self._reconcile(must_ask=True, at_update_status=True)
 
     def _on_remove(self, _: ops.RemoveEvent) -> None:
-        """Leave the cluster, while there is still a daemon that can.
-
-        Raises:
-            _cluster.LeaveRefusedError: the cluster refuses, for now; Juju tries the hook again.
-        """
+        # Where the cluster refuses, the hook fails, and Juju tries it again.
         if self._memory.in_cluster:
-            self._cluster.leave(self._hostname, self.charm.unit.name, self._before_leave)
+            refusals = self.charm.charm_dir / f".{self.relation_name}-refusals"
+            app, prepare = self.charm.app, self._before_leave
+            leave(self.workload, self._hostname, app, refusals, prepare)
             self._memory.in_cluster = False
 
     # Offers to the charm
@@ -1149,8 +1037,7 @@ class TokenConsumer(ops.Object):
     @property
     def status(self) -> ops.StatusBase:
         """What there is to say about the cluster in `collect-status`, as of the last look."""
-        name, _, message = self._memory.status.partition(" ")
-        return ops.StatusBase.from_name(name, message)
+        return ops.StatusBase.from_name(*self._memory.status.partition(" ")[::2])
 
     def add_to_mirror(self, relation: ops.Relation, data: dict[str, str]) -> None:
         """Have values mirrored to the units of all related applications.
@@ -1165,8 +1052,7 @@ class TokenConsumer(ops.Object):
         wanted = {**bag, **{mirror_id(key): value for key, value in data.items()}}
         if self.is_member:
             wanted["mirror"] = "up"
-        if updates := changes(bag, {k: v for k, v in wanted.items() if v}):
-            bag.update(updates)
+        write(bag, wanted)
 
     def find_mirrors(self, relation: ops.Relation) -> list[ops.Unit]:
         """Return the distributor's units that mirror."""
@@ -1184,8 +1070,7 @@ class TokenConsumer(ops.Object):
         """
         bags = [relation.data[unit] for unit in self.find_mirrors(relation)]
         values = Published.from_old_bags({}, bags).values
-        empty = EMPTY_STRING
-        return {key: value for key, value in values.items() if keep_empty or value != empty}
+        return {k: v for k, v in values.items() if keep_empty or v != EMPTY_STRING}
 
     def find_value(self, relation: ops.Relation, key: str, keep_empty: bool = True) -> bool | str:
         """Return one value of `get_relevant_mirror_data`, or False for none."""
@@ -1207,40 +1092,40 @@ class TokenConsumer(ops.Object):
         relations = [r for r in self.charm.model.relations[self.relation_name] if r.active]
         return sorted((r for r in relations if r.units), key=lambda r: r.id) or relations[:1]
 
-    def _look(self, relation: ops.Relation, *, carried: bool) -> UnitState:
-        """Read what there is to be seen, and no more: databags grow with the units.
-
-        What the distributor's unit carries matters where a token may have come, and to no member.
-        """
+    def _look(self, relation: ops.Relation, *, at_update_status: bool) -> UnitState:
+        """Read what there is to be seen; what the distributor's unit carries is for no member."""
         memory, hostname = self._memory, self._hostname
         app_bag = relation.data[relation.app]
         published = Published.from_bags(app_bag, {})
-        if not published.leader:
+        if published.leader:
+            # By its number: an offer has another name.
+            number = f"/{published.leader}"
+            mirror = next((u for u in relation.units if u.name.endswith(number)), None)
+            if mirror and not memory.in_cluster:
+                published = Published.from_bags(app_bag, relation.data[mirror])
+            # What is not seen yet might be the tokens of a cluster that exists.
+            granted = mirror is not None and published.bootstrap_host == hostname
+        else:
             bags = [relation.data[unit] for unit in self.find_mirrors(relation)]
             published = Published.from_old_bags(app_bag, bags)
-        if published.leader and published.bootstrap_host != hostname:
-            memory.has_bootstrapped = False
-        granted = published.bootstrap_host == hostname and not memory.has_bootstrapped
-        # By its number: an offer has another name.
-        units = (u for u in relation.units if u.name.rpartition("/")[2] == published.leader)
-        mirror = next(units, None)
-        if mirror and not memory.in_cluster and (carried or published.formed or granted):
-            published = Published.from_bags(app_bag, relation.data[mirror])
-        # What is not seen yet might be the tokens of a cluster that exists.
-        granted = granted and mirror is not None
-        if not published.leader and hostname in published.waiting and not memory.in_cluster:
             # Under a distributor that speaks the old keys the leader may bootstrap.
-            names = ("", self.charm.app.name)
-            granted = published.bootstrap_app in names and self.charm.unit.is_leader()
-        own = Report(self.charm.unit.name)
-        return UnitState(hostname, own, published, is_granted=granted)
+            is_chosen = published.bootstrap_app in ("", self.charm.app.name)
+            granted = is_chosen and hostname in published.waiting and self.charm.unit.is_leader()
+        return UnitState(
+            hostname,
+            self._own_report(relation),
+            published,
+            is_granted=granted and not memory.has_bootstrapped,
+            at_update_status=at_update_status,
+            joins_while_degraded=self.joins_while_degraded,
+            tokens=self._tokens.all(),
+        )
 
     def _own_report(self, relation: ops.Relation) -> Report:
         return Report.from_bag(self.charm.unit.name, relation.data[self.charm.unit])
 
     def _ask(self, *, confirms: bool = False) -> MembershipReport:
-        was_member = self.is_member
-        return self._cluster.ask(self._hostname, was_member=was_member, confirms=confirms)
+        return ask(self.workload, self._hostname, self.is_member, confirms)
 
     # Helpers: what is done
 
@@ -1248,7 +1133,6 @@ class TokenConsumer(ops.Object):
         self,
         *,
         must_ask: bool = False,  # the workload, whatever is published
-        new: ops.Relation | None = None,  # in which nothing can have been published yet
         about_unit: bool = False,  # the hook is about a unit of the distributor
         at_update_status: bool = False,
     ) -> None:
@@ -1256,39 +1140,30 @@ class TokenConsumer(ops.Object):
         relations, memory = self._relations(), self._memory
         if not relations:
             memory.status = "active" if memory.in_cluster else _NOT_RELATED
+            memory.has_bootstrapped = False
             return
         relation = relations[0]
-        state = UnitState(self._hostname, Report(""), Published())
-        if relation == new:
-            memory.has_bootstrapped = False
-        else:
-            state = self._look(relation, carried=about_unit or at_update_status)
-        if memory.in_cluster:
-            if about_unit and state.published.leader:
-                return
-            state.own = self._own_report(relation)
-            # An earlier library has remembered no name.
-            memory.hostname = memory.hostname or state.own.hostname
-            state.hostname = self._hostname
-        state.at_update_status = at_update_status
-        state.joins_while_degraded = self.joins_while_degraded
-        state.tokens = self._cluster.tokens.all()
+        app_bag = relation.data[relation.app]
+        if about_unit and memory.in_cluster and Published.from_bags(app_bag, {}).leader:
+            return
+        # An earlier library has remembered no name.
+        memory.hostname = memory.hostname or self._own_report(relation).hostname
+        state = self._look(relation, at_update_status=at_update_status)
         idle = is_idle(state, was_member=memory.in_cluster)
         if must_ask or memory.is_unsure or not idle:
-            state.own = self._own_report(relation)
             state.answer = self._ask(confirms=at_update_status and memory.has_denied)
-            cannot_tell = bool(state.answer.reason)
-            memory.has_denied = state.answer.is_denial or (memory.has_denied and cannot_tell)
+            if not state.answer.reason or state.answer.is_denial:
+                memory.has_denied = state.answer.is_denial
             memory.failed, state.suspects = look_at_failed(state, memory.failed)
             self._proceed(state)
             memory.is_unsure = bool(state.answer.reason)
             self._report(state, relation)
-        state.failure = memory.failure
         memory.status = self._status(state, several=len(relations) > 1)
 
     def _proceed(self, state: UnitState) -> None:
         """Do what the workload's answer calls for."""
         memory, answer = self._memory, state.answer
+        is_blind = answer.reason and not answer.is_denial
         if answer.is_no:
             memory.in_cluster = False
             state.hostname = get_hostname()
@@ -1297,51 +1172,44 @@ class TokenConsumer(ops.Object):
             if state.offered and not state.published.hold and memory.tries < _TRIES:
                 memory.tries += 1
                 self.on.prejoin.emit()
-                failure = self._cluster.attempt(
-                    self.workload.join, state.offered, self.join_args_func()
-                )
-                self._form(state, failure, bootstrapper=False)
+                args = self.join_args_func()
+                failure = attempt(self.workload.join, state.offered, args)
+                self._form(state, "join", failure)
             elif not state.offered and may_bootstrap(state):
                 self.on.prebootstrap.emit()
-                failure = self._cluster.attempt(
-                    self.workload.bootstrap, self.bootstrap_args_func()
-                )
-                self._form(state, failure, bootstrapper=True)
+                args = self.bootstrap_args_func()
+                self._form(state, "bootstrap", attempt(self.workload.bootstrap, args))
         elif answer.members and not memory.in_cluster:
             # The hook in which it became a member died before it could say so.
             alone = len(answer.members) == 1
             self._become_member(state, bootstrapper=alone or state.is_granted)
-        elif (
-            state.at_update_status and memory.in_cluster and answer.reason and not answer.is_denial
-        ):
+        elif state.at_update_status and is_blind and memory.in_cluster:
             # A host that does not answer keeps the list from being had.
             self._remove(state, sorted(state.published.left - {state.hostname}))
         if state.acts:
             self._remove(state, removable(state))
             self._issue(state)
 
-    def _form(self, state: UnitState, failure: str, *, bootstrapper: bool) -> None:
+    def _form(self, state: UnitState, verb: str, failure: str) -> None:
         """Find out whether this unit is a member now, however the command ended."""
-        verb = "bootstrap" if bootstrapper else "join"
         state.answer = self._ask()
         if failure and not state.answer.members:
             logger.error("%s cannot %s the cluster: %s", state.hostname, verb, failure)
             self._memory.failure = f"{verb} failed: {failure}"
-            state.rejected = "" if bootstrapper else digest(state.offered)
+            state.rejected = digest(state.offered) if state.offered else ""
             return
         if not state.answer.members:
             reason = state.answer.reason or f"{verb} worked, and does not show yet"
             state.answer = MembershipReport(reason=reason)
-        logger.info("%s is a member of the cluster: %s", state.hostname, verb)
-        self._become_member(state, bootstrapper=bootstrapper)
+        logger.info(ADMIN_EVENT, f"cluster_{verb}", state.hostname, "is a member now")
+        self._become_member(state, bootstrapper=verb == "bootstrap")
 
     def _become_member(self, state: UnitState, *, bootstrapper: bool) -> None:
         """Remember that this unit is a member, and under which name; tell the charm."""
-        memory = self._memory
-        memory.in_cluster, memory.hostname = True, state.hostname
-        memory.tries, memory.failure = 0, ""
+        self._memory.in_cluster, self._memory.hostname = True, state.hostname
+        self._memory.tries, self._memory.failure = 0, ""
         if bootstrapper:
-            memory.has_bootstrapped = True
+            self._memory.has_bootstrapped = True
             self.on.bootstrapped.emit()
         self.on.joined.emit(bootstrapper=bootstrapper)
 
@@ -1350,36 +1218,30 @@ class TokenConsumer(ops.Object):
         for name in to_issue(state):
             if name in state.answer.names or state.blocking:
                 continue  # It has joined, or a member went down, meanwhile.
-            failure = self._cluster.attempt(self._cluster.tokens.issue, self.workload, name)
-            if not failure:
-                logger.info("issued a token for %s", name)
+            if failure := attempt(self._tokens.issue, self.workload, name):
+                logger.info("no token for %s: %s", name, failure)
+                answer = self._ask()
+                if not answer.members:
+                    break  # The cluster has stopped answering: nobody else fares better.
+                state.answer = answer
+            else:
+                logger.info(_ISSUED_EVENT, name)
                 self.on.token_generated.emit()
-                continue
-            logger.info("no token for %s: %s", name, failure)
-            answer = self._ask()
-            if not answer.members:
-                break  # The cluster has stopped answering: nobody else fares better.
-            state.answer = answer
 
     def _remove(self, state: UnitState, names: Sequence[str]) -> None:
         """Remove members that are not online."""
         for name in names:
-            failure = self._cluster.attempt(self.workload.remove, name, (), force=True)
-            logger.info("removed %s, which is not online: %s", name, failure or "done")
+            failure = attempt(self.workload.remove, name, (), force=True)
+            logger.info(ADMIN_EVENT, "cluster_remove", name, failure or "was not online")
         if names:
             state.answer = self._ask()
 
     def _report(self, state: UnitState, relation: ops.Relation) -> None:
-        tokens = self._cluster.tokens.all()
-        for name in state.answer.online & tokens.keys():
-            self._cluster.tokens.drop(name)
-            del tokens[name]
+        for name in state.answer.online & self._tokens.all().keys():
+            self._tokens.drop(name)
         # The charm may have written to it meanwhile, when it was told that the unit has joined.
-        bag = relation.data[self.charm.unit]
-        state.own, state.tokens = self._own_report(relation), tokens
-        current = {key: value for key, value in bag.items() if is_consumer_key(key)}
-        if updates := changes(current, report(state).to_bag()):
-            bag.update(updates)
+        state.own, state.tokens = self._own_report(relation), self._tokens.all()
+        write(relation.data[self.charm.unit], report(state).to_bag())
 
     def _before_leave(self) -> list[str]:
         self.on.preleave.emit()
@@ -1393,12 +1255,8 @@ class TokenConsumer(ops.Object):
             return f"waiting cannot tell about the cluster: {state.answer.reason}"
         if self.is_member:
             paused = state.acts and state.published.waiting and state.blocking
-            return (
-                "active joins paused: " + offline_text(state.blocking)
-                if paused
-                else "active"
-            )
+            text = "joins paused: " + offline_text(state.blocking)
+            return f"active {text}" if paused else "active"
         if not is_hostname(state.hostname):
-            name = state.hostname
-            return f"blocked no member can have the host name {name!r}: rename this machine"
-        return "waiting " + waiting_reason(state)
+            return f"blocked no member can be called {state.hostname!r}: rename this machine"
+        return "waiting " + waiting_reason(state, self._memory.failure)
