@@ -6,7 +6,6 @@ import importlib.metadata
 from typing import Any
 
 import ops
-import ops.testing
 import pytest
 import scenario
 
@@ -24,12 +23,6 @@ class MicroCharm(ops.CharmBase):
 
     def _on_collect_unit_status(self, event: ops.CollectStatusEvent) -> None:
         event.add_status(self.cluster.status)
-
-
-@pytest.fixture(autouse=True)
-def _relations_of_that_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Later it came with ops."""
-    monkeypatch.setattr(ops.testing, "Relation", scenario.Relation, raising=False)
 
 
 @pytest.mark.parametrize("state", ["may_bootstrap", "offered_token"])

@@ -1,7 +1,6 @@
 """For the unit tests of a charm with a `TokenConsumer`: a fake workload, and ready-made relations.
 
-It needs `microcluster-token-distributor[testing]`, which brings `ops[testing]`. The unit under
-test has the host name of the machine that runs the tests.
+It needs `ops[testing]`. The unit under test has the host name of the machine that runs the test.
 """
 
 from __future__ import annotations
@@ -15,6 +14,9 @@ from unittest import mock
 import ops.testing
 
 from microcluster_token_distributor import _wire, _workload
+
+if not hasattr(ops.testing, "Relation"):
+    raise ImportError("this needs microcluster-token-distributor[testing]")
 
 if TYPE_CHECKING:
     import pathlib
@@ -33,10 +35,9 @@ class FakeWorkload(_workload.CommandWorkload):
 
     Args:
         others: the host names of the cluster's other members, all of them online voters.
-        is_member: whether this unit is a member already.
+        is_member: whether this unit is a member already; an attribute, too.
 
     Attributes:
-        is_member: whether this unit is a member now.
         others: the other members, a list of `Member`; replace it to have one offline.
         failures: method (`members`, `bootstrap`, `issue`, `join`, `remove`) to error message;
             each of these methods raises a `WorkloadError` with it, and changes nothing.
@@ -121,27 +122,26 @@ def asked_for_tokens(*hostnames: str, endpoint: str = "cluster") -> ops.testing.
 
 def stored_membership(charm: str, endpoint: str = "cluster") -> ops.testing.StoredState:
     """Return what a unit of a charm class stored as it joined; without it, it emits `joined`."""
-    content = {"in_cluster": True, "hostname": _wire.get_hostname()}
     owner = f"{charm}/TokenConsumer[{endpoint}]"
+    content = {"in_cluster": True, "hostname": _wire.get_hostname()}
     return ops.testing.StoredState("_stored", owner_path=owner, content=content)
 
 
 def _newcomer(endpoint: str, **published: Any) -> ops.testing.Relation:
-    name = _wire.get_hostname()
-    bags = _wire.Published(leader="0", waiting={name: ""}, **published)
-    return _relation(endpoint, _wire.Report("", name, member="false"), bags)
+    own = _wire.Report("", _wire.get_hostname(), member="false")
+    bags = _wire.Published(leader="0", waiting={own.hostname: ""}, **published)
+    return _relation(endpoint, own, bags)
 
 
 def _member(endpoint: str, **published: Any) -> ops.testing.Relation:
     name = _wire.get_hostname()
-    bags = _wire.Published(leader="0", formed=True, **published)
-    return _relation(endpoint, _wire.Report("", name, member="true", cluster=name), bags)
+    own = _wire.Report("", name, member="true", cluster=name)
+    return _relation(endpoint, own, _wire.Published(leader="0", formed=True, **published))
 
 
 def _relation(endpoint: str, own: _wire.Report, bags: _wire.Published) -> ops.testing.Relation:
     return ops.testing.Relation(
         endpoint,
-        interface="worker-cluster",
         remote_app_name="distributor",
         local_unit_data=own.to_bag(),
         remote_app_data=bags.to_app_bag(),
