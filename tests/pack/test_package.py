@@ -9,6 +9,7 @@ import email.parser
 import importlib.metadata
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -38,17 +39,25 @@ def run(python: pathlib.Path, *words: str | pathlib.Path) -> str:
 
 
 @pytest.fixture
-def python(
-    wheel: pathlib.Path, site_packages: pathlib.Path, tmp_path: pathlib.Path
-) -> pathlib.Path:
-    """Return the Python of an environment with the wheel, and what a charm has: locked ops."""
+def empty(tmp_path: pathlib.Path) -> pathlib.Path:
+    """Return the Python of an environment with nothing in it."""
     environment = tmp_path / "environment"
     subprocess.check_call([sys.executable, "-m", "venv", environment])  # noqa: S603
-    (installed,) = environment.glob("lib/python3.*/site-packages")
-    (installed / "charm.pth").write_text(f"{site_packages}\n")
-    python = environment / "bin" / "python"
-    run(python, "-m", "pip", "install", "--no-index", "--no-deps", wheel)
-    return python
+    return environment / "bin" / "python"
+
+
+def add_path(python: pathlib.Path, name: str, folder: object) -> None:
+    """Let an environment have the packages in a folder, behind its own."""
+    (installed,) = python.parents[1].glob("lib/python3.*/site-packages")
+    (installed / f"{name}.pth").write_text(f"{folder}\n")
+
+
+@pytest.fixture
+def python(empty: pathlib.Path, wheel: pathlib.Path, site_packages: pathlib.Path) -> pathlib.Path:
+    """Return the Python of an environment with the wheel, and what a charm has: locked ops."""
+    add_path(empty, "charm", site_packages)
+    run(empty, "-m", "pip", "install", "--no-index", "--no-deps", wheel)
+    return empty
 
 
 def sources() -> dict[str, bytes]:
@@ -121,6 +130,18 @@ def test_wheel_works_beside_ops_alone(python: pathlib.Path) -> None:
     assert {each.name for each in found} <= {"microcluster-token-distributor", "pip", "setuptools"}
 
 
+def test_wheel_works_with_the_oldest_ops(
+    empty: pathlib.Path, wheel: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Installed by pip, and not beside the project's own sources."""
+    tests = shutil.copytree(PROJECT / "tests" / "oldest", tmp_path / "oldest")
+    locked = PROJECT / "requirements" / "oldest.txt"
+    run(empty, "-m", "pip", "install", "--require-hashes", "--requirement", locked)
+    run(empty, "-m", "pip", "install", wheel)
+
+    assert " passed" in run(empty, "-m", "pytest", "-p", "no:cacheprovider", tests)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_examples_of_a_page_run_from_the_wheel(
     python: pathlib.Path, tmp_path: pathlib.Path, page: str
@@ -132,9 +153,8 @@ def test_examples_of_a_page_run_from_the_wheel(
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text(text)
     (project / "pytest.ini").write_text("[pytest]\npythonpath = src\nfilterwarnings = error\n")
-    # pytest and ops[testing], behind what the environment has.
-    (installed,) = python.parents[1].glob("lib/python3.*/site-packages")
-    (installed / "tests.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    # pytest and ops[testing]
+    add_path(python, "tests", sysconfig.get_path("purelib"))
 
     printed = run(python, "-m", "pytest", "-p", "no:cacheprovider", project)
 
