@@ -25,7 +25,7 @@ PROJECT = pathlib.Path(__file__).resolve().parent.parent
 DIST = PROJECT / "dist"
 
 # What charmcraft.yaml names, and nothing that merely lies beside it.
-SOURCES = ("charmcraft.yaml", "LICENSE", "icon.svg", "library", "requirements", "src")
+SOURCES = ("charmcraft.yaml", "dispatch", "LICENSE", "icon.svg", "library", "requirements", "src")
 MADE = (
     "*.charm",
     "microcluster_token_distributor-*.whl",

@@ -14,7 +14,7 @@ variable "app_name" {
 variable "channel" {
   description = "Channel of Charmhub to deploy from."
   type        = string
-  default     = "latest/stable"
+  default     = "v1/stable"
   nullable    = false
 }
 

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
-import inspect
 import json
-import pathlib
 import re
-import subprocess
-import tempfile
+import sys
 import types
 import unittest.mock
 from typing import TYPE_CHECKING, Any, cast
 
 import ops
 import ops.testing
-import pytest
 import sybil
 import yaml
 from sybil import region
 from sybil.evaluators import python
 
 import microcluster_token_distributor
+from microcluster_token_distributor import testing
 from scripts import single_file
 from tests import juju_model
 from tests.chaos import bags
 from tests.clouds import local
 from tests.docs import commands, pages, statuses
 from tests.scenarios import telling
-from tests.unit import vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
 
 _LIBRARY = "microcluster-token-distributor.token_distributor"
 _LIBAPI = next(iter(re.findall(r"^LIBAPI = (\d+)$", single_file.DIRECTIVES, re.MULTILINE)))
@@ -82,7 +77,9 @@ def _run_python(page: pages.Page, example: sybil.Example) -> None:
     before = dict(example.namespace)
     example.namespace.setdefault("ops", ops)
     example.namespace.setdefault("TokenConsumer", microcluster_token_distributor.TokenConsumer)
-    with _workload():
+    # A page's tests import the charm that the page has shown before.
+    charm = types.SimpleNamespace(**before)
+    with unittest.mock.patch.dict(sys.modules, {"charm": cast("types.ModuleType", charm)}):
         python.PythonEvaluator()(example)
     for name, value in list(example.namespace.items()):
         if before.get(name) is value:
@@ -92,14 +89,7 @@ def _run_python(page: pages.Page, example: sybil.Example) -> None:
         elif isinstance(value, type) and issubclass(value, ops.CharmBase):
             run_charm(value, _endpoint(page))
         elif isinstance(value, types.FunctionType) and name.startswith("test_"):
-            _run_test(value)
-
-
-def _run_test(test: types.FunctionType) -> None:
-    """Run a test as pytest would, with those of its fixtures that tests on a page need."""
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:
-        fixtures = {"tmp_path": pathlib.Path(folder), "monkeypatch": monkeypatch}
-        test(**{name: fixtures[name] for name in inspect.signature(test).parameters})
+            value()
 
 
 def _tell(story: telling.Story) -> None:
@@ -119,42 +109,6 @@ def _endpoint(page: pages.Page) -> dict[str, Any]:
     return {"cluster": {"interface": "worker-cluster", "limit": 1}}
 
 
-class Workload:
-    """A microcluster's command on one node, as far as a charm sees it there.
-
-    Attributes:
-        member: whether the node is a member.
-    """
-
-    def __init__(self) -> None:
-        self.member = False
-
-    def run(self, argv: Sequence[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        """Answer a command."""
-        words = list(argv)
-        if words[0] == "goal-state":
-            return subprocess.CompletedProcess(words, 1, "", "no goal-state here")
-        assert words[:2] == ["microovn", "cluster"], f"examples do not run {words}"
-        verb = words[2]
-        assert verb in ("bootstrap", "join", "list", "remove"), f"nobody asked for {verb}"
-        if verb != "list":
-            self.member = verb != "remove"
-        elif not self.member:
-            return subprocess.CompletedProcess(
-                words, 1, "", "Error: Database is not yet initialized"
-            )
-        name = microcluster_token_distributor.get_hostname()
-        row = {"name": name, "role": "voter", "status": "ONLINE"}
-        return subprocess.CompletedProcess(words, 0, json.dumps([row]), "")
-
-
-@contextlib.contextmanager
-def _workload() -> Generator[Workload]:
-    workload = Workload()
-    with unittest.mock.patch.object(subprocess, "run", workload.run):
-        yield workload
-
-
 def run_charm(charm: type[ops.CharmBase], requires: dict[str, Any]) -> list[str]:
     """Let a unit of a charm bootstrap, and another one join; all its observers are run.
 
@@ -165,27 +119,15 @@ def run_charm(charm: type[ops.CharmBase], requires: dict[str, Any]) -> list[str]
     Returns:
         The names of the events that it was notified of.
     """
-    endpoint = next(iter(requires))
-    name = microcluster_token_distributor.get_hostname()
-    key = microcluster_token_distributor.mirror_id(name)
     emitted: list[str] = []
-    leader = {"leader": "0", "bootstrap-app": "micro"}
-    published = [
-        ({**leader, "bootstrap-host": name, "waiting": name}, {"mirror": "up"}),
-        ({**leader, "formed": "true"}, {"mirror": "up", key: vectors.token(name)}),
-    ]
-    for app_bag, unit_bag in published:
+    for published in (testing.may_bootstrap, testing.offered_token):
+        relation = published(next(iter(requires)))
+        workload = testing.FakeWorkload()
         context = ops.testing.Context(charm, meta={"name": "micro", "requires": requires})
-        relation = ops.testing.Relation(
-            endpoint,
-            remote_app_name="distributor",
-            remote_app_data=app_bag,
-            remote_units_data={0: unit_bag},
-        )
         state = ops.testing.State(leader=True, relations=[relation])
-        with _workload() as workload:
+        with workload.installed():
             state = context.run(context.on.relation_changed(relation, remote_unit=0), state)
-            assert workload.member, f"{charm.__name__} has not become a member"
+            assert workload.is_member, f"{charm.__name__} has not become a member"
             bag = state.get_relation(relation.id).local_unit_data
             assert not bags.complaint(bags.Kind.CONSUMER_UNIT, bags.Form.WRITTEN, bag)
             state = context.run(context.on.update_status(), state)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+
 import microcluster_token_distributor
+from microcluster_token_distributor import testing
 from scripts import reference
 from tests.docs import examples, pages
 
@@ -36,3 +39,23 @@ def test_the_librarys_own_example_runs() -> None:
     charm = example.namespace["MicroCharm"]
     emitted = examples.run_charm(charm, {"cluster": {"interface": "worker-cluster", "limit": 1}})
     assert {"joined", "bootstrapped"} <= set(emitted)
+
+
+def test_page_about_testing_has_all_that_is_public() -> None:
+    """Each function with its parameters, and the fake workload with its attributes."""
+    codes = set(pages.page(pages.DOCS / "reference" / "testing.md").codes())
+    public = {
+        name: thing
+        for name, thing in vars(testing).items()
+        if getattr(thing, "__module__", "") == testing.__name__ and not name.startswith("_")
+    }
+
+    assert len(public) > 1
+    for name, thing in public.items():
+        parameters = inspect.signature(thing).parameters.values()
+        words = ("*" * (each.kind is each.VAR_POSITIONAL) + each.name for each in parameters)
+        assert f"{name}({', '.join(words)})" in codes
+    attributes = set(vars(testing.FakeWorkload())) - set(
+        vars(microcluster_token_distributor.CommandWorkload(()))
+    )
+    assert attributes <= codes

@@ -17,6 +17,7 @@ HOSTS = {
     "github.com",
     "keepachangelog.com",
     "pre-commit.com",
+    "semver.org",
 }
 # What a run leaves behind is named, too.
 _MADE = (".tox", ".venv", "dist")

@@ -27,6 +27,7 @@ _PACKAGE_SOURCE = ROOT / "library" / "src" / "microcluster_token_distributor"
 # What goes into a charm of this project, where it has them.
 _SOURCES = (
     "charmcraft.yaml",
+    "dispatch",
     "icon.svg",
     "lib",
     "library",

@@ -300,3 +300,13 @@ def test_charmcraft_accepts_the_project_file_for_every_base() -> None:
         for release in ("22.04", "24.04", "26.04")
         for architecture in ("amd64", "arm64")
     }
+
+
+def test_charmcraft_analyse_finds_no_fault(packed: pathlib.Path) -> None:
+    """It finds the entry point of `dispatch`, which it does not in the one that it writes."""
+    command = [sys.executable, "-m", "charmcraft", "analyse", packed, "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+
+    results = {each["name"]: each["result"] for each in json.loads(done.stdout)}
+    assert results["entrypoint"] == "ok"
+    assert not {"error", "fatal", "warning"} & set(results.values()), results
