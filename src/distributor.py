@@ -352,9 +352,10 @@ class Distributor(ops.Object):
             return f"waiting joins paused: {text or _wire.offline_text(following.hold)}"
         if failed := sorted(name for name, token in following.waiting.items() if token):
             return f"waiting join failed, see the log of the unit on: {', '.join(failed)}"
-        status = f"waiting {count}" if following.waiting else f"active {count}"
+        if following.waiting:
+            return f"waiting {count}"
         lost = ", ".join(sorted(mirror.offline(reports)))
-        return f"{status}, offline: {lost}" if lost else status
+        return f"active {count}, offline: {lost}" if lost else f"active {count}"
 
 
 def _state_of(report: _wire.Report, published: _wire.Published) -> str:

@@ -108,7 +108,7 @@ def test_it_names_the_fake_at_both_ends() -> None:
         [
             r"^Unit +Machine +Cluster +Status +Message$",
             r"^lxd/\d\* +juju-demo-\d +(voter|stand-by) +active$",
-            r"^distributor/\d\*? +juju-demo-\d +active  5 units in 1 application$",
+            r"^distributor/\d\*? +juju-demo-\d +active  5 of 5 units in the cluster$",
         ],
     )
     assert "\N{HORIZONTAL ELLIPSIS}" not in out

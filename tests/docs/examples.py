@@ -196,7 +196,7 @@ def _check_rows(text: str) -> None:
     rows = cast("dict[str, dict[str, str]]", yaml.safe_load(text))
     for number, (name, row) in enumerate(rows.items()):
         assert name == f"row-{number}"
-        assert set(row) == {"application", "host-name", "state", "unit"}
+        assert set(row) == {"host-name", "state", "unit"}
         assert row["state"] in statuses.states(), f"there is no state {row['state']}"
         assert row["unit"].partition("/")[0] == row["application"]
 

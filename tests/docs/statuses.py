@@ -74,7 +74,7 @@ def action_failures() -> frozenset[Template]:
 @functools.cache
 def states() -> frozenset[str]:
     """Return the states in which the action shows a unit, and a name without a unit."""
-    return frozenset({*_Source(DISTRIBUTOR).returned("_state_of"), "left"})
+    return frozenset({*_Source(DISTRIBUTOR).returned("_state_of"), "left", "offline"})
 
 
 class _Source:
