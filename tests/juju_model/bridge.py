@@ -342,7 +342,9 @@ def _sleep(seconds: float) -> None:
 
 
 def _charm_dir(_: ops.CharmBase) -> pathlib.Path:
-    return _stack[-1][1].folder
+    folder = _stack[-1][1].folder
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _run(argv: Sequence[str], *rest: Any, **options: Any) -> subprocess.CompletedProcess[Any]:
