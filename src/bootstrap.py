@@ -86,7 +86,7 @@ def _choose(
         return apps[0].name, "", []
     hosts = mirror.by_host(reports)
     candidates = [
-        (index, report.unit not in goal.units, mirror.number_of(report.unit), report.hostname)
+        (index, report.unit not in goal.units, int(report.unit.partition("/")[2]), report.hostname)
         for index, app in enumerate(apps)
         for report in app.reports
         if report.member == "false" and len(hosts.get(report.hostname, ())) == 1

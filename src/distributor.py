@@ -64,7 +64,7 @@ class Distributor(ops.Object):
         self.charm = charm
         self.relation_name = relation_name
         self.peers = peers
-        self._number = str(mirror.number_of(charm.unit.name))
+        self._number = charm.unit.name.rpartition("/")[2]
         self._memory: Any = self._stored
         # The reports, as JSON; empty for none. The units that there are going to be.
         self._memory.set_default(reports="", expected="")
@@ -344,12 +344,14 @@ class Distributor(ops.Object):
             if reports and missing:
                 return f"waiting the bootstrap waits for {', '.join(missing)}"
             return "active no unit has given its host name yet"
-        joined = sum(report.is_member for report in reports)
-        count = f"{joined} of {len(reports)} units in the cluster"
+        count = f"{sum(r.is_member for r in reports)} of {len(reports)} units in the cluster"
         if following.hold and following.waiting:
-            blind = sorted(report.hostname for report in reports if report.hostname in report.hold)
-            text = f"no list of members on {', '.join(blind)}" if blind else ""
-            return f"waiting joins paused: {text or _wire.offline_text(following.hold)}"
+            blind = {report.hostname for report in reports if report.hostname in report.hold}
+            # The one that does not complain is down, or not in the cluster's network.
+            others = {report.hostname for report in reports if report.is_member} - blind
+            names, check = (", ".join(sorted(each)) for each in (blind, others))
+            text = f"no list of members on {names}; check {check or 'all machines'}"
+            return f"waiting joins paused: {text if blind else _wire.offline_text(following.hold)}"
         if failed := sorted(name for name, token in following.waiting.items() if token):
             return f"waiting join failed, see the log of the unit on: {', '.join(failed)}"
         if following.waiting:

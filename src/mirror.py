@@ -47,11 +47,6 @@ _UNIT = re.compile(r"[a-z][a-z0-9-]*/[0-9]+", re.ASCII)
 _FEW = 5
 
 
-def number_of(unit: str) -> int:
-    """Return the number in a unit's name."""
-    return int(unit.rpartition("/")[2])
-
-
 @dataclasses.dataclass(frozen=True)
 class Goal:
     """What `goal-state` says of the related units: the one evidence that a unit has left."""

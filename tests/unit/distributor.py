@@ -38,6 +38,11 @@ def app_of(unit: str) -> str:
     return unit.partition("/")[0]
 
 
+def number_of(unit: str) -> int:
+    """Return the number in a unit's name."""
+    return int(unit.partition("/")[2])
+
+
 def rows(names: str, *rows: tuple[Any, ...]) -> Any:
     """Parametrise a test by rows that begin with what they are called."""
     return pytest.mark.parametrize(names, [pytest.param(*rest, id=id_) for id_, *rest in rows])
@@ -101,7 +106,7 @@ class Distributor:
     def put(self, unit: str, content: Mapping[str, str]) -> None:
         """Let a unit have a databag, be related and be named by goal-state."""
         relation = self.relation(app_of(unit))
-        units = {**relation.remote_units_data, mirror.number_of(unit): dict(content)}
+        units = {**relation.remote_units_data, number_of(unit): dict(content)}
         self._replace(relation, remote_units_data=units)
         if self.goal and unit not in self.goal.units:
             self.name(unit)
@@ -139,7 +144,7 @@ class Distributor:
 
     def changed(self, unit: str, *, is_flushed: bool = True) -> None:
         """Run the hook for what a unit has written."""
-        app, number = app_of(unit), mirror.number_of(unit)
+        app, number = app_of(unit), number_of(unit)
         event = self.context.on.relation_changed(self.relation(app), remote_unit=number)
         self.run(event, is_flushed=is_flushed)
 
@@ -147,7 +152,7 @@ class Distributor:
         """Run the hook for a departure; goal-state or Juju may name the unit even after it."""
         if not is_named:
             self.forget(unit)
-        app, number = app_of(unit), mirror.number_of(unit)
+        app, number = app_of(unit), number_of(unit)
         relation, self._departing = self.relation(app), unit
         departed = self.context.on.relation_departed
         self.run(departed(relation, remote_unit=number, departing_unit=number))

@@ -458,6 +458,11 @@ def test_a_hooks_calls_do_not_grow_with_the_units(
         "waiting joins paused: member a-1 is offline",
     ),
     (
+        "no list",
+        {"a/2": {}, "a/0": {"hold": "a-0"}},
+        "waiting joins paused: no list of members on a-0; check a-1",
+    ),
+    (
         "a failed join",
         {"a/2": {"failed": digest("x")}},
         "waiting join failed, see the log of the unit on: a-2",
