@@ -1,24 +1,25 @@
-"""What a demonstration shows: lines as things happen, and on a terminal a live table below them.
-
-The lines stay: the table is drawn anew beneath each of them, and is gone at the end, so that a
-viewer can scroll back and read what happened. Without a terminal there are the lines alone.
-"""
+"""The output: lines as things happen, and on a terminal a live table of the units below them."""
 
 from __future__ import annotations
 
-import dataclasses
-import textwrap
 import time
 from typing import TYPE_CHECKING
 
 import rich.console
 import rich.live
+import rich.table
 import rich.text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
+Row = tuple[str, str, str, str, str]
+"""A unit, with a star if it leads; its host name; its role in the cluster; status; message."""
+
+UNLIMITED = 1000
+"""The width of what is not a terminal: there a line stays one line, and can be searched."""
+
+_TITLES: Row = ("Unit", "Machine", "Cluster", "Status", "Message")
 _COLOURS = {
     "active": "green",
     "waiting": "yellow",
@@ -27,31 +28,6 @@ _COLOURS = {
     "error": "red",
     "unknown": "red",
 }
-_GAP = "  "
-# Columns; on a terminal that is narrower still, a table looks bad whatever is done.
-_LEAST_MESSAGE = 16
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One unit.
-
-    Attributes:
-        unit: its name, with Juju's star if it leads.
-        machine: its host name.
-        member: what it is in the cluster, or nothing.
-        status: its status.
-        message: what its status says.
-    """
-
-    unit: str
-    machine: str
-    member: str
-    status: str
-    message: str
-
-
-_TITLES = Row("Unit", "Machine", "Cluster", "Status", "Message")
 
 
 class Screen:
@@ -66,29 +42,19 @@ class Screen:
         self._console = console
         self._started = time.monotonic()
         self._rows: Sequence[Row] = ()
-        self._live = (
-            rich.live.Live(
-                console=console,
-                get_renderable=self._below,
-                refresh_per_second=5,
-                # A table that was cut off at the terminal's last line would stay there for good.
-                transient=True,
+        self._live: rich.live.Live | None = None
+        if live:
+            # Transient: a table that the terminal's last line cuts off would stay there.
+            self._live = rich.live.Live(
+                console=console, get_renderable=self._below, refresh_per_second=5, transient=True
             )
-            if live
-            else None
-        )
 
     def __enter__(self) -> Screen:
         if self._live:
             self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
 
@@ -99,60 +65,34 @@ class Screen:
 
     def heading(self, text: str) -> None:
         """Announce a part of the scenario."""
-        self._print(rich.text.Text(f"\n== {text}", style="bold"))
+        self._console.print(rich.text.Text(f"\n== {text}", style="bold"))
 
     def happened(self, text: str) -> None:
-        """Tell what has just happened."""
-        self._print(rich.text.Text(f"{self.seconds:6.1f} s{_GAP}{text}"))
+        """Show an event, with its time."""
+        self.say(f"{self.seconds:6.1f} s  {text}")
 
     def say(self, text: str) -> None:
         """Show a line."""
-        self._print(rich.text.Text(text))
+        self._console.print(rich.text.Text(text))
 
     def units(self, rows: Sequence[Row]) -> None:
-        """Show the units as they are now, where they can be drawn over later."""
-        self._rows = tuple(rows)
+        """Show the units as they are now, below the lines."""
+        self._rows = rows
 
     def table(self, rows: Sequence[Row]) -> None:
-        """Show the units for good."""
-        for line in _table(rows, self._console.width if self._live else None):
-            self._print(line)
-
-    def _print(self, text: rich.text.Text) -> None:
-        # Elsewhere than on a terminal a line stays one line, so that it can be searched.
-        self._console.print(text, soft_wrap=self._live is None)
+        """Show the units as a part of the lines."""
+        self._console.print(_table(rows))
 
     def _below(self) -> rich.console.RenderableType:
-        """Draw the table, so that a narrow terminal cuts off the end of a message, not a name."""
-        lines = _table(self._rows) if self._rows else []
         clock = rich.text.Text(f"{self.seconds:6.1f} s", style="dim")
-        lines = [rich.text.Text(), *lines, clock]
-        for line in lines:
-            line.no_wrap = True
-            line.overflow = "ellipsis"
-        return rich.console.Group(*lines)
+        return rich.console.Group("", _table(self._rows), clock)
 
 
-def _table(rows: Sequence[Row], width: int | None = None) -> list[rich.text.Text]:
-    """Lay out rows under their titles, each column as wide as its widest text.
-
-    Args:
-        rows: the rows.
-        width: at which a message, in the last column, goes on in another line; None for never.
-    """
-    cells = [dataclasses.astuple(row) for row in (_TITLES, *rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    before = sum(widths[:-1]) + len(_GAP) * (len(widths) - 1)
-    room = widths[-1] if width is None else max(width - before, _LEAST_MESSAGE)
-    lines: list[rich.text.Text] = []
-    for number, (*row, message) in enumerate(cells):
-        line = rich.text.Text(style="bold" if number == 0 else "")
-        for text, column in zip(row, widths[:-1], strict=True):
-            line.append(text, _COLOURS.get(text, ""))
-            line.append(" " * (column - len(text)) + _GAP)
-        first, *others = textwrap.wrap(message, room) or [""]
-        line.append(first)
-        line.rstrip()
-        lines.append(line)
-        lines.extend(rich.text.Text(" " * before + other) for other in others)
-    return lines
+def _table(rows: Sequence[Row]) -> rich.table.Table:
+    """Lay out rows under their titles; on a narrow terminal the message wraps."""
+    table = rich.table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in _TITLES:
+        table.add_column(title, no_wrap=title != "Message")
+    for row in rows:
+        table.add_row(*(rich.text.Text(cell, _COLOURS.get(cell, "")) for cell in row))
+    return table
