@@ -12,8 +12,8 @@ import os
 import pathlib
 import sys
 
-from benchmarks import counting, field, plots, report, targets, wall
-from benchmarks.contenders import Contender
+from benchmarks import charms, counting, plots, report, wall
+from benchmarks.charms import Contender
 from tests.clouds import local
 from tests.microclusters import lxd
 
@@ -30,26 +30,22 @@ SEEDS = 15
 def main() -> int:
     """Run the benchmark; return the exit code."""
     arguments = _arguments()
-    checkout: pathlib.Path | None = arguments.field
-    found = targets.Found({})
-    # First, for what is counted keeps all cores busy.
-    if checkout is None:
-        found.without_wall = "no checkout was given by `--field`"
-    else:
-        checkout = checkout.resolve()
-        field.charms(checkout)
+    checkout: pathlib.Path | None = arguments.field and arguments.field.resolve()
+    found = report.Found({}, {}, "")
+    # First, since the counting keeps all cores busy.
+    if checkout is not None:
+        charms.field(checkout)
         reason = "left out by `--without-lxd`" if arguments.without_lxd else lxd.available()
         found.without_wall = reason or ""
         if reason is None:
             found.wall = wall.compare(checkout)
-    sizes = sorted(set(arguments.sizes))
-    found.growths = count(sizes, arguments.seeds, checkout)
-    judged = targets.judge(found)
+    found.growths = count(sorted(set(arguments.sizes)), arguments.seeds, checkout)
+    judged = list(report.judge(found))
     if checkout is not None:
         folder: pathlib.Path = arguments.output
         folder.mkdir(parents=True, exist_ok=True)
-        plots.draw(found, folder)
-        page = report.write(found, judged, arguments.seeds, COMPARED)
+        plots.draw(found.growths, folder)
+        page = report.page(found, judged, arguments.seeds, COMPARED)
         (folder / "benchmark.md").write_text(page)
     missed = [target for target in judged if target.met is False]
     for target in missed:
@@ -72,7 +68,7 @@ def count(
     tasks += [(Contender.PEERS, n, 0) for n in small]
     if checkout is not None:
         tasks += [(Contender.FIELD, n, s) for n in small for s in range(seeds)]
-    # The longest first, so that nobody waits for one that began last.
+    # The longest first, so that none of them starts last.
     tasks.sort(key=lambda task: task[1], reverse=True)
     runs: dict[tuple[Contender, int], list[counting.Growth]] = {}
     with concurrent.futures.ProcessPoolExecutor(
@@ -112,7 +108,7 @@ def _arguments() -> argparse.Namespace:
     )
     arguments = parser.parse_args()
     if min(arguments.sizes) < 2:
-        parser.error("a cluster that forms has two units at the least")
+        parser.error("a cluster that forms has at least two units")
     return arguments
 
 
