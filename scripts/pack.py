@@ -21,9 +21,14 @@ import yaml
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
 DIST = PROJECT / "dist"
-# All that charmcraft.yaml refers to.
+
+# What charmcraft.yaml names, and nothing that merely lies beside it.
 SOURCES = ("charmcraft.yaml", "LICENSE", "icon.svg", "library", "requirements", "src")
-MADE = ("*.charm", "*.whl", "*.tar.gz")
+MADE = (
+    "*.charm",
+    "microcluster_token_distributor-*.whl",
+    "microcluster_token_distributor-*.tar.gz",
+)
 
 
 def host_platform() -> str:
