@@ -23,47 +23,40 @@ NAME = str(CHARM["name"])
 MICROOVN = "microovn"
 # Of MicroOVN's charm, the endpoint that its library of this project is for.
 ENDPOINTS = {NAME: {*CHARM["provides"], *CHARM["peers"]}, MICROOVN: {"cluster"}}
-_VERBS = {"bootstrap", "add", "join", "list", "remove"}
-_UNIT = re.compile(r"([a-z][a-z0-9-]*)/(\d+|leader)")
 
 # As `juju help` has it in 3.6 and 4.0, as far as the pages use it: the words in their order, of
-# which those with `?` may be missing and those with `+` come again, then the options, of which
-# those with `=` have a value. Any command for a unit may follow `--`.
+# which `?` may be missing and `+` may come again; then the options, of which `=` have a value.
 JUJU = {
-    subcommand: usage.split()
-    for subcommand, usage in {
-        "add-model": "name",
-        "add-unit": "app -n= --num-units= --to=",
-        "debug-log": "--replay --no-tail --include= --level= -n= --limit=",
-        "deploy": "charm name? --trust --force -n= --num-units= --channel= --base= --constraints= "
-        "--revision= --to=",
-        "destroy-model": "name --no-prompt --destroy-storage --force",
-        "download": "charm --channel= --base= --arch= --filepath= --revision=",
-        "exec": "any+ --unit= -u= --application= -a=",
-        "info": "charm",
-        "integrate": "end end",
-        "model-config": "any+",
-        "refresh": "app --channel= --path= --revision= --switch=",
-        "remove-application": "app+ --force --no-prompt --destroy-storage",
-        "remove-relation": "end end --force",
-        "remove-unit": "unit+ --force --no-prompt --destroy-storage",
-        "resolved": "unit+ --no-retry --all",
-        "run": "unit action any? --wait= --format=",
-        "show-unit": "unit+ --format=",
-        "ssh": "unit any+",
-        "status": "app? --relations --watch= --format=",
-    }.items()
+    "add-model": "name",
+    "add-unit": "app -n= --num-units= --to=",
+    "debug-log": "--replay --no-tail --include= --level= -n= --limit=",
+    "deploy": "charm name? --trust --force -n= --num-units= --channel= --base= --constraints= "
+    "--revision= --to=",
+    "destroy-model": "name --no-prompt --destroy-storage --force",
+    "download": "charm --channel= --base= --arch= --filepath= --revision=",
+    "exec": "any+ --unit= -u= --application= -a=",
+    "info": "charm",
+    "integrate": "end end",
+    "model-config": "any+",
+    "refresh": "app --channel= --path= --revision= --switch=",
+    "remove-application": "app+ --force --no-prompt --destroy-storage",
+    "remove-relation": "end end --force",
+    "remove-unit": "unit+ --force --no-prompt --destroy-storage",
+    "resolved": "unit+ --no-retry --all",
+    "run": "unit action any? --wait= --format=",
+    "show-unit": "unit+ --format=",
+    "ssh": "unit any+",
+    "status": "app? --relations --watch= --format=",
 }
 
 
 def applications(page: pages.Page) -> dict[str, str]:
     """Return the charms of the applications that a page deploys, by name."""
     found = {NAME: NAME, MICROOVN: MICROOVN}
-    for block in page.blocks():
-        for line in lines(block.text):
-            if line.startswith("juju deploy "):
-                words, _ = _parse("deploy", shlex.split(line)[2:])
-                found |= {words[1]: _charm(words[0])} if len(words) > 1 else {}
+    for line in [line for block in page.blocks() for line in lines(block.text)]:
+        if line.startswith("juju deploy "):
+            words, _ = _parse("deploy", shlex.split(line)[2:])
+            found |= {words[1]: _charm(words[0])} if len(words) > 1 else {}
     return found
 
 
@@ -84,17 +77,20 @@ def check(line: str, apps: Mapping[str, str], *, whole: bool = True) -> None:
     words = shlex.split(line, comments=True)
     while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
         variable = words.pop(0).partition("=")[0]
-        readers = ("tox.ini", "Makefile")
-        known = any(variable in (pages.ROOT / reader).read_text() for reader in readers)
-        assert known, f"nothing reads the variable {variable}"
+        assert variable in _read("tox.ini", "Makefile"), f"nothing reads {variable}"
+    checks = {"make": _check_make, "tox": _check_tox, "python": _check_python}
     assert words, f"no command: {line!r}"
+    assert words[0] in (*checks, "juju"), f"examples may not have {line!r}"
     if words[0] == "juju":
         _check_juju(words[1:], apps, whole=whole)
-    else:
-        checks = {"make": _check_make, "tox": _check_tox, "python": _check_python}
-        assert words[0] in checks, f"examples may not have {line!r}"
-        if whole or words[1:]:
-            checks[words[0]](words[1:])
+    elif whole or words[1:]:
+        checks[words[0]](words[1:])
+
+
+@functools.cache
+def _read(*globs: str) -> str:
+    """Return the text of files."""
+    return "".join(path.read_text() for glob in globs for path in pages.ROOT.glob(glob))
 
 
 # Juju
@@ -103,58 +99,56 @@ def check(line: str, apps: Mapping[str, str], *, whole: bool = True) -> None:
 def _check_juju(words: Sequence[str], apps: Mapping[str, str], *, whole: bool) -> None:
     subcommand = " ".join(words[:1])
     assert subcommand in JUJU, f"juju {subcommand} is not in the table of subcommands"
-    given, options = _parse(subcommand, words[1:])
-    for option in ("--unit", "-u", "--include"):
-        if option in options:
-            _check_word("unit", options[option], apps)
-    kinds = [kind for kind in JUJU[subcommand] if not kind.startswith("-")]
+    given, units = _parse(subcommand, words[1:])
+    for unit in units:
+        _check_word("unit", unit, apps)
+    kinds = [kind for kind in JUJU[subcommand].split() if not kind.startswith("-")]
     for word in given:
         assert kinds, f"juju {subcommand} takes no {word}"
-        _check_word(kinds[0].rstrip("+?"), word, apps)
         kind = kinds.pop(0)
+        _check_word(kind.rstrip("+?"), word, apps)
         if kind.endswith("+"):
             kinds.insert(0, f"{kind.rstrip('+?')}?+")
     missing = [kind for kind in kinds if "?" not in kind]
     assert not (whole and missing), f"juju {subcommand} lacks {', '.join(missing)}"
     if subcommand == "exec" and given[:2] == [MICROOVN, "cluster"]:
-        assert given[2] in _VERBS, f"{MICROOVN} cluster has no {given[2]}"
+        verbs = ("bootstrap", "add", "join", "list", "remove")
+        assert given[2] in verbs, f"{MICROOVN} cluster has no {given[2]}"
 
 
-def _parse(subcommand: str, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Separate the words of a subcommand from its options."""
+def _parse(subcommand: str, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the words of a subcommand, and the units that its options name."""
     given: list[str] = []
-    options: dict[str, str] = {}
+    units: list[str] = []
     rest = list(words)
     while rest:
         word = rest.pop(0)
         name, _, value = word.partition("=")
         if word == "--":
-            return given + rest, options
-        if f"{name}=" in JUJU[subcommand]:
-            assert value or rest, f"juju {subcommand} {name} lacks a value"
-            options[name] = value or rest.pop(0)
-        elif word.startswith("-"):
-            assert word in JUJU[subcommand], f"juju {subcommand} has no option {word}"
-        else:
+            return given + rest, units
+        if not word.startswith("-"):
             given.append(word)
-    return given, options
+        elif f"{name}=" in JUJU[subcommand].split():
+            assert value or rest, f"juju {subcommand} {name} lacks a value"
+            value = value or rest.pop(0)
+            units += [value] if name in ("--unit", "-u", "--include") else []
+        else:
+            assert word in JUJU[subcommand].split(), f"juju {subcommand} has no option {word}"
+    return given, units
 
 
 def _check_word(kind: str, word: str, apps: Mapping[str, str]) -> None:
-    if kind == "app":
-        assert word in apps, f"no application {word}"
-    elif kind == "unit":
-        unit = _UNIT.fullmatch(word)
-        assert unit, f"{word} is no unit"
-        assert unit[1] in apps, f"{word} is no unit of {', '.join(apps)}"
+    if kind == "unit":
+        assert re.fullmatch(r".+/(\d+|leader)", word), f"{word} is no unit"
+    if kind in ("app", "unit", "end"):
+        app = re.split("[/:]", word)[0]
+        assert app in apps, f"no application {app}"
+        endpoint = word.partition(":")[2]
+        assert not endpoint or endpoint in ENDPOINTS[apps[app]], f"{app} has no {endpoint}"
     elif kind == "charm":
         _charm(word)
     elif kind == "action":
         assert word in CHARM["actions"], f"no action {word}"
-    elif kind == "end":
-        app, _, endpoint = word.partition(":")
-        assert app in apps, f"no application {app}"
-        assert not endpoint or endpoint in ENDPOINTS[apps[app]], f"{app} has no {endpoint}"
 
 
 def _charm(word: str) -> str:
@@ -168,59 +162,48 @@ def _charm(word: str) -> str:
 
 
 def _check_make(words: Sequence[str]) -> None:
-    makefile = (pages.ROOT / "Makefile").read_text()
-    target = next(word for word in words if "=" not in word)
-    recipe = makefile.partition(f"\n{target}:")[2].partition("\n\n")[0]
+    target, *variables = sorted(words, key=lambda word: "=" in word)
+    recipe = _read("Makefile").partition(f"\n{target}:")[2].partition("\n\n")[0]
     assert recipe, f"the Makefile has no target {target}"
-    for word in words:
-        name, equals, value = word.partition("=")
-        assert name == target or equals, f"the Makefile is called for two targets: {words}"
-        assert not equals or f"$({name})" in recipe, f"make {target} takes no {name}"
-        if name == "ARGS" and target == "demo":
-            _check_python(["-m", "demo", *shlex.split(value)])
-        elif name == "ARGS":
-            _check_tox([*([] if target == "test" else ["-e", target, "--"]), *shlex.split(value)])
-
-
-@functools.cache
-def _tox() -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read(pages.ROOT / "tox.ini")
-    return parser
+    for name, _, value in (word.partition("=") for word in variables):
+        assert f"$({name})" in recipe, f"make {target} takes no {name}"
+        arguments = shlex.split(value) if name == "ARGS" else []
+        if target == "demo":
+            _check_python(["-m", "demo", *arguments])
+        elif arguments:
+            _check_tox([*([] if target == "test" else ["-e", target, "--"]), *arguments])
 
 
 def _check_tox(words: Sequence[str]) -> None:
     """Check that environments exist, and that something knows the options handed to them."""
     ours, _, theirs = " ".join(words).partition(" -- ")
-    known = {name.partition(":")[2] for name in _tox().sections()}
-    known |= set(re.findall(r"\w+", _tox()["tox"]["env_list"]))
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(pages.ROOT / "tox.ini")
+    known = {name.partition(":")[2] for name in tox.sections()}
+    known |= set(re.findall(r"\w+", tox["tox"]["env_list"]))
     named = [word for word in re.split(r"[ ,]", ours) if word not in ("", "-e", "run", "exec")]
     for environment in named:
         assert environment in known, f"tox has no environment {environment}"
     if not theirs or ours.startswith("exec"):
         return
-    section = f"testenv:{named[0]}"
-    commands = _tox().get(section, "commands", fallback=_tox()["testenv"]["commands"])
+    section = tox[f"testenv:{named[0]}" if tox.has_section(f"testenv:{named[0]}") else "testenv"]
+    commands = section.get("commands", tox["testenv"]["commands"])
     assert "{posargs" in commands, f"tox -e {named[0]} hands nothing on"
-    globs = ("tests/*/conftest.py", "tests/*/choices.py", "benchmarks/*.py", "tox.ini", "Makefile")
-    read = "".join(path.read_text() for glob in globs for path in pages.ROOT.glob(glob))
+    read = _read(
+        "tests/*/conftest.py", "tests/*/choices.py", "benchmarks/*.py", "tox.ini", "Makefile"
+    )
     for option, value in re.findall(r"(--?[\w-]+)(?:[ =]([^- ]\S*))?", theirs):
-        if option == "-k":
-            assert _exists(value), f"-k {value} selects nothing"
-        else:
-            found = re.search(rf"(?<![\w-]){option}(?![\w-])", read)
-            assert found, f"tox -e {named[0]}: unknown option {option}"
+        found = re.search(rf"(?<![\w-]){option}(?![\w-])", read)
+        assert option == "-k" or found, f"tox -e {named[0]}: unknown option {option}"
+        assert option != "-k" or _selects(value), f"-k {value} selects nothing"
 
 
 @functools.cache
-def _exists(selection: str) -> bool:
-    """Return whether tests can be selected by a name, or a page has one write such tests."""
-    paths = list(pages.ROOT.glob("tests/**/*.py"))
+def _selects(name: str) -> bool:
+    """Return whether there are tests of a name, or a page has one write such tests."""
     blocks = [block.text for page in pages.every_page() for block in page.blocks()]
-    texts = [*(path.read_text() for path in paths), *blocks]
-    return any(selection in path.name for path in paths) or any(
-        re.search(rf"def \w*{selection}", text) for text in texts
-    )
+    found = re.search(rf"def \w*{name}", "\n".join([_read("tests/**/*.py"), *blocks]))
+    return bool(found or list(pages.ROOT.glob(f"tests/**/*{name}*")))
 
 
 def _check_python(words: Sequence[str]) -> None:
@@ -228,8 +211,8 @@ def _check_python(words: Sequence[str]) -> None:
     arguments = tuple(word for word in words if not word.startswith("--"))
     done = _help(arguments)
     assert not done.returncode, f"python {' '.join(words)}: {done.stderr.splitlines()[-1]}"
-    for word in words:
-        known = not word.startswith("--") or word.partition("=")[0] in done.stdout
+    for word in set(words) - set(arguments):
+        known = word.partition("=")[0] in done.stdout
         assert known, f"python {' '.join(arguments)} has no option {word}"
 
 
