@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import pathlib
 import re
 import signal
@@ -11,9 +12,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-import rich.console
-
-from demo import scenario, screen
+from demo import scenario
 from tests import juju_model
 from tests.clouds import local
 from tests.microclusters import lxd
@@ -85,6 +84,10 @@ def main(argv: Sequence[str]) -> int:
     with Interruption() as interrupted:
         try:
             _run(fake=options.fake or reason is not None, seed=options.seed, by=interrupted)
+        except BrokenPipeError:
+            # As with `make demo | head`. Python flushes the output once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
         except Exception as error:  # whatever it is, the output ends with a reason
             # The terminal may be gone. Ctrl-C also stops the daemons: a hook may fail first.
             with contextlib.suppress(OSError):
@@ -109,10 +112,6 @@ def _accepts_fake() -> bool:
 
 
 def _run(*, fake: bool, seed: int, by: Interruption) -> None:
-    console = rich.console.Console(highlight=False)
-    live = sys.stdout.isatty() and not console.is_dumb_terminal
-    if not live:
-        console.width = screen.UNLIMITED
     with contextlib.ExitStack() as started:
         juju = started.enter_context(juju_model.Juju(seed=seed, name="demo"))
         juju.on_hook.append(by.check)
@@ -120,10 +119,8 @@ def _run(*, fake: bool, seed: int, by: Interruption) -> None:
             local.fake_microcluster(juju, seed) if fake else lxd.LxdMicrocluster()
         )
         started.callback(microcluster.close)
-        view = started.enter_context(screen.Screen(console, live=live))
-        cloud = local.LocalCloud(juju, microcluster)
-        scenario.Scenario(cloud, view, by.check, fake=fake).run()
-    console.print("Everything that was started is stopped.")
+        scenario.Scenario(local.LocalCloud(juju, microcluster), by.check, fake=fake).run()
+    print("Everything that was started is stopped.", flush=True)
 
 
 def reason_of(error: Exception) -> str:

@@ -14,12 +14,11 @@ from tests.clouds import local, protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from demo import screen
     from tests import juju_model
 
 CONSUMER = "lxd"
 DISTRIBUTOR = "distributor"
-"""The applications. Their names are short, so that a table of units fits a narrow terminal."""
+"""The applications."""
 
 # Seconds. LXD calls a killed member offline 11 s after its last heartbeat, which it may have sent
 # 10 s after the one before.
@@ -35,22 +34,14 @@ class Scenario:
 
     Args:
         cloud: where, empty so far.
-        view: where it is shown.
         check: raises an exception if the scenario has to end early.
         fake: whether the cloud's microcluster is a fake, which is said at both ends.
     """
 
-    def __init__(
-        self,
-        cloud: local.LocalCloud,
-        view: screen.Screen,
-        check: Callable[[], None],
-        *,
-        fake: bool,
-    ):
+    def __init__(self, cloud: local.LocalCloud, check: Callable[[], None], *, fake: bool):
         self._cloud = cloud
-        self._view = view
         self._check = check
+        self._started = time.monotonic()
         self._where = "a FAKE microcluster" if fake else "real LXD daemons"
         self._fake = fake
         self._machines = "fake machines" if fake else "LXD daemons"
@@ -66,12 +57,12 @@ class Scenario:
         Raises:
             Failure: something is not as it must be, above all the list of members at the end.
         """
-        self._view.say(
+        self._say(
             "On a FAKE microcluster, in memory: no daemon runs, no real token is issued."
             if self._fake
             else "On real LXD daemons, each with an address and a directory of its own."
         )
-        self._view.say("Each hook runs the real charm; Juju itself is a model in memory.")
+        self._say("Each hook runs the real charm; Juju itself is a model in memory.")
         self._form()
         self._scale_out()
         self._lose_distributor_leader()
@@ -81,26 +72,26 @@ class Scenario:
     # The parts of the scenario
 
     def _form(self) -> None:
-        self._view.heading("Three machines, and a distributor beside them: one cluster forms")
-        self._view.say("The distributor has three units, so that it can lose its leader later.")
+        self._heading("Three machines, and a distributor beside them: one cluster forms")
+        self._say("The distributor has three units, so that it can lose its leader later.")
         self._happened(f"{CONSUMER}: three {self._machines} start")
         self._cloud.deploy(protocol.CONSUMER, CONSUMER, units=3)
         self._cloud.deploy(protocol.DISTRIBUTOR, DISTRIBUTOR, units=3)
         self._cloud.integrate(CONSUMER, DISTRIBUTOR)
         self._expect_whole(3)
-        self._view.say("Three units have formed one cluster.")
+        self._say("Three units have formed one cluster.")
 
     def _scale_out(self) -> None:
-        self._view.heading("Two more machines: five")
+        self._heading("Two more machines: five")
         self._happened(f"{CONSUMER}: two {self._machines} start")
         for _ in range(2):
             self._cloud.add_unit(CONSUMER)
         self._expect_whole(5)
-        self._view.say("Five units are one cluster.")
+        self._say("Five units are one cluster.")
 
     def _lose_distributor_leader(self) -> None:
         leader = self._leader()
-        self._view.heading(f"The distributor's leader, {leader}, is killed")
+        self._heading(f"The distributor's leader, {leader}, is killed")
         self._cloud.kill_machine(leader)
         self._happened(f"{leader} is lost; its lease runs out")
         self._cloud.settle()
@@ -110,19 +101,19 @@ class Scenario:
         self._happened(f"{successor} leads in its place")
         self._cloud.remove_unit(leader, force=True)
         self._expect_whole(5)
-        self._view.say("The cluster is the same as before.")
+        self._say("The cluster is the same as before.")
 
     def _replace_communicator(self) -> None:
         dead = self._communicator()
         name = self._cloud.hostname(dead)
-        self._view.heading(f"The communicator, {dead} on {name}, is killed (kill -9)")
+        self._heading(f"The communicator, {dead} on {name}, is killed (kill -9)")
         self._cloud.kill_machine(dead)
         self._happened("wait until the cluster itself notices")
         self._wait_until_noticed(name)
         self._happened(f"the cluster lists {name} as not online")
 
         newcomer = self._cloud.add_unit(CONSUMER)
-        self._view.heading(f"{newcomer} is added, and must wait until {name} is online or removed")
+        self._heading(f"{newcomer} is added, and must wait until {name} is online or removed")
         self._eventually(
             f"{newcomer} waits for {name}",
             lambda: (status := self._cloud.status(newcomer))[0] == "waiting" and name in status[1],
@@ -130,27 +121,27 @@ class Scenario:
         if self._members(newcomer):
             raise Failure(f"{newcomer} has joined while {name} is down")
 
-        self._view.heading(f"{dead} is removed by force, and {newcomer} joins")
+        self._heading(f"{dead} is removed by force, and {newcomer} joins")
         self._cloud.remove_unit(dead, force=True)
         self._happened("no unit gets a departed event (as on Juju 4); update-status runs")
         self._eventually(f"{newcomer} is a member", lambda: bool(self._members(newcomer)))
 
     def _sum_up(self) -> None:
         lists = self._lists_when_done(5)
-        self._view.heading("The cluster's own list of members")
+        self._heading("The cluster's own list of members")
         for member in next(iter(lists.values()), ()):
             online = "online" if member.online else "NOT ONLINE"
-            self._view.say(f"{member.name:<16} {member.role:<10} {online}")
+            self._say(f"{member.name:<16} {member.role:<10} {online}")
         if fault := self._fault(lists, 5):
             raise Failure(fault)
-        self._view.say("It is right: the machines of all five units, online, and no other.")
-        self._view.heading("The units")
-        self._view.table(self._rows(lists))
-        self._view.heading("Summary")
+        self._say("It is right: the machines of all five units, online, and no other.")
+        self._heading("The units")
+        self._show_units(lists)
+        self._heading("Summary")
         verbs = self._verbs()
         hooks = len(self._cloud.juju.trace)
-        self._view.say(
-            f"On {self._where}, {self._view.seconds:.0f} s, {hooks} hooks.\n"
+        self._say(
+            f"On {self._where}, {time.monotonic() - self._started:.0f} s, {hooks} hooks.\n"
             f"{verbs['bootstrap']} bootstrap, {verbs['add']} tokens issued, "
             f"{verbs['join']} joins, {verbs['remove']} member removed."
         )
@@ -160,7 +151,7 @@ class Scenario:
         if len(self._seen) != verbs["add"]:
             raise Failure(f"{verbs['add']} tokens were issued, {len(self._seen)} seen in databags")
         bags = sum(1 for _ in self._cloud.juju.bags())
-        self._view.say(
+        self._say(
             f"All {verbs['add']} tokens were seen on their way; "
             f"none is left in any of {bags} databags."
         )
@@ -259,21 +250,6 @@ class Scenario:
         trace = self._cloud.juju.trace
         return collections.Counter(words[0] for hook in trace for words in _words(hook))
 
-    def _rows(
-        self, lists: Mapping[str, Sequence[protocol.Member]] | None = None
-    ) -> list[screen.Row]:
-        """Lay out the units; without lists by their databags, since daemons answer slowly."""
-        roles = {member.name: member.role for row in (lists or {}).values() for member in row}
-        rows: list[screen.Row] = []
-        for application in (CONSUMER, DISTRIBUTOR):
-            for unit in self._cloud.units(application):
-                star = "*" if self._cloud.leader(application) == unit else ""
-                name = self._cloud.hostname(unit)
-                is_member = self._cloud.bag(unit).get("member") == "true"
-                role = roles.get(name, "") if lists else "member" if is_member else ""
-                rows.append((unit + star, name, role, *self._cloud.status(unit)))
-        return rows
-
     def _on_machine(self, name: str) -> str:
         """Return the unit on the machine of a host name, with that name."""
         for unit in self._cloud.units(CONSUMER):
@@ -281,11 +257,29 @@ class Scenario:
                 return f"{unit} ({name})"
         return name
 
-    # What is shown as it happens
+    # What is shown
+
+    def _say(self, text: str) -> None:
+        print(text, flush=True)
+
+    def _heading(self, text: str) -> None:
+        self._say(f"\n== {text}")
 
     def _happened(self, text: str) -> None:
-        self._view.happened(text)
-        self._view.units(self._rows())
+        self._say(f"{time.monotonic() - self._started:6.1f} s  {text}")
+
+    def _show_units(self, lists: Mapping[str, Sequence[protocol.Member]]) -> None:
+        roles = {member.name: member.role for row in lists.values() for member in row}
+        rows = [("Unit", "Machine", "Cluster", "Status", "Message")]
+        for application in (CONSUMER, DISTRIBUTOR):
+            for unit in self._cloud.units(application):
+                star = "*" if self._cloud.leader(application) == unit else ""
+                name = self._cloud.hostname(unit)
+                rows.append((unit + star, name, roles.get(name, ""), *self._cloud.status(unit)))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            self._say("  ".join(cells).rstrip())
 
     def _show_hook(self, hook: juju_model.Hook) -> None:
         for words in _words(hook):
@@ -293,20 +287,19 @@ class Scenario:
         for write in hook.writes:
             self._show_write(hook.unit, write)
         self._show_statuses()
-        self._view.units(self._rows())
 
     def _show_command(self, unit: str, verb: str, name: str = "", *_: str) -> None:
         hostname = self._cloud.hostname(unit)
         if verb == "bootstrap":
-            self._view.happened(f"{unit} ({hostname}) bootstraps the cluster")
+            self._happened(f"{unit} ({hostname}) bootstraps the cluster")
         elif verb == "add":
             self._issuers[name] = unit
-            self._view.happened(f"{unit} issues a token for {self._on_machine(name)}")
+            self._happened(f"{unit} issues a token for {self._on_machine(name)}")
         elif verb == "join":
             issuer = self._issuers.get(hostname, "an unknown unit")
-            self._view.happened(f"{unit} ({hostname}) joins with the token that {issuer} issued")
+            self._happened(f"{unit} ({hostname}) joins with the token that {issuer} issued")
         elif verb == "remove":
-            self._view.happened(f"{unit} removes {name}: not online, and its unit is gone")
+            self._happened(f"{unit} removes {name}: not online, and its unit is gone")
 
     def _show_write(self, unit: str, write: juju_model.Write) -> None:
         value = write.new or ""
@@ -315,11 +308,11 @@ class Scenario:
         if _wire.looks_like_token(value):
             self._seen.add(_wire.digest(value))
             if distributes:
-                self._view.happened(f"{unit} publishes the token for {self._on_machine(key)}")
+                self._happened(f"{unit} publishes the token for {self._on_machine(key)}")
         elif write.key == "bootstrap-host" and value:
-            self._view.happened(f"{unit} grants the bootstrap to {self._on_machine(value)} alone")
+            self._happened(f"{unit} grants the bootstrap to {self._on_machine(value)} alone")
         elif write.key == "hold" and value and distributes:
-            self._view.happened(f"{unit} pauses joins: {value} is offline")
+            self._happened(f"{unit} pauses joins: {value} is offline")
 
     def _show_statuses(self) -> None:
         """Show the status of each unit that has begun to wait for another."""
@@ -331,7 +324,7 @@ class Scenario:
                 continue
             self._statuses[unit] = (status, message)
             if status == "waiting" and awaited & set(message.split()):
-                self._view.happened(f"{unit} shows: {message}")
+                self._happened(f"{unit} shows: {message}")
 
 
 def _words(hook: juju_model.Hook) -> list[list[str]]:

@@ -8,7 +8,6 @@ import os
 import pty
 import re
 import signal
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,8 +51,7 @@ def _issue(juju: juju_model.Juju, name: str) -> str:
 
 
 def test_it_names_the_fake_at_both_ends() -> None:
-    """And without a terminal no line is cut or wrapped, however narrow one would be."""
-    with running.started("--fake", env={"COLUMNS": "40", "LINES": "10"}) as run:
+    with running.started("--fake") as run:
         code, out, err = run.end()
         left = run.left()
 
@@ -63,9 +61,8 @@ def test_it_names_the_fake_at_both_ends() -> None:
     assert "FAKE" in out.splitlines()[0]
     assert "FAKE" in out.partition("== Summary")[2]
     assert "real LXD" not in out
-    unit = r"^distributor/\d\*? +juju-demo-\d +active +5 units in 1 application *$"
+    unit = r"^distributor/\d\*? +juju-demo-\d +active +5 units in 1 application$"
     assert re.search(unit, out, re.MULTILINE)
-    assert "\x1b" not in out
 
 
 @pytest.mark.parametrize("seed", range(1, 3))
@@ -101,36 +98,18 @@ def test_a_member_that_is_no_unit_fails_it(
     assert err.startswith("FAILED: the list that lxd/1 gives is wrong")
 
 
-def _changed(how: str, members: list[protocol.Member]) -> list[protocol.Member]:
-    first, *others = members
-    return {
-        "lacks one": others,
-        "is empty": [],
-        "has one twice": [*members, first],
-        "renames one": [dataclasses.replace(first, name="another"), *others],
-        "has one offline": [dataclasses.replace(first, online=False), *others],
-    }[how]
-
-
-@pytest.mark.parametrize(
-    ("unit", "how"),
-    [
-        ("lxd/4", "lacks one"),
-        ("lxd/1", "is empty"),
-        ("lxd/4", "has one twice"),
-        ("lxd/1", "renames one"),
-        ("lxd/4", "has one offline"),
-    ],
-)
+@pytest.mark.parametrize("how", ["lacks one", "has one offline"])
 def test_a_wrong_list_of_one_machine_fails_it(
-    unit: str, how: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    how: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In any way."""
     truth = local.LocalCloud.members
 
-    def members(cloud: local.LocalCloud, asked: str) -> list[protocol.Member]:
-        listed = truth(cloud, asked)
-        return _changed(how, listed) if asked == unit else listed
+    def members(cloud: local.LocalCloud, unit: str) -> list[protocol.Member]:
+        listed = truth(cloud, unit)
+        if unit == "lxd/4":
+            offline = [dataclasses.replace(each, online=False) for each in listed[:1]]
+            return listed[1:] + ([] if how == "lacks one" else offline)
+        return listed
 
     def change(_: object, __: object) -> None:
         monkeypatch.setattr(local.LocalCloud, "members", members)
@@ -141,7 +120,7 @@ def test_a_wrong_list_of_one_machine_fails_it(
 
     out, err = capsys.readouterr()
     assert code == 1
-    assert err.startswith(f"FAILED: the list that {unit} gives is wrong")
+    assert err.startswith("FAILED: the list that lxd/4 gives is wrong")
     assert "It is right" not in out
 
 
@@ -191,23 +170,14 @@ def test_a_hook_that_fails_is_named_without_its_message(
     assert secret not in out + err
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        ValueError("c2VjcmV0" * 8 + "\nmore lines"),
-        subprocess.TimeoutExpired(["join", "c2VjcmV0" * 8], 3),
-    ],
-)
-def test_an_unforeseen_error_is_one_line_without_a_secret(error: Exception) -> None:
+def test_an_unforeseen_error_is_one_line_without_a_secret() -> None:
     """With its place in the code."""
     try:
-        raise error
-    except Exception as raised:  # whatever it is
-        reason = command.reason_of(raised)
+        raise ValueError("c2VjcmV0" * 8 + "\nmore lines")
+    except ValueError as error:
+        reason = command.reason_of(error)
 
-    assert reason.startswith(f"{type(error).__name__} at test_fake.py:")
-    assert "c2VjcmV0c2VjcmV0" not in reason
-    assert len(reason.splitlines()) == 1
+    assert re.fullmatch(r"ValueError at test_fake.py:\d+: \[cut\]", reason)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -248,44 +218,21 @@ def test_without_lxd_or_a_terminal_the_exit_code_is_2() -> None:
     assert "make demo ARGS=--fake" in err
 
 
-def _on_terminal(*options: str, answer: str = "", path: str = "") -> tuple[int, str]:
-    """Run the demonstration on a terminal; return its exit code and all that was drawn."""
-    ours, theirs = pty.openpty()
-    env = {"TERM": "xterm", "COLUMNS": "80", "LINES": "24", "PATH": path or os.defpath}
-    files = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
-    try:
-        with running.started(*options, env=env, files=files) as run:
-            os.close(theirs)
-            os.write(ours, answer.encode())
-            drawn = b""
-            with contextlib.suppress(OSError):  # once the other end is closed
-                while True:
-                    drawn += os.read(ours, 65536)
-            code, _, _ = run.end()
-    finally:
-        os.close(ours)
-    return code, drawn.decode().replace("\r\n", "\n")
-
-
 @pytest.mark.parametrize(("answer", "expected"), [("y\n", 0), ("\n", 2), ("\x04", 2)])
 def test_without_lxd_a_person_at_a_terminal_is_asked(answer: str, expected: int) -> None:
     """Only a clear yes starts the fake."""
-    code, drawn = _on_terminal(answer=answer, path="/nonexistent")
+    ours, theirs = pty.openpty()
+    files = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    with running.started(env={"PATH": "/nonexistent"}, files=files) as run:
+        os.close(theirs)
+        os.write(ours, answer.encode())
+        shown = b""
+        with contextlib.suppress(OSError):  # once the other end is closed
+            while True:
+                shown += os.read(ours, 65536)
+        code, _, _ = run.end()
+    os.close(ours)
 
     assert code == expected
-    assert "LXD daemons cannot run here: " in drawn
-    assert ("On a FAKE microcluster" in drawn) == (expected == 0)
-
-
-def test_on_a_terminal_each_line_is_drawn_once_with_a_table_below() -> None:
-    """The table is drawn over; the lines stay, to be read at the end."""
-    code, drawn = _on_terminal("--fake")
-
-    assert code == 0
-    for line in ("== Two more machines: five", "leads in its place", "bootstraps the cluster"):
-        assert drawn.count(line) == 1
-    before, _, after = drawn.partition("== The units")
-    assert before.count("Machine") > 1
-    assert "Machine" in after
-    # The cursor, hidden while a table is drawn over and over, is shown again.
-    assert drawn.rfind("\x1b[?25h") > drawn.rfind("\x1b[?25l")
+    assert b"LXD daemons cannot run here: " in shown
+    assert (b"On a FAKE microcluster" in shown) == (expected == 0)
