@@ -67,7 +67,6 @@ def test_it_names_the_fake_at_both_ends() -> None:
 
 @pytest.mark.parametrize("seed", range(1, 3))
 def test_any_order_of_events_ends_well(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """The seed chooses which hook runs next, and which unit is elected."""
     code = command.main(["--fake", "--seed", str(seed)])
 
     assert code == 0
@@ -127,7 +126,6 @@ def test_a_wrong_list_of_one_machine_fails_it(
 def test_a_token_that_is_left_in_a_databag_fails_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Under any key; the message says where, not what."""
     tokens: list[str] = []
 
     def leak(juju: juju_model.Juju, _: object) -> None:
@@ -171,7 +169,6 @@ def test_a_hook_that_fails_is_named_without_its_message(
 
 
 def test_an_unforeseen_error_is_one_line_without_a_secret() -> None:
-    """With its place in the code."""
     try:
         raise ValueError("c2VjcmV0" * 8 + "\nmore lines")
     except ValueError as error:
@@ -182,7 +179,6 @@ def test_an_unforeseen_error_is_one_line_without_a_secret() -> None:
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_and_nothing_is_left(signum: signal.Signals) -> None:
-    """A second one changes nothing."""
     with running.started("--fake") as run:
         run.read_until("bootstraps the cluster")
         run.process.send_signal(signum)
@@ -196,7 +192,6 @@ def test_a_signal_ends_it_and_nothing_is_left(signum: signal.Signals) -> None:
 
 
 def test_a_closed_pipe_ends_it_and_nothing_is_left() -> None:
-    """As with `make demo | head -3`."""
     with running.started("--fake") as run:
         run.read_until("one cluster forms")
         assert run.process.stdout is not None
@@ -209,7 +204,6 @@ def test_a_closed_pipe_ends_it_and_nothing_is_left() -> None:
 
 
 def test_without_lxd_or_a_terminal_the_exit_code_is_2() -> None:
-    """The fake is offered, and not started."""
     with running.started(env={"PATH": "/nonexistent"}) as run:
         code, out, err = run.end()
 

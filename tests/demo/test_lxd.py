@@ -44,7 +44,6 @@ def test_two_runs_beside_each_other_leave_nothing() -> None:
 
 
 def test_a_signal_while_a_daemon_starts_leaves_nothing() -> None:
-    """The daemon is not ready yet, and runs already."""
     with running.started() as run:
         run.read_until("three LXD daemons start")
         while len(run.processes()) < 2:

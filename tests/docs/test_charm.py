@@ -44,7 +44,6 @@ def test_statuses_are_all_that_there_are(page: pathlib.Path) -> None:
 
 
 def test_endpoints() -> None:
-    """With their interfaces."""
     expected = [
         [name, role, cast("dict[str, Any]", endpoint)["interface"]]
         for role in ("provides", "requires", "peers")
@@ -55,7 +54,6 @@ def test_endpoints() -> None:
 
 
 def test_action() -> None:
-    """Its name, its states, and how it fails."""
     text = pages.page(PAGE).text
     (action,) = commands.CHARM["actions"]
 
@@ -66,7 +64,6 @@ def test_action() -> None:
 
 
 def test_bases_and_architectures() -> None:
-    """As they are packed."""
     packed = {tuple(platform.split(":")) for platform in commands.CHARM["platforms"]}
 
     rows = _table("base", "architectures")
@@ -75,14 +72,12 @@ def test_bases_and_architectures() -> None:
 
 
 def test_what_the_charm_has_not_is_said() -> None:
-    """As long as it has not got it."""
     for absent in ("config", "resources", "storage", "containers"):
         assert absent not in commands.CHARM
     assert "no configuration" in pages.page(PAGE).text
 
 
 def test_version_of_juju() -> None:
-    """As charmcraft.yaml assumes it."""
     (assumed,) = commands.CHARM["assumes"]
 
     assert str(assumed).replace("juju >= ", "Juju ") in pages.page(PAGE).text

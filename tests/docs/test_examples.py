@@ -21,7 +21,6 @@ def made_up(language: str, text: str) -> pages.Page:
 
 @every_page
 def test_examples_work(page: pages.Page) -> None:
-    """Each block, by the rules of its language."""
     examples.run(page)
 
 
@@ -47,7 +46,6 @@ def test_statuses_in_tables_are_real_ones(page: pages.Page) -> None:
 
 
 def test_the_librarys_own_example_is_a_charm_that_joins() -> None:
-    """That of its docstring."""
     (text,) = (
         block.text
         for block in pages.page(_LIBRARY).blocks()
@@ -91,7 +89,6 @@ def test_the_librarys_own_example_is_a_charm_that_joins() -> None:
     ],
 )
 def test_a_command_that_does_not_exist_is_refused(line: str) -> None:
-    """In any part of it."""
     with pytest.raises(AssertionError):
         commands.check(line, {name: name for name in commands.ENDPOINTS})
 
@@ -119,7 +116,6 @@ def test_a_command_that_does_not_exist_is_refused(line: str) -> None:
     ],
 )
 def test_a_wrong_block_is_refused(language: str, text: str, complaint: str) -> None:
-    """By the rules of its language."""
     with pytest.raises(pytest.fail.Exception, match=complaint):
         examples.run(made_up(language, text))
 

@@ -43,7 +43,6 @@ def test_links_within_the_repository_resolve(page: pages.Page) -> None:
 
 @every_page
 def test_links_to_elsewhere_are_to_known_hosts(page: pages.Page) -> None:
-    """And encrypted."""
     for link in page.links():
         parts = urllib.parse.urlsplit(link)
         if parts.scheme:

@@ -33,7 +33,6 @@ VECTORS = [
 
 
 def test_each_databag_has_a_schema() -> None:
-    """Of the dialect that it names, under its own name."""
     assert set(bags.names()) == {*(kind.value for kind in bags.Kind), "common"}
     for name in bags.names():
         schema = bags.schema(name)
@@ -78,7 +77,6 @@ def test_vector_fits_its_schema(kind: bags.Kind, version: str, bag: dict[str, st
 def test_what_is_never_written_is_refused(
     kind: bags.Kind, bag: dict[str, str], complaint: str
 ) -> None:
-    """With what is wrong."""
     assert complaint in bags.complaint(kind, bags.Form.WRITTEN, bag)
 
 
@@ -101,7 +99,6 @@ NAMES = [
 
 @pytest.mark.parametrize("text", NAMES)
 def test_schema_and_library_agree_on_host_names(text: str) -> None:
-    """Alone, and among others."""
     expected = _wire.is_hostname(text)
 
     assert _is_valid("host-name", text) == expected
@@ -156,7 +153,6 @@ def _keys(form: dict[str, Any]) -> set[str]:
 
 
 def test_page_names_the_versions_of_the_vectors() -> None:
-    """And the folder that they are in."""
     text = pages.page(PAGE).text
 
     assert "tests/unit/vectors" in text

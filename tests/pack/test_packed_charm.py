@@ -155,7 +155,6 @@ def test_metadata_and_actions_are_those_of_the_project(charm_dir: pathlib.Path) 
 
 
 def test_environment_holds_the_locked_packages_and_no_other(site_packages: pathlib.Path) -> None:
-    """Neither pip nor a package of the tests."""
     lines = (PROJECT / "requirements" / "charm.txt").read_text().splitlines()
     requirements = [line.rstrip("\\ ") for line in lines if not line.startswith(("#", " "))]
     locked = [packaging.requirements.Requirement(line) for line in requirements]

@@ -42,7 +42,6 @@ def release(project: pathlib.Path, *args: str, auth: str = "x") -> tuple[str, li
 
 
 def test_our_charms_are_uploaded_and_no_other_file(project: pathlib.Path) -> None:
-    """One for each base and architecture that Juju has."""
     ours = [f"{CHARM}_ubuntu@{base}-amd64.charm" for base in ("22.04", "24.04")]
     others = [f"{CHARM}_debian@12-amd64.charm", "lxd-cluster_ubuntu@24.04-amd64.charm", "a.whl"]
     for name in ours + others:
@@ -67,7 +66,6 @@ def test_a_refused_charm_ends_the_release(project: pathlib.Path) -> None:
 
 
 def test_promotion_names_both_channels(project: pathlib.Path) -> None:
-    """And does not ask for confirmation."""
     error, calls = release(project, "promote", "latest/edge", "latest/candidate")
 
     assert error == ""
@@ -87,7 +85,6 @@ def test_promotion_names_both_channels(project: pathlib.Path) -> None:
 def test_mistakes_are_refused(
     project: pathlib.Path, args: tuple[str, ...], auth: str, reason: str
 ) -> None:
-    """Before charmcraft runs."""
     error, calls = release(project, *args, auth=auth)
 
     assert reason in error

@@ -55,7 +55,6 @@ def platforms(*names: tuple[str, str]) -> set[str]:
 
 
 def test_each_step_runs_what_also_runs_elsewhere() -> None:
-    """A target of the Makefile, or scripts/prepare-runner."""
     targets = re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)
     commands = [step["run"] for _, job in jobs() for step in job.get("steps", ()) if "run" in step]
 
@@ -96,12 +95,10 @@ def _is_guarded(workflow: dict[Any, Any], job: dict[str, Any]) -> bool:
 
 
 def test_the_charm_is_packed_for_each_platform() -> None:
-    """What is not packed is neither tested nor released."""
     assert platforms(("pack", "pack")) == PLATFORMS
 
 
 def test_the_matrix_deploys_each_platform() -> None:
-    """With MicroOVN, or with LXD."""
     assert platforms(("matrix", "microovn"), ("matrix", "lxd")) == PLATFORMS
 
 
