@@ -18,13 +18,9 @@ from tests.clouds import local
 from tests.microclusters import lxd
 
 SIZES = (3, 10, 20, 50, 100, 300, 1000)
-"""The numbers of units."""
-
+SEEDS = 15
 COMPARED = 50
 """The most units for which anything but this project is run, and more than one seed."""
-
-SEEDS = 15
-"""How many seeds there are."""
 
 
 def main() -> int:
@@ -49,20 +45,15 @@ def main() -> int:
         (folder / "benchmark.md").write_text(page)
     missed = [target for target in judged if target.met is False]
     for target in missed:
-        _say(f"missed: {target.what}: {target.found:.3g}, at most {target.limit:g}")
+        missing = f"missed: {target.what}: {target.found:.3g}, at most {target.limit:g}"
+        print(missing, file=sys.stderr)
     return 1 if missed else 0
 
 
 def count(
     sizes: list[int], seeds: int, checkout: pathlib.Path | None
 ) -> dict[Contender, dict[int, counting.Growth]]:
-    """Count what clusters of these sizes cost, several at a time.
-
-    Args:
-        sizes: the numbers of units.
-        seeds: how many seeds up to `COMPARED` units.
-        checkout: where the field's charms are; None to leave them out.
-    """
+    """Count what clusters of these numbers of units cost, several at a time."""
     tasks = [(Contender.OURS, n, s) for n in sizes for s in range(seeds if n <= COMPARED else 1)]
     small = [n for n in sizes if n <= COMPARED]
     tasks += [(Contender.PEERS, n, 0) for n in small]
@@ -81,7 +72,8 @@ def count(
             growth = future.result()
             runs.setdefault((contender, units), []).append(growth)
             hooks = growth.forming.bare.hooks
-            _say(f"{contender.value}, {units} units, seed {seed}: {hooks:.0f} hooks")
+            say = f"{contender.value}, {units} units, seed {seed}: {hooks:.0f} hooks"
+            print(say, file=sys.stderr, flush=True)
     return {
         each: {n: counting.median(runs[each, n]) for n in sizes if (each, n) in runs}
         for each in Contender
@@ -110,10 +102,6 @@ def _arguments() -> argparse.Namespace:
     if min(arguments.sizes) < 2:
         parser.error("a cluster that forms has at least two units")
     return arguments
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

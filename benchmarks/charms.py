@@ -50,12 +50,7 @@ def deploy(
 ) -> None:
     """Deploy the consumer's units, and the distributor if there is one, and integrate them.
 
-    Args:
-        juju: the model.
-        contender: whose charms.
-        units: of the consumer.
-        machine: makes a consumer's machine, given its host name.
-        checkout: where the field's charms are; `Contender.FIELD` needs it.
+    `machine` makes a consumer's machine, given its host name; `Contender.FIELD` needs a checkout.
     """
     if contender is Contender.PEERS:
         meta = {"name": "peer-cluster", "peers": {_PEERS: {"interface": "peer-cluster"}}}

@@ -106,16 +106,9 @@ def ran(hook: juju_model.Hook, *verbs: str) -> bool:
 def grow(
     contender: charms.Contender, units: int, seed: int = 0, checkout: pathlib.Path | None = None
 ) -> Growth:
-    """Form a cluster and add a unit to it, once.
+    """Form a cluster of so many units and add one; RuntimeError if it never forms.
 
-    Args:
-        contender: whose charms.
-        units: how many form it.
-        seed: draws where Juju's own order is random.
-        checkout: where the field's charms are.
-
-    Raises:
-        RuntimeError: the cluster never forms.
+    The seed draws where Juju's own order is random.
     """
     forming: list[juju_model.Hook] = []
     adding: list[juju_model.Hook] = []

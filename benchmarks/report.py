@@ -145,14 +145,7 @@ def judge(found: Found) -> Iterator[Target]:
 
 
 def page(found: Found, judged: Iterable[Target], seeds: int, compared: int) -> str:
-    """Return the whole page.
-
-    Args:
-        found: what was measured.
-        judged: the targets.
-        seeds: how many seeds there were.
-        compared: the most units for which the field's charms were run.
-    """
+    """Return the whole page; `compared` is the most units that all contenders formed."""
     words = {True: "yes", False: "**no**", None: "not run"}
     targets = [(t.what, f"{t.limit:g}", _digits(t.found), words[t.met]) for t in judged]
     lines = [_HEAD, *_table(["target", "at most", "found", "met"], targets), ""]

@@ -42,19 +42,11 @@ def compare(checkout: pathlib.Path) -> dict[Contender, tuple[float, float]]:
 def form(
     contender: Contender, units: int = UNITS, checkout: pathlib.Path | None = None
 ) -> tuple[float, float]:
-    """Form a cluster of daemons that were started before.
-
-    Args:
-        contender: whose charms.
-        units: how many.
-        checkout: where the field's charms are.
+    """Form a cluster of daemons that were started before; RuntimeError if it never forms.
 
     Returns:
         Seconds from the start of the first hook to the end of that in which the last one joined,
         and those of the commands `bootstrap` and `join` among them, which no library can save.
-
-    Raises:
-        RuntimeError: it never forms.
     """
     joined: dict[str, float] = {}
     forming: list[float] = []

@@ -30,12 +30,10 @@ class Failure(Exception):  # noqa: N818 - named for what it is to the viewer
 
 
 class Scenario:
-    """Forms a cluster, scales it out, and takes machines away from it.
+    """Forms a cluster on an empty cloud, scales it out, and takes machines away from it.
 
-    Args:
-        cloud: where, empty so far.
-        check: raises an exception if the scenario has to end early.
-        fake: whether the cloud's microcluster is a fake, which is said at both ends.
+    `check` raises an exception if the scenario has to end early. That a cloud is fake is said at
+    both ends.
     """
 
     def __init__(self, cloud: local.LocalCloud, check: Callable[[], None], *, fake: bool):
