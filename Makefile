@@ -1,8 +1,7 @@
-# Runs on a fresh Debian or Ubuntu machine: scripts/prepare installs what is missing.
+# Runs on a fresh Debian or Ubuntu machine: scripts/prepare installs missing packages.
 TOX = .venv/tox/bin/python -m tox
 
-.PHONY: help demo test lint format integration list-integration pack release promote lock \
-        propose-lock clean
+.PHONY: help demo test lint format integration scenarios pack release promote lock propose-lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -15,36 +14,37 @@ test: ## Lint, check types and run all tests; ARGS="-e unit" for one environment
 	@scripts/prepare test $(ARGS)
 	@$(TOX) run $(ARGS)
 
-lint: ## Check style, spelling, types, shell scripts and workflows
+lint: ## Check style, spelling, types, scripts and workflows
 	@scripts/prepare tox
 	@$(TOX) run -e lint,static
 
-format: ## Format the code and put right what can be put right without asking
+format: ## Format the code and apply automatic fixes
 	@scripts/prepare tox
 	@$(TOX) run -e format
 
-integration: ## Tell the stories on a Juju; ARGS="--driver local" for one in memory, on LXD daemons
+integration: ## Run the integration tests on Juju 3; ARGS="--driver local" to run them without Juju
 	@scripts/prepare integration $(ARGS)
 	@$(TOX) run -e integration -- $(ARGS)
 
-list-integration: ## List the modules of the integration tests, as JSON for a workflow's output
-	@/usr/bin/python3 scripts/integration_modules.py
+scenarios: ## Run the scenarios; ARGS="--cloud jubilant" to run them on a real Juju
+	@scripts/prepare scenarios $(ARGS)
+	@$(TOX) run -e scenarios -- $(ARGS)
 
-pack: ## Pack the charm for this machine's own base and build the package, into dist/; try both
+pack: ## Pack the charm for this machine's base and build the package, into dist/; test both
 	@scripts/prepare pack
 	@$(TOX) run -e pack
 
-release: ## Upload the charms in dist/ to Charmhub and release them to CHANNEL=latest/edge
+release: ## Upload the charms in dist/ to Charmhub, and release them to CHANNEL=latest/edge
 	@scripts/release upload "$(CHANNEL)"
 
-promote: ## Release to channel TO= what channel FROM= holds
+promote: ## Release the charms of the channel FROM= to the channel TO=
 	@scripts/release promote "$(FROM)" "$(TO)"
 
-lock: ## Lock the dependencies anew; ARGS="--upgrade" for the newest versions
+lock: ## Lock the dependencies; ARGS="--upgrade" for the newest versions
 	@scripts/prepare tox
 	@$(TOX) run -e lock -- $(ARGS)
 
-propose-lock: ## Open a pull request with what `make lock` changed, by GitHub's gh
+propose-lock: ## Open a pull request with the changes of `make lock`, by GitHub's gh
 	@scripts/propose-lock
 
 clean: ## Remove environments, packed charms and caches

@@ -12,67 +12,54 @@ import os
 import pathlib
 import sys
 
-from benchmarks import counting, field, plots, report, targets, wall
-from benchmarks.contenders import Contender
+from benchmarks import charms, counting, plots, report, wall
+from benchmarks.charms import Contender
 from tests.clouds import local
 from tests.microclusters import lxd
 
 SIZES = (3, 10, 20, 50, 100, 300, 1000)
-"""The numbers of units."""
-
+SEEDS = 15
 COMPARED = 50
 """The most units for which anything but this project is run, and more than one seed."""
-
-SEEDS = 15
-"""How many seeds there are."""
 
 
 def main() -> int:
     """Run the benchmark; return the exit code."""
     arguments = _arguments()
-    checkout: pathlib.Path | None = arguments.field
-    found = targets.Found({})
-    # First, for what is counted keeps all cores busy.
-    if checkout is None:
-        found.without_wall = "no checkout was given by `--field`"
-    else:
-        checkout = checkout.resolve()
-        field.charms(checkout)
+    checkout: pathlib.Path | None = arguments.field and arguments.field.resolve()
+    found = report.Found({}, {}, "")
+    # First, since the counting keeps all cores busy.
+    if checkout is not None:
+        charms.field(checkout)
         reason = "left out by `--without-lxd`" if arguments.without_lxd else lxd.available()
         found.without_wall = reason or ""
         if reason is None:
             found.wall = wall.compare(checkout)
-    sizes = sorted(set(arguments.sizes))
-    found.growths = count(sizes, arguments.seeds, checkout)
-    judged = targets.judge(found)
+    found.growths = count(sorted(set(arguments.sizes)), arguments.seeds, checkout)
+    judged = list(report.judge(found))
     if checkout is not None:
         folder: pathlib.Path = arguments.output
         folder.mkdir(parents=True, exist_ok=True)
-        plots.draw(found, folder)
-        page = report.write(found, judged, arguments.seeds, COMPARED)
+        plots.draw(found.growths, folder)
+        page = report.page(found, judged, arguments.seeds, COMPARED)
         (folder / "benchmark.md").write_text(page)
     missed = [target for target in judged if target.met is False]
     for target in missed:
-        _say(f"missed: {target.what}: {target.found:.3g}, at most {target.limit:g}")
+        missing = f"missed: {target.what}: {target.found:.3g}, at most {target.limit:g}"
+        print(missing, file=sys.stderr)
     return 1 if missed else 0
 
 
 def count(
     sizes: list[int], seeds: int, checkout: pathlib.Path | None
 ) -> dict[Contender, dict[int, counting.Growth]]:
-    """Count what clusters of these sizes cost, several at a time.
-
-    Args:
-        sizes: the numbers of units.
-        seeds: how many seeds up to `COMPARED` units.
-        checkout: where the field's charms are; None to leave them out.
-    """
+    """Count what clusters of these numbers of units cost, several at a time."""
     tasks = [(Contender.OURS, n, s) for n in sizes for s in range(seeds if n <= COMPARED else 1)]
     small = [n for n in sizes if n <= COMPARED]
     tasks += [(Contender.PEERS, n, 0) for n in small]
     if checkout is not None:
         tasks += [(Contender.FIELD, n, s) for n in small for s in range(seeds)]
-    # The longest first, so that nobody waits for one that began last.
+    # The longest first, so that none of them starts last.
     tasks.sort(key=lambda task: task[1], reverse=True)
     runs: dict[tuple[Contender, int], list[counting.Growth]] = {}
     with concurrent.futures.ProcessPoolExecutor(
@@ -85,7 +72,8 @@ def count(
             growth = future.result()
             runs.setdefault((contender, units), []).append(growth)
             hooks = growth.forming.bare.hooks
-            _say(f"{contender.value}, {units} units, seed {seed}: {hooks:.0f} hooks")
+            say = f"{contender.value}, {units} units, seed {seed}: {hooks:.0f} hooks"
+            print(say, file=sys.stderr, flush=True)
     return {
         each: {n: counting.median(runs[each, n]) for n in sizes if (each, n) in runs}
         for each in Contender
@@ -112,12 +100,8 @@ def _arguments() -> argparse.Namespace:
     )
     arguments = parser.parse_args()
     if min(arguments.sizes) < 2:
-        parser.error("a cluster that forms has two units at the least")
+        parser.error("a cluster that forms has at least two units")
     return arguments
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

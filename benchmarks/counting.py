@@ -11,21 +11,18 @@ import dataclasses
 import statistics
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from benchmarks import contenders
+from benchmarks import charms
 from tests import juju_model
 from tests.clouds import local
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterable
-
-    from benchmarks.contenders import Contender
 
 VERSION = "3.6"
 """The release of Juju."""
 
 _Measure = TypeVar("_Measure")
-_NOT_COUNTED = ("juju-log", "status-set")
+_NOT_COUNTED = ("juju-log", "status-set", "bytes-read", "bytes-written")
 _ROUNDS = 8
 # Seconds of the model's time for a failed hook to be tried again.
 _PATIENCE = 600.0
@@ -33,16 +30,7 @@ _PATIENCE = 600.0
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What something took, of all units together.
-
-    Attributes:
-        hooks: how many hooks ran.
-        calls: of hook tools.
-        commands: of the cluster.
-        read: bytes of databags.
-        written: likewise.
-        failed: how many of the hooks failed.
-    """
+    """What something took, of all units together; bytes are those of databags."""
 
     hooks: float = 0
     calls: float = 0
@@ -104,40 +92,29 @@ class Growth:
 
 def calls(hook: juju_model.Hook) -> int:
     """Return how many calls of hook tools a hook made."""
-    return sum(
-        number
-        for tool, number in hook.tools.items()
-        if not tool.startswith("bytes-") and tool not in _NOT_COUNTED
-    )
+    return sum(number for tool, number in hook.tools.items() if tool not in _NOT_COUNTED)
 
 
-def is_joining(hook: juju_model.Hook) -> bool:
-    """Return whether the unit became a member in a hook."""
+def ran(hook: juju_model.Hook, *verbs: str) -> bool:
+    """Return whether one of these commands of the cluster succeeded in a hook."""
     return any(
-        command.returncode == 0 and {"bootstrap", "join"} & set(command.argv)
+        command.returncode == 0 and not set(verbs).isdisjoint(command.argv)
         for command in hook.commands
     )
 
 
 def grow(
-    contender: Contender, units: int, seed: int = 0, checkout: pathlib.Path | None = None
+    contender: charms.Contender, units: int, seed: int = 0, checkout: pathlib.Path | None = None
 ) -> Growth:
-    """Form a cluster and add a unit to it, once.
+    """Form a cluster of so many units and add one; RuntimeError if it never forms.
 
-    Args:
-        contender: whose charms.
-        units: how many form it.
-        seed: draws where Juju's own order is random.
-        checkout: where the field's charms are.
-
-    Raises:
-        RuntimeError: the cluster never forms.
+    The seed draws where Juju's own order is random.
     """
     forming: list[juju_model.Hook] = []
     adding: list[juju_model.Hook] = []
     with juju_model.Juju(seed, version=VERSION, trace_length=1) as juju:
         microcluster = local.fake_microcluster(juju, seed)
-        contenders.deploy(juju, contender, units, microcluster.add_machine, checkout)
+        charms.deploy(juju, contender, units, microcluster.add_machine, checkout)
 
         def run(expected: int, hooks: list[juju_model.Hook]) -> Phase:
             juju.on_hook[:] = [hooks.append]
@@ -150,40 +127,34 @@ def grow(
                     raise RuntimeError(f"{contender.value}: {expected} units, seed {seed}")
                 juju.update_status_round(retry_failed=True, patience=_PATIENCE)
             bare = sum(map(Cost.of, hooks), Cost())
-            joined = max(hook.time + hook.duration for hook in hooks if is_joining(hook))
+            joined = max(h.time + h.duration for h in hooks if ran(h, "bootstrap", "join"))
             if not rounds:
                 juju.update_status_round(retry_failed=True, patience=_PATIENCE)
             return Phase(bare, sum(map(Cost.of, hooks), Cost()), joined - started)
 
         formed = run(units, forming)
-        newcomer = juju.add_unit(contenders.CONSUMER)
+        newcomer = juju.add_unit(charms.CONSUMER)
         added = run(units + 1, adding)
-    distributor = f"{contenders.DISTRIBUTOR}/"
-    issuers = {newcomer, *(hook.unit for hook in forming + adding if _issues(hook))}
+    distributor = f"{charms.DISTRIBUTOR}/"
+    unsettled = {newcomer, *(hook.unit for hook in forming + adding if ran(hook, "add"))}
+    settled = [
+        hook.tools["bytes-read"]
+        for hook in adding
+        if hook.unit not in unsettled and not hook.unit.startswith(distributor)
+    ]
     return Growth(
         forming=formed,
         adding=added,
         distributor_calls=sum(calls(h) for h in forming if h.unit.startswith(distributor)),
-        settled_read=max(
-            (
-                hook.tools["bytes-read"]
-                for hook in adding
-                if hook.unit not in issuers and not hook.unit.startswith(distributor)
-            ),
-            default=0,
-        ),
+        settled_read=max(settled, default=0),
     )
 
 
 def median(several: list[_Measure]) -> _Measure:
     """Return the median of each number in costs, phases or growths of several seeds."""
     first = cast("Any", several[0])
-    names: Iterable[str] | None = getattr(first, "__dataclass_fields__", None)
+    names = getattr(first, "__dataclass_fields__", None)
     if names is None:
         return cast("Any", statistics.median(cast("list[float]", several)))
     medians = {name: median([getattr(each, name) for each in several]) for name in names}
     return dataclasses.replace(first, **medians)
-
-
-def _issues(hook: juju_model.Hook) -> bool:
-    return any("add" in command.argv for command in hook.commands)

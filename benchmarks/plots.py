@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 import matplotlib as mpl
 from matplotlib import figure, ticker
 
-from benchmarks.contenders import Contender
+from benchmarks.charms import Contender
 
 if TYPE_CHECKING:
     import pathlib
     from collections.abc import Mapping
 
-    from benchmarks import targets
+    from benchmarks import counting
 
 _STYLE: dict[str, Any] = {
     "svg.hashsalt": "benchmark",
@@ -34,30 +34,20 @@ _STYLE: dict[str, Any] = {
 _COLOURS = ("#1f5fa8", "#d1640a", "#6b6b6b")
 
 
-def draw(found: targets.Found, folder: pathlib.Path) -> None:
-    """Draw both pictures.
-
-    Args:
-        found: what was measured.
-        folder: where the files go.
-    """
-    hooks = {
-        each.value: {n: growth.forming.bare.hooks for n, growth in growths.items()}
-        for each, growths in found.growths.items()
-    }
-    _picture(folder / "benchmark-hooks.svg", "Hooks until a cluster has formed", hooks)
-    ours = found.growths[Contender.OURS]
+def draw(growths: Mapping[Contender, Mapping[int, counting.Growth]], folder: pathlib.Path) -> None:
+    """Draw both pictures into a folder."""
+    bare = {who: {n: g.forming.bare for n, g in each.items()} for who, each in growths.items()}
+    hooks = {who.value: {n: c.hooks for n, c in each.items()} for who, each in bare.items()}
+    _draw(folder / "benchmark-hooks.svg", "Hooks until a cluster has formed", hooks)
+    ours = growths[Contender.OURS]
     calls = {
-        each.value: {n: growth.forming.bare.calls for n, growth in found.growths[each].items()}
-        for each in (Contender.OURS, Contender.FIELD)
+        **{w.value: {n: c.calls for n, c in bare[w].items()} for w in tuple(Contender)[:2]},
+        "this project, the distributor alone": {n: g.distributor_calls for n, g in ours.items()},
     }
-    calls["this project, the distributor alone"] = {
-        n: growth.distributor_calls for n, growth in ours.items()
-    }
-    _picture(folder / "benchmark-calls.svg", "Calls of hook tools until it has formed", calls)
+    _draw(folder / "benchmark-calls.svg", "Calls of hook tools until it has formed", calls)
 
 
-def _picture(path: pathlib.Path, title: str, lines: Mapping[str, Mapping[int, float]]) -> None:
+def _draw(path: pathlib.Path, title: str, lines: Mapping[str, Mapping[int, float]]) -> None:
     with mpl.rc_context(cast("Any", _STYLE)):
         picture = figure.Figure(layout="constrained")
         plane = picture.subplots()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import contenders, counting
-from benchmarks.contenders import Contender
+from benchmarks import charms, counting
+from benchmarks.charms import Contender
 from tests import juju_model
 from tests.microclusters import lxd
 
@@ -25,50 +26,28 @@ _PAUSE = 0.1
 
 def lxd_version() -> str:
     """Return LXD's version."""
-    done = subprocess.run(["lxd", "--version"], capture_output=True, check=True, text=True)  # noqa: S607 - as a charm would find it
-    return done.stdout.strip()
+    return subprocess.check_output(["lxd", "--version"], text=True).strip()  # noqa: S607 - as a charm finds it
 
 
 def compare(checkout: pathlib.Path) -> dict[Contender, tuple[float, float]]:
-    """Return the median seconds of both libraries, which run in turn.
-
-    Args:
-        checkout: where the field's charms are.
-
-    Returns:
-        By library, the seconds in all, and those of `bootstrap` and `join` among them.
-    """
-    times: dict[Contender, list[tuple[float, float]]] = {Contender.FIELD: [], Contender.OURS: []}
-    for _ in range(RUNS):
-        for contender, seconds in times.items():
-            seconds.append(form(contender, checkout=checkout))
+    """Time both libraries in turn; return the medians of what `form` returns."""
+    contenders = (Contender.FIELD, Contender.OURS)
+    runs = [[form(each, checkout=checkout) for each in contenders] for _ in range(RUNS)]
     return {
-        contender: (
-            statistics.median(s for s, _ in seconds),
-            statistics.median(j for _, j in seconds),
-        )
-        for contender, seconds in times.items()
+        contender: (statistics.median(s for s, _ in each), statistics.median(j for _, j in each))
+        for contender, each in zip(contenders, zip(*runs, strict=True), strict=True)
     }
 
 
 def form(
     contender: Contender, units: int = UNITS, checkout: pathlib.Path | None = None
 ) -> tuple[float, float]:
-    """Form a cluster of daemons that were started before.
-
-    Args:
-        contender: whose charms.
-        units: how many.
-        checkout: where the field's charms are.
+    """Form a cluster of daemons that were started before; RuntimeError if it never forms.
 
     Returns:
         Seconds from the start of the first hook to the end of that in which the last one joined,
         and those of the commands `bootstrap` and `join` among them, which no library can save.
-
-    Raises:
-        RuntimeError: it never forms.
     """
-    microcluster = lxd.LxdMicrocluster()
     joined: dict[str, float] = {}
     forming: list[float] = []
 
@@ -88,20 +67,20 @@ def form(
         return machine
 
     def note(hook: juju_model.Hook) -> None:
-        if counting.is_joining(hook):
+        if counting.ran(hook, "bootstrap", "join"):
             joined[hook.unit] = time.perf_counter()
 
-    try:
-        with juju_model.Juju(version=counting.VERSION) as juju:
-            contenders.deploy(juju, contender, units, add_machine, checkout)
-            juju.on_hook.append(note)
-            started = time.perf_counter()
-            juju.settle(retry_failed=True)
-            for _ in range(_ROUNDS):
-                if len(joined) == units:
-                    return max(joined.values()) - started, sum(forming)
-                time.sleep(_PAUSE)
-                juju.update_status_round(retry_failed=True)
-    finally:
-        microcluster.close()
+    with (
+        contextlib.closing(lxd.LxdMicrocluster()) as microcluster,
+        juju_model.Juju(version=counting.VERSION) as juju,
+    ):
+        charms.deploy(juju, contender, units, add_machine, checkout)
+        juju.on_hook.append(note)
+        started = time.perf_counter()
+        juju.settle(retry_failed=True)
+        for _ in range(_ROUNDS):
+            if len(joined) == units:
+                return max(joined.values()) - started, sum(forming)
+            time.sleep(_PAUSE)
+            juju.update_status_round(retry_failed=True)
     raise RuntimeError(f"{units} LXD daemons never formed a cluster: {contender.value}")

@@ -1,1 +1,1 @@
-"""A demonstration: one cluster forms, grows, loses machines and stays whole, before your eyes."""
+"""A demonstration: one cluster forms, grows and loses machines, through the real charm code."""

@@ -7,27 +7,24 @@ import contextlib
 import os
 import pathlib
 import re
+import signal
 import sys
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import rich.console
-
-from demo import scenario, screen
+from demo import scenario
 from tests import juju_model
 from tests.clouds import local
 from tests.microclusters import lxd
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
+    from types import FrameType
 
-    from demo import interruption
     from tests.microclusters import protocol
 
-FAILED = 1
 NOT_HERE = 2
-READER_GONE = 141
-"""Exit codes; the last is a shell's for a program that was writing to a closed pipe."""
+"""The exit code where LXD daemons cannot run, and the fake was not asked for."""
 
 _DESCRIPTION = """
 Shows one cluster forming, growing and losing machines. The units' hooks run the real charms on an
@@ -38,31 +35,39 @@ _LONG_RUN = re.compile(r"[A-Za-z0-9+/_=-]{40,}")
 _LONGEST_REASON = 600
 
 
-class ReaderGone(Exception):  # noqa: N818 - named for what happened
-    """Nobody reads what is printed any more."""
+class Interruption:
+    """Notes the first signal to end, which `check` raises between two steps.
 
+    A step that starts or stops something is never interrupted, nor is cleaning up.
 
-class _Console(rich.console.Console):
-    def on_broken_pipe(self) -> None:
-        """Let everything be cleaned up before the end, and let Python's own flush not fail."""
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise ReaderGone
-
-
-def main(argv: Sequence[str], interrupted: interruption.Interruption) -> int:
-    """Run the demonstration.
-
-    Args:
-        argv: the command line, without the program.
-        interrupted: what ends it early.
-
-    Returns:
-        The exit code: 0 only if the cluster is as it has to be.
-
-    Raises:
-        KeyboardInterrupt: it was ended early. Everything that was started is stopped.
+    Attributes:
+        signum: the signal, or None.
     """
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interruption:
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self._before[signum] = signal.signal(signum, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
+    def _note(self, signum: int, _: FrameType | None) -> None:
+        self.signum = self.signum or signum
+
+    def check(self, *_: object) -> None:
+        """Raise InterruptedError if there was a signal."""
+        if self.signum is not None:
+            raise InterruptedError
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the demonstration, and return its exit code: 0 only if the cluster is as it must be."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=_DESCRIPTION)
     parser.add_argument(
         "--fake", action="store_true", help="run on a fake microcluster instead of LXD daemons"
@@ -76,14 +81,22 @@ def main(argv: Sequence[str], interrupted: interruption.Interruption) -> int:
         print(f"LXD daemons cannot run here: {reason}.", file=sys.stderr)
         if not _accepts_fake():
             return NOT_HERE
-    try:
-        return _run(fake=options.fake or reason is not None, seed=options.seed, by=interrupted)
-    except ReaderGone:
-        return READER_GONE
-    except Exception as error:  # what was printed so far has to end with a reason, whatever it is
-        with contextlib.suppress(OSError):
-            print(f"FAILED: {reason_of(error)}", file=sys.stderr)
-        return FAILED
+    with Interruption() as interrupted:
+        try:
+            _run(fake=options.fake or reason is not None, seed=options.seed, by=interrupted)
+        except BrokenPipeError:
+            # As with `make demo | head`. Python flushes the output once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        except Exception as error:  # whatever it is, the output ends with a reason
+            # The terminal may be gone. Ctrl-C also stops the daemons: a hook may fail first.
+            with contextlib.suppress(OSError):
+                if interrupted.signum is None:
+                    print(f"FAILED: {reason_of(error)}", file=sys.stderr)
+                else:
+                    print("Interrupted; everything that was started is stopped.", file=sys.stderr)
+            return 1 if interrupted.signum is None else 128 + interrupted.signum
+    return 0
 
 
 def _accepts_fake() -> bool:
@@ -98,54 +111,27 @@ def _accepts_fake() -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-def _run(*, fake: bool, seed: int, by: interruption.Interruption) -> int:
-    console = _Console(highlight=False)
-    live = sys.stdout.isatty() and not console.is_dumb_terminal
-    with _world(fake=fake, seed=seed, by=by) as (juju, microcluster):
-        juju.on_hook.append(lambda _: by.check())
-        with screen.Screen(console, live=live) as view:
-            cloud = local.LocalCloud(juju, microcluster)
-            scenario.Scenario(cloud, view, fake=fake).run()
-    console.print("Everything that was started is stopped.")
-    return 0
-
-
-@contextlib.contextmanager
-def _world(
-    *, fake: bool, seed: int, by: interruption.Interruption
-) -> Generator[tuple[juju_model.Juju, protocol.Microcluster]]:
-    """Make a model and a microcluster, and leave nothing of them behind."""
+def _run(*, fake: bool, seed: int, by: Interruption) -> None:
     with contextlib.ExitStack() as started:
-        with by.held():
-            juju = juju_model.Juju(seed=seed, name="demo")
-            started.callback(juju.close)
-            microcluster: protocol.Microcluster = (
-                local.fake_microcluster(juju, seed) if fake else lxd.LxdMicrocluster()
-            )
-            started.callback(microcluster.close)
-        try:
-            by.check()
-            yield juju, microcluster
-        finally:
-            with by.held():
-                started.close()
+        juju = started.enter_context(juju_model.Juju(seed=seed, name="demo"))
+        juju.on_hook.append(by.check)
+        microcluster: protocol.Microcluster = (
+            local.fake_microcluster(juju, seed) if fake else lxd.LxdMicrocluster()
+        )
+        started.callback(microcluster.close)
+        scenario.Scenario(local.LocalCloud(juju, microcluster), by.check, fake=fake).run()
+    print("Everything that was started is stopped.", flush=True)
 
 
 def reason_of(error: Exception) -> str:
-    """Say in a few words why the demonstration ended, without a value that could be a token.
-
-    Args:
-        error: what ended it.
-    """
+    """Return in one line why the demonstration ended, without a value that could be a token."""
     if isinstance(error, juju_model.HookFailed):
         text = str(error.hook)
     elif isinstance(error, (scenario.Failure, lxd.LxdError)):
         text = str(error)
     else:
-        # Nothing that was foreseen: say where, for whoever has to mend it.
-        last = traceback.extract_tb(error.__traceback__)[-1:]
-        where = "".join(
-            f" at {pathlib.Path(frame.filename).name}:{frame.lineno}" for frame in last
-        )
-        text = f"{type(error).__name__}{where}: {str(error).partition(chr(10))[0]}"
+        # Unforeseen: with the place in the code.
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{pathlib.Path(frame.filename).name}:{frame.lineno}"
+        text = f"{type(error).__name__} at {where}: {str(error).partition(chr(10))[0]}"
     return _LONG_RUN.sub("[cut]", text)[:_LONGEST_REASON]

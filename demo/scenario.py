@@ -1,4 +1,4 @@
-"""The scenario that the demonstration runs, on a cloud on this machine."""
+"""The scenario of the demonstration, on a cloud on this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from demo import screen
 from microcluster_token_distributor import _wire
 from tests.clouds import local, protocol
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 CONSUMER = "lxd"
 DISTRIBUTOR = "distributor"
-"""The applications. Their names are short, so that a table of units fits a narrow terminal."""
+"""The applications."""
 
 # Seconds. LXD calls a killed member offline 11 s after its last heartbeat, which it may have sent
 # 10 s after the one before.
@@ -27,21 +26,21 @@ _NOTICE_LIMIT = 60
 
 
 class Failure(Exception):  # noqa: N818 - named for what it is to the viewer
-    """The scenario did not end as it should. Its text holds no value of a databag."""
+    """The scenario did not end as it must. Its text holds no value of a databag."""
 
 
 class Scenario:
-    """Forms a cluster, lets it grow, and takes machines away from it.
+    """Forms a cluster on an empty cloud, scales it out, and takes machines away from it.
 
-    Args:
-        cloud: on which it happens, empty so far.
-        view: where it is shown.
-        fake: whether the cloud's microcluster is a fake, which the viewer has to be told.
+    `check` raises an exception if the scenario has to end early. That a cloud is fake is said at
+    both ends.
     """
 
-    def __init__(self, cloud: local.LocalCloud, view: screen.Screen, *, fake: bool):
+    def __init__(self, cloud: local.LocalCloud, check: Callable[[], None], *, fake: bool):
         self._cloud = cloud
-        self._view = view
+        self._check = check
+        self._started = time.monotonic()
+        self._where = "a FAKE microcluster" if fake else "real LXD daemons"
         self._fake = fake
         self._machines = "fake machines" if fake else "LXD daemons"
         self._statuses: dict[str, tuple[str, str]] = {}
@@ -54,97 +53,112 @@ class Scenario:
         """Run it from the beginning to the end.
 
         Raises:
-            Failure: something is not as it has to be, the list of members at the end above all.
+            Failure: something is not as it must be, above all the list of members at the end.
         """
-        self._introduce()
-        self._form()
-        self._scale_out()
-        self._lose_distributor_leader()
-        newcomer, dead = self._add_while_member_is_down()
-        self._remove_dead_unit(newcomer, dead)
-        self._sum_up()
-
-    # The parts of the scenario
-
-    def _introduce(self) -> None:
-        self._view.say(
+        self._say(
             "On a FAKE microcluster, in memory: no daemon runs, no real token is issued."
             if self._fake
             else "On real LXD daemons, each with an address and a directory of its own."
         )
-        self._view.say("Each hook runs the real charm; Juju itself is a model in memory.")
+        self._say("Each hook runs the real charm; Juju itself is a model in memory.")
+        self._form()
+        self._scale_out()
+        self._lose_distributor_leader()
+        self._replace_communicator()
+        self._sum_up()
+
+    # The parts of the scenario
 
     def _form(self) -> None:
-        self._view.heading("Three machines, and a distributor beside them: one cluster forms")
-        self._view.say("The distributor has three units, so that it can lose its leader later.")
+        self._heading("Three machines, and a distributor beside them: one cluster forms")
+        self._say("The distributor has three units, so that it can lose its leader later.")
         self._happened(f"{CONSUMER}: three {self._machines} start")
         self._cloud.deploy(protocol.CONSUMER, CONSUMER, units=3)
         self._cloud.deploy(protocol.DISTRIBUTOR, DISTRIBUTOR, units=3)
         self._cloud.integrate(CONSUMER, DISTRIBUTOR)
-        self._expect_whole("three units have formed one cluster", 3)
+        self._expect_whole(3)
+        self._say("Three units have formed one cluster.")
 
     def _scale_out(self) -> None:
-        self._view.heading("Two more machines: five")
+        self._heading("Two more machines: five")
         self._happened(f"{CONSUMER}: two {self._machines} start")
         for _ in range(2):
             self._cloud.add_unit(CONSUMER)
-        self._expect_whole("five units are one cluster", 5)
+        self._expect_whole(5)
+        self._say("Five units are one cluster.")
 
     def _lose_distributor_leader(self) -> None:
         leader = self._leader()
-        self._view.heading(f"The distributor's leader, {leader}, is killed")
+        self._heading(f"The distributor's leader, {leader}, is killed")
         self._cloud.kill_machine(leader)
         self._happened(f"{leader} is lost; its lease runs out")
         self._cloud.settle()
         successor = self._leader()
         if successor == leader:
-            raise Failure(f"nobody leads in the place of {leader}")
+            raise Failure(f"no unit leads in the place of {leader}")
         self._happened(f"{successor} leads in its place")
         self._cloud.remove_unit(leader, force=True)
-        self._expect_whole("the cluster does not mind", 5)
+        self._expect_whole(5)
+        self._say("The cluster is the same as before.")
 
-    def _add_while_member_is_down(self) -> tuple[str, str]:
-        victim = self._communicator()
-        name = self._cloud.hostname(victim)
-        self._view.heading(f"The communicator, {victim} on {name}, is killed (kill -9)")
-        self._cloud.kill_machine(victim)
+    def _replace_communicator(self) -> None:
+        dead = self._communicator()
+        name = self._cloud.hostname(dead)
+        self._heading(f"The communicator, {dead} on {name}, is killed (kill -9)")
+        self._cloud.kill_machine(dead)
         self._happened("wait until the cluster itself notices")
         self._wait_until_noticed(name)
         self._happened(f"the cluster lists {name} as not online")
 
         newcomer = self._cloud.add_unit(CONSUMER)
-        self._view.heading(f"{newcomer} is added, and must wait until {name} is online or removed")
-        self._eventually(f"{newcomer} waits for {name}", lambda: self._waits_for(newcomer, name))
+        self._heading(f"{newcomer} is added, and must wait until {name} is online or removed")
+        self._eventually(
+            f"{newcomer} waits for {name}",
+            lambda: (status := self._cloud.status(newcomer))[0] == "waiting" and name in status[1],
+        )
         if self._members(newcomer):
             raise Failure(f"{newcomer} has joined while {name} is down")
-        return newcomer, victim
 
-    def _remove_dead_unit(self, newcomer: str, dead: str) -> None:
-        self._view.heading(f"{dead} is removed by force, and {newcomer} joins")
+        self._heading(f"{dead} is removed by force, and {newcomer} joins")
         self._cloud.remove_unit(dead, force=True)
-        self._happened("nobody is told that it departed (Juju 4 is so); update-status comes round")
+        self._happened("no unit gets a departed event (as on Juju 4); update-status runs")
         self._eventually(f"{newcomer} is a member", lambda: bool(self._members(newcomer)))
 
     def _sum_up(self) -> None:
         lists = self._lists_when_done(5)
-        self._view.heading("The cluster's own list of members")
+        self._heading("The cluster's own list of members")
         for member in next(iter(lists.values()), ()):
             online = "online" if member.online else "NOT ONLINE"
-            self._view.say(f"{member.name:<16} {member.role:<10} {online}")
-        self._check(lists, 5)
-        self._view.say("It is right: the machines of all five units, online, and no other.")
-        self._view.heading("The units")
-        self._view.table(self._rows(lists))
-        self._view.heading("Summary")
-        self._view.say(self._totals())
-        self._view.say(self._check_tokens())
+            self._say(f"{member.name:<16} {member.role:<10} {online}")
+        if fault := self._fault(lists, 5):
+            raise Failure(fault)
+        self._say("It is right: the machines of all five units, online, and no other.")
+        self._heading("The units")
+        self._show_units(lists)
+        self._heading("Summary")
+        verbs = self._verbs()
+        hooks = len(self._cloud.juju.trace)
+        self._say(
+            f"On {self._where}, {time.monotonic() - self._started:.0f} s, {hooks} hooks.\n"
+            f"{verbs['bootstrap']} bootstrap, {verbs['add']} tokens issued, "
+            f"{verbs['join']} joins, {verbs['remove']} member removed."
+        )
+        if left := self._tokens_left():
+            raise Failure(f"a token is left in the databag of {', '.join(left)}")
+        # Otherwise the search for tokens would prove nothing.
+        if len(self._seen) != verbs["add"]:
+            raise Failure(f"{verbs['add']} tokens were issued, {len(self._seen)} seen in databags")
+        bags = sum(1 for _ in self._cloud.juju.bags())
+        self._say(
+            f"All {verbs['add']} tokens were seen on their way; "
+            f"none is left in any of {bags} databags."
+        )
 
-    # What has to be
+    # What must be so
 
-    def _expect_whole(self, what: str, size: int) -> None:
-        lists = self._lists_when_done(size)
-        self._check(lists, size)
-        self._view.say(f"So {what}.")
+    def _expect_whole(self, size: int) -> None:
+        if fault := self._fault(self._lists_when_done(size), size):
+            raise Failure(fault)
 
     def _lists_when_done(self, size: int) -> Mapping[str, Sequence[protocol.Member]]:
         """Return the lists once they are right and no token is left, or when time is up."""
@@ -156,15 +170,10 @@ class Scenario:
             # Used tokens are taken out of the databags at update-status.
             return not self._fault(lists, size) and not self._tokens_left()
 
-        # What is wrong, the caller says, and shows.
+        # The caller shows what is wrong.
         with contextlib.suppress(AssertionError):
             self._cloud.eventually("the list of members is right", are_right)
         return lists
-
-    def _check(self, lists: Mapping[str, Sequence[protocol.Member]], size: int) -> None:
-        fault = self._fault(lists, size)
-        if fault:
-            raise Failure(fault)
 
     def _fault(self, lists: Mapping[str, Sequence[protocol.Member]], size: int) -> str:
         """Say what is wrong with the list of members, as each unit's machine gives it."""
@@ -173,32 +182,15 @@ class Scenario:
             return f"there are {len(expected)} units, not {size}"
         for unit, members in lists.items():
             names = sorted(member.name for member in members)
+            wrong = f"the list that {unit} gives is wrong"
             if names != expected:
-                return (
-                    f"the list that {unit} gives is wrong: "
-                    f"it has {', '.join(names) or 'nobody'}; it should have {', '.join(expected)}"
-                )
-            offline = [member.name for member in members if not member.online]
-            if offline:
-                return f"the list that {unit} gives is wrong: not online: {', '.join(offline)}"
-            pending = [member.name for member in members if member.role == "PENDING"]
-            if pending:
-                return f"the list that {unit} gives is not final: PENDING: {', '.join(pending)}"
+                has, wanted = ", ".join(names) or "no member", ", ".join(expected)
+                return f"{wrong}: it has {has}; it should have {wanted}"
+            if offline := [member.name for member in members if not member.online]:
+                return f"{wrong}: not online: {', '.join(offline)}"
+            if pending := [member.name for member in members if member.role == "PENDING"]:
+                return f"{wrong}: PENDING: {', '.join(pending)}"
         return ""
-
-    def _check_tokens(self) -> str:
-        """Say where tokens were seen, and that none is left."""
-        issued = self._verbs()["add"]
-        left = self._tokens_left()
-        if left:
-            raise Failure(f"a token is left in the databag of {', '.join(left)}")
-        # Had they not been recognised on their way, to find none at the end would mean nothing.
-        if len(self._seen) != issued:
-            raise Failure(f"{issued} tokens were issued, {len(self._seen)} seen in databags")
-        bags = sum(1 for _ in self._cloud.juju.bags())
-        return (
-            f"All {issued} tokens were seen on their way; none is left in any of {bags} databags."
-        )
 
     def _tokens_left(self) -> list[str]:
         """Name the owners of the databags that hold a token."""
@@ -217,18 +209,25 @@ class Scenario:
         except AssertionError:
             raise Failure(f"this did not happen: {what}") from None
 
-    # What can be asked
+    def _wait_until_noticed(self, name: str) -> None:
+        units = self._cloud.units(CONSUMER)
+        witness = next(unit for unit in units if self._cloud.juju.unit(unit).machine.up)
+        deadline = time.monotonic() + _NOTICE_LIMIT
+        while time.monotonic() < deadline:
+            self._check()
+            if any(m.name == name and not m.online for m in self._members(witness)):
+                return
+            time.sleep(1)
+        raise Failure(f"the cluster has not noticed that {name} is down")
+
+    # Questions to the cloud
 
     def _members(self, unit: str) -> list[protocol.Member]:
-        """Ask a unit's machine; nobody is named where it gives no answer."""
+        """Return the list that a unit's machine gives; empty if it gives none."""
         try:
             return self._cloud.members(unit)
         except (subprocess.TimeoutExpired, ValueError):
             return []
-
-    def _waits_for(self, newcomer: str, name: str) -> bool:
-        status, message = self._cloud.status(newcomer)
-        return status == "waiting" and name in message
 
     def _leader(self) -> str:
         leader = self._cloud.leader(DISTRIBUTOR)
@@ -244,59 +243,41 @@ class Scenario:
                 return unit
         raise Failure("no unit is the communicator")
 
-    def _wait_until_noticed(self, name: str) -> None:
-        witness = next(
-            unit for unit in self._cloud.units(CONSUMER) if self._cloud.juju.unit(unit).machine.up
-        )
-        deadline = time.monotonic() + _NOTICE_LIMIT
-        while time.monotonic() < deadline:
-            if any(m.name == name and not m.online for m in self._members(witness)):
-                return
-            time.sleep(1)
-        raise Failure(f"the cluster has not noticed that {name} is down")
-
     def _verbs(self) -> collections.Counter[str]:
         """Count the cluster's commands that hooks ran with success."""
-        return collections.Counter(
-            words[0] for hook in self._cloud.juju.trace for words in _words(hook)
-        )
-
-    def _totals(self) -> str:
-        verbs = self._verbs()
-        where = "a FAKE microcluster" if self._fake else "real LXD daemons"
-        return (
-            f"On {where}, {self._view.seconds:.0f} s, {len(self._cloud.juju.trace)} hooks.\n"
-            f"{verbs['bootstrap']} bootstrap, {verbs['add']} tokens issued, "
-            f"{verbs['join']} joins, {verbs['remove']} member removed."
-        )
-
-    def _rows(
-        self, lists: Mapping[str, Sequence[protocol.Member]] | None = None
-    ) -> list[screen.Row]:
-        """Lay out the units; without lists from databags alone, to ask daemons takes too long."""
-        roles = {member.name: member.role for row in (lists or {}).values() for member in row}
-        rows: list[screen.Row] = []
-        for application in (CONSUMER, DISTRIBUTOR):
-            for unit in self._cloud.units(application):
-                star = "*" if self._cloud.leader(application) == unit else ""
-                name = self._cloud.hostname(unit)
-                is_member = self._cloud.bag(unit).get("member") == "true"
-                role = roles.get(name, "") if lists else "member" if is_member else ""
-                rows.append(screen.Row(unit + star, name, role, *self._cloud.status(unit)))
-        return rows
+        trace = self._cloud.juju.trace
+        return collections.Counter(words[0] for hook in trace for words in _words(hook))
 
     def _on_machine(self, name: str) -> str:
-        """Name the unit on a machine of a host name, for the reader, and the machine."""
+        """Return the unit on the machine of a host name, with that name."""
         for unit in self._cloud.units(CONSUMER):
             if self._cloud.hostname(unit) == name:
                 return f"{unit} ({name})"
         return name
 
-    # What is shown as it happens
+    # What is shown
+
+    def _say(self, text: str) -> None:
+        print(text, flush=True)
+
+    def _heading(self, text: str) -> None:
+        self._say(f"\n== {text}")
 
     def _happened(self, text: str) -> None:
-        self._view.happened(text)
-        self._view.units(self._rows())
+        self._say(f"{time.monotonic() - self._started:6.1f} s  {text}")
+
+    def _show_units(self, lists: Mapping[str, Sequence[protocol.Member]]) -> None:
+        roles = {member.name: member.role for row in lists.values() for member in row}
+        rows = [("Unit", "Machine", "Cluster", "Status", "Message")]
+        for application in (CONSUMER, DISTRIBUTOR):
+            for unit in self._cloud.units(application):
+                star = "*" if self._cloud.leader(application) == unit else ""
+                name = self._cloud.hostname(unit)
+                rows.append((unit + star, name, roles.get(name, ""), *self._cloud.status(unit)))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            self._say("  ".join(cells).rstrip())
 
     def _show_hook(self, hook: juju_model.Hook) -> None:
         for words in _words(hook):
@@ -304,20 +285,19 @@ class Scenario:
         for write in hook.writes:
             self._show_write(hook.unit, write)
         self._show_statuses()
-        self._view.units(self._rows())
 
     def _show_command(self, unit: str, verb: str, name: str = "", *_: str) -> None:
         hostname = self._cloud.hostname(unit)
         if verb == "bootstrap":
-            self._view.happened(f"{unit} ({hostname}) bootstraps the cluster")
+            self._happened(f"{unit} ({hostname}) bootstraps the cluster")
         elif verb == "add":
             self._issuers[name] = unit
-            self._view.happened(f"{unit} issues a token for {self._on_machine(name)}")
+            self._happened(f"{unit} issues a token for {self._on_machine(name)}")
         elif verb == "join":
-            issuer = self._issuers.get(hostname, "nobody")
-            self._view.happened(f"{unit} ({hostname}) joins with the token that {issuer} issued")
+            issuer = self._issuers.get(hostname, "an unknown unit")
+            self._happened(f"{unit} ({hostname}) joins with the token that {issuer} issued")
         elif verb == "remove":
-            self._view.happened(f"{unit} removes {name}: not online, and its unit is gone")
+            self._happened(f"{unit} removes {name}: not online, and its unit is gone")
 
     def _show_write(self, unit: str, write: juju_model.Write) -> None:
         value = write.new or ""
@@ -326,30 +306,29 @@ class Scenario:
         if _wire.looks_like_token(value):
             self._seen.add(_wire.digest(value))
             if distributes:
-                self._view.happened(f"{unit} publishes the token for {self._on_machine(key)}")
+                self._happened(f"{unit} publishes the token for {self._on_machine(key)}")
         elif write.key == "bootstrap-host" and value:
-            self._view.happened(f"{unit} grants the bootstrap to {self._on_machine(value)} alone")
+            self._happened(f"{unit} grants the bootstrap to {self._on_machine(value)} alone")
         elif write.key == "hold" and value and distributes:
-            self._view.happened(f"{unit} pauses joins: {value} is offline")
+            self._happened(f"{unit} pauses joins: {value} is offline")
 
     def _show_statuses(self) -> None:
         """Show the status of each unit that has begun to wait for another."""
         everyone = self._cloud.units(CONSUMER)
+        awaited = {name for unit in everyone for name in (unit, self._cloud.hostname(unit))}
         for unit in everyone:
-            status = self._cloud.status(unit)
-            if self._statuses.get(unit) == status:
+            status, message = self._cloud.status(unit)
+            if self._statuses.get(unit) == (status, message):
                 continue
-            self._statuses[unit] = status
-            awaited = [name for other in everyone for name in (other, self._cloud.hostname(other))]
-            if status[0] == "waiting" and any(name in status[1].split() for name in awaited):
-                self._view.happened(f"{unit} shows: {status[1]}")
+            self._statuses[unit] = (status, message)
+            if status == "waiting" and awaited & set(message.split()):
+                self._happened(f"{unit} shows: {message}")
 
 
 def _words(hook: juju_model.Hook) -> list[list[str]]:
     """Return the words of the cluster's commands that a hook ran with success.
 
-    A `join` is followed by its token: whoever shows these words shows the first two at most, and
-    of a `join` only the first.
+    The second word of `join` is a token: it is never shown.
     """
     prefix = len(local.COMMAND)
     return [

@@ -10,7 +10,7 @@ import argparse
 import pathlib
 import re
 import sys
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import griffe
 
@@ -29,40 +29,44 @@ All names below are in the package `{_PACKAGE}`, and likewise in the single file
 charms vendor. What is not here is not public.
 
 """
-_SECTIONS = {
-    "For the charm of a microcluster": (
-        "TokenConsumer",
-        "TokenConsumerEvents",
-        "ClusterPreBootstrapEvent",
-        "ClusterBootstrappedEvent",
-        "ClusterPreJoinEvent",
-        "ClusterJoinedEvent",
-        "TokenGeneratedEvent",
-        "ClusterPreLeaveEvent",
-        "LeaveRefusedError",
-        "mirror_id",
-        "get_hostname",
-    ),
+_FOR_CHARMS = (
+    "TokenConsumer",
+    "TokenConsumerEvents",
+    "ClusterPreBootstrapEvent",
+    "ClusterBootstrappedEvent",
+    "ClusterPreJoinEvent",
+    "ClusterJoinedEvent",
+    "TokenGeneratedEvent",
+    "ClusterPreLeaveEvent",
+    "LeaveRefusedError",
+    "mirror_id",
+    "get_hostname",
+)
+# What an event has for ops.
+_FOR_OPS = ("snapshot", "restore")
+# The bases of classes that only the library makes.
+_MADE_HERE = {"EventBase", "Exception", "ObjectEvents", "Protocol"}
+_TITLES = {
+    "parameters": "Arguments",
+    "attributes": "Attributes",
+    "returns": "Returns",
+    "yields": "Yields",
+    "raises": "Raises",
 }
-_REST = "The workload"
-_MACHINERY = ("snapshot", "restore")
-"""What an event has for ops' sake."""
 
 
 def page() -> str:
     """Return the page."""
-    package = griffe.load(
+    package: Any = griffe.load(
         _PACKAGE,
         search_paths=[ROOT / "library" / "src"],
         docstring_parser="google",
         allow_inspection=False,
     )
-    if not isinstance(package, griffe.Module):
-        raise TypeError(f"{_PACKAGE} is no package")
-    placed = [name for names in _SECTIONS.values() for name in names]
-    rest = [name for name in map(str, package.exports or ()) if name not in placed]
-    parts = [f"{_PREFACE}{_docstring(package)}"]
-    for title, names in {**_SECTIONS, _REST: rest}.items():
+    rest = [name for name in map(str, package.exports or ()) if name not in _FOR_CHARMS]
+    parts = [f"{_PREFACE}{package.docstring.value}"]
+    sections = {"For the charm of a microcluster": _FOR_CHARMS, "The workload": rest}
+    for title, names in sections.items():
         parts.append(f"## {title}")
         for name in names:
             thing = package[name]
@@ -70,21 +74,8 @@ def page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def public(thing: griffe.Class) -> list[str]:
-    """Return the names of what a class has for others, in the order of the source."""
-    found = [
-        member
-        for name, member in thing.members.items()
-        if isinstance(member, griffe.Object)
-        and not name.startswith("_")
-        and name not in _MACHINERY
-        and member.docstring
-    ]
-    return [member.name for member in sorted(found, key=lambda member: member.lineno or 0)]
-
-
 def _described(thing: griffe.Object, mark: str) -> Iterator[str]:
-    """Describe an object under a heading, and those in it under lower ones."""
+    """Describe an object under a heading, and what is public in it under lower ones."""
     yield f"{mark} `{thing.name}`"
     if signature := _signature(thing):
         yield f"```text\n{signature}\n```"
@@ -92,73 +83,48 @@ def _described(thing: griffe.Object, mark: str) -> Iterator[str]:
         yield from _section(section)
     if not isinstance(thing, griffe.Class):
         return
-    if listed := _plain_members(thing):
-        yield "\n".join(listed)
-    for name in public(thing):
-        yield from _described(thing[name], f"{mark}#")
-
-
-def _docstring(thing: griffe.Object) -> str:
-    return thing.docstring.value if thing.docstring else ""
+    members = [
+        member
+        for name, member in thing.members.items()
+        if isinstance(member, griffe.Object) and name.strip("_") == name and name not in _FOR_OPS
+    ]
+    if "ObjectEvents" in _bases(thing):
+        events = {m.name: str(m.value) for m in members if isinstance(m, griffe.Attribute)}
+        kinds = {name: re.sub(r".*\(|\)", "", value) for name, value in sorted(events.items())}
+        yield "\n".join(f"- `{name}`: [`{k}`](#{k.lower()})" for name, k in kinds.items())
+    for member in sorted(members, key=lambda member: member.lineno or 0):
+        if member.docstring:
+            yield from _described(member, f"{mark}#")
 
 
 def _signature(thing: griffe.Object) -> str:
-    """Return how something is called, or what it is; one parameter a line where they are many."""
+    """Return how something is called, or what it is; one parameter a line if they are many."""
     if isinstance(thing, griffe.Attribute):
-        if "property" in thing.labels:
-            return f"{thing.name}: {thing.annotation}"
-        return f"{thing.name} = {thing.value}"
-    if isinstance(thing, griffe.Class):
-        parameters = [each for each in thing.parameters if each.name != "self"]
-        returns = ""
-        if _bases(thing) & {"EventBase", "Exception", "ObjectEvents", "Protocol"}:
-            # Whoever uses one does not make it.
-            return ""
-    elif isinstance(thing, griffe.Function):
-        parameters = [each for each in thing.parameters if each.name not in ("self", "cls")]
-        returns = f" -> {thing.returns}" if thing.returns else ""
-    else:
+        is_property = "property" in thing.labels
+        return f"{thing.name}" + (f": {thing.annotation}" if is_property else f" = {thing.value}")
+    if not isinstance(thing, (griffe.Class, griffe.Function)) or _bases(thing) & _MADE_HERE:
         return ""
     texts: list[str] = []
-    for parameter in parameters:
-        keyword_only = parameter.kind is griffe.ParameterKind.keyword_only
-        if keyword_only and "*" not in texts:
+    for parameter in thing.parameters:
+        if parameter.kind is griffe.ParameterKind.keyword_only and "*" not in texts:
             texts.append("*")
-        texts.append(_parameter(parameter))
-    # The package's own modules are not public.
-    texts = [re.sub(r"\b_\w+\.", "", text) for text in texts]
+        text = parameter.name
+        text += f": {parameter.annotation}" if parameter.annotation is not None else ""
+        text += f" = {parameter.default}" if parameter.default is not None else ""
+        if text not in ("self", "cls"):
+            # The package's own modules are not public.
+            texts.append(re.sub(r"\b_\w+\.", "", text))
+    returned = thing.returns if isinstance(thing, griffe.Function) else None
+    returns = f" -> {returned}" if returned else ""
     line = f"{thing.name}({', '.join(texts)}){returns}"
     if len(line) <= 88:
         return line
     return "\n".join([f"{thing.name}(", *(f"    {text}," for text in texts), f"){returns}"])
 
 
-def _parameter(parameter: griffe.Parameter) -> str:
-    text = parameter.name
-    if parameter.annotation is not None:
-        text += f": {parameter.annotation}"
-    if parameter.default is not None:
-        text += f" = {parameter.default}"
-    return text
-
-
-def _bases(thing: griffe.Class) -> set[str]:
-    return {str(base).rpartition(".")[2] for base in thing.bases}
-
-
-def _plain_members(thing: griffe.Class) -> list[str]:
-    """List the events of a class of such."""
-    attributes = [
-        member
-        for member in thing.members.values()
-        if isinstance(member, griffe.Attribute) and not member.name.startswith("_")
-    ]
-    if "ObjectEvents" in _bases(thing):
-        sources = {each.name: str(each.value).rpartition("(")[2].strip(")") for each in attributes}
-        return [
-            f"- `{name}`: [`{event}`](#{event.lower()})" for name, event in sorted(sources.items())
-        ]
-    return []
+def _bases(thing: griffe.Object) -> set[str]:
+    bases = thing.bases if isinstance(thing, griffe.Class) else ()
+    return {str(base).rpartition(".")[2] for base in bases}
 
 
 def _section(section: griffe.DocstringSection) -> Iterator[str]:
@@ -167,37 +133,21 @@ def _section(section: griffe.DocstringSection) -> Iterator[str]:
     if isinstance(section, griffe.DocstringSectionText):
         yield str(value)
         return
-    titles = {
-        griffe.DocstringSectionKind.parameters: "Arguments",
-        griffe.DocstringSectionKind.attributes: "Attributes",
-        griffe.DocstringSectionKind.returns: "Returns",
-        griffe.DocstringSectionKind.yields: "Yields",
-        griffe.DocstringSectionKind.raises: "Raises",
-    }
-    kind = cast("griffe.DocstringSectionKind", section.kind)  # pyright: ignore[reportUnknownMemberType]
-    yield f"{titles[kind]}:"
-    yield "\n".join(_item(kind, each) for each in value)
+    kind = str(section.kind.value)  # pyright: ignore[reportUnknownMemberType,reportUnknownArgumentType]
+    yield f"{_TITLES[kind]}:"
+    names = {"raises": "annotation", "returns": "", "yields": ""}
+    items: list[str] = []
+    for item in value:
+        name = getattr(item, names.get(kind, "name"), "")
+        description = " ".join(str(item.description).split())
+        items.append(f"- `{name}`: {description}" if name else f"- {description}")
+    yield "\n".join(items)
 
 
-def _item(kind: griffe.DocstringSectionKind, item: Any) -> str:
-    description = " ".join(str(item.description).split())
-    if kind is griffe.DocstringSectionKind.raises:
-        return f"- `{item.annotation}`: {description}"
-    if kind in (griffe.DocstringSectionKind.returns, griffe.DocstringSectionKind.yields):
-        return f"- {description}"
-    return f"- `{item.name}`: {description}"
-
-
-def main() -> int:
-    """Write the page, or print it."""
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     if parser.parse_args().write:
         PAGE.write_text(page())
     else:
         sys.stdout.write(page())
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

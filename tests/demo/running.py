@@ -10,25 +10,24 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping
 
 ROOT = pathlib.Path(__file__).parents[2]
 
-#: Seconds after which a run counts as hung; LXD daemons on a busy machine may need half of it.
-HUNG = 400
-
+# Seconds after which a run counts as hung; LXD daemons on a busy machine may need half of it.
+_HUNG = 400
 _LONG_BASE64 = re.compile(r"[A-Za-z0-9+/=]{40,}")
 
 
 class Run:
-    """A demonstration that has been started.
+    """A demonstration that was started.
 
     Attributes:
-        process: the process, with pipes for its output unless told otherwise.
-        place: its temporary directory, in which everything is that it keeps on disk.
+        process: the process, with pipes for its output unless others were given.
+        place: its temporary directory, which has all that it keeps on disk.
     """
 
     def __init__(self, process: subprocess.Popen[str], place: pathlib.Path) -> None:
@@ -36,22 +35,22 @@ class Run:
         self.place = place
 
     def read_until(self, text: str) -> str:
-        """Read lines of its output up to one that holds a text; returns them all."""
-        lines: list[str] = []
+        """Read lines of its output up to one that has a text; return them all."""
         assert self.process.stdout is not None
+        read = ""
         for line in self.process.stdout:
-            lines.append(line)
+            read += line
             if text in line:
-                return "".join(lines)
-        raise AssertionError(f"{text!r} was never said; but this:\n{''.join(lines)}")
+                return read
+        raise AssertionError(f"{text!r} is not in its output:\n{read}")
 
     def end(self) -> tuple[int, str, str]:
-        """Wait for its end; returns its exit code, and what it printed that was not read yet."""
-        out, err = self.process.communicate(timeout=HUNG)
+        """Wait for its end; return its exit code, and its output that was not read yet."""
+        out, err = self.process.communicate(timeout=_HUNG)
         return self.process.returncode, out or "", err or ""
 
     def processes(self) -> list[int]:
-        """Find its processes, itself included: they all have its temporary directory's name."""
+        """Find its processes, itself included: their environment names its directory."""
         found: list[int] = []
         for environ in pathlib.Path("/proc").glob("[0-9]*/environ"):
             with contextlib.suppress(OSError):
@@ -71,33 +70,27 @@ class Run:
 
 @contextlib.contextmanager
 def started(
-    *options: str,
-    env: Mapping[str, str] | None = None,
-    stdin: int = subprocess.DEVNULL,
-    stdout: int = subprocess.PIPE,
-    stderr: int = subprocess.PIPE,
+    *options: str, env: Mapping[str, str] | None = None, files: Mapping[str, int] | None = None
 ) -> Generator[Run]:
-    """Start `python -m demo`, and see to it that nothing is left of it after the test.
+    """Start `python -m demo`, and leave nothing of it after the test.
 
     Args:
         options: the rest of the command line.
-        env: environment variables to be set beside those there are.
-        stdin: as for `subprocess.Popen`; nothing by default.
-        stdout: likewise; a pipe by default.
-        stderr: likewise; a pipe by default.
+        env: further environment variables.
+        files: file descriptors for stdin, stdout and stderr, instead of nothing and two pipes.
     """
-    # LXD's sockets lie in it: pytest's own temporary directories have names too long for that.
+    # LXD's sockets are in it: the paths of pytest's own temporary directories are too long.
     place = pathlib.Path(tempfile.mkdtemp(prefix="test-demo-"))
     path = os.pathsep.join(str(ROOT / part) for part in ("library/src", "src", "lib"))
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    streams: dict[str, Any] = {**pipes, **(files or {})}
     try:
-        with subprocess.Popen(  # noqa: S603 - ours
+        with subprocess.Popen(  # noqa: S603 - our own arguments
             [sys.executable, "-m", "demo", *options],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": path, "TMPDIR": str(place), **(env or {})},
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
             text=True,
+            **streams,
         ) as process:
             run = Run(process, place)
             try:
@@ -111,26 +104,25 @@ def started(
         shutil.rmtree(place, ignore_errors=True)
 
 
-def assert_in_order(text: str, patterns: Sequence[str]) -> None:
-    """Assert that lines which match these patterns are there, each after the one before.
+def assert_expected(text: str) -> None:
+    """Assert that the lines of `EXPECTED` are there, in their order.
 
     A name that a pattern captures stands for the same text, as `(?P=name)`, in those after it.
     """
-    rest = text
     known: dict[str, str] = {}
-    for template in patterns:
+    for template in EXPECTED:
         pattern = template
         for name, value in known.items():
             pattern = pattern.replace(f"(?P={name})", re.escape(value))
-        found = re.search(pattern, rest, re.MULTILINE)
-        assert found is not None, f"no line matches {pattern!r} in\n{rest}"
+        found = re.search(pattern, text, re.MULTILINE)
+        assert found is not None, f"no line matches {pattern!r} in\n{text}"
         known.update(found.groupdict())
-        rest = rest[found.end() :]
+        text = text[found.end() :]
 
 
 def assert_no_token(text: str) -> None:
     """Assert that nothing in a text is long enough to be a token."""
-    # The text itself is not shown: it may hold one.
+    # The text is not shown: it may contain one.
     assert len(_LONG_BASE64.findall(text)) == 0, "something as long as a token was printed"
 
 
@@ -142,14 +134,14 @@ EXPECTED = (
     r"(?P=distributor) publishes the token for lxd/\d \([\w-]+\)$",
     r"lxd/\d \([\w-]+\) joins with the token that lxd/\d issued$",
     r"lxd/\d \([\w-]+\) joins with the token that lxd/\d issued$",
-    r"^So three units have formed one cluster\.$",
+    r"^Three units have formed one cluster\.$",
     r"^== Two more machines: five$",
     r"lxd/\d \([\w-]+\) joins with the token that lxd/\d issued$",
     r"lxd/\d \([\w-]+\) joins with the token that lxd/\d issued$",
-    r"^So five units are one cluster\.$",
+    r"^Five units are one cluster\.$",
     r"^== The distributor's leader, (?P=distributor), is killed$",
     r"(?P<successor>distributor/\d) leads in its place$",
-    r"^So the cluster does not mind\.$",
+    r"^The cluster is the same as before\.$",
     r"^== The communicator, (?P<dead>lxd/\d) on (?P<lost>[\w-]+), is killed \(kill -9\)$",
     r"the cluster lists (?P=lost) as not online$",
     r"^== (?P<new>lxd/5) is added, and must wait until (?P=lost) is online or removed$",
@@ -167,4 +159,4 @@ EXPECTED = (
     r"All \d tokens were seen on their way; none is left in any of \d+ databags\.$",
     r"^Everything that was started is stopped\.$",
 )
-"""The lines that matter, whatever the order of events in between."""
+"""The lines that any order of events has."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import pathlib
 import re
 import sys
+import tempfile
 import types
 import unittest.mock
 from typing import TYPE_CHECKING, Any, cast
 
 import ops
 import ops.testing
-import sybil
+import pytest
 import yaml
-from sybil import region
-from sybil.evaluators import python
 
 import microcluster_token_distributor
 from microcluster_token_distributor import testing
@@ -23,89 +24,81 @@ from tests import juju_model
 from tests.chaos import bags
 from tests.clouds import local
 from tests.docs import commands, pages, statuses
-from tests.scenarios import telling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-_LIBRARY = "microcluster-token-distributor.token_distributor"
-_LIBAPI = next(iter(re.findall(r"^LIBAPI = (\d+)$", single_file.DIRECTIVES, re.MULTILINE)))
-# Pages whose blocks without a rule of their own say what something looks like, and no more.
+# In these any text may stand.
 _FREE = ("docs/reference/library.md", "docs/reference/benchmark.md", "docs/explanation/cost.md")
 _ROW = re.compile(r"(\S+)  +(\w+) *(.*)")
 
 
-def parse(page: pages.Page) -> sybil.Document:
-    """Make each block of a page an example; those in Python share one namespace."""
-    document = sybil.Document(page.text, str(page.path))
-    starts = [0]
-    for line in page.text.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
-    for block in page.blocks():
-        start = starts[block.line - 1]
-        # The line that opens the block is the example's own.
-        text = region.Lexeme(block.text, 0, 0)
-        document.add(region.Region(start, start + 1, text, _evaluator(page, block)))
-    return document
+def run(page: pages.Page) -> dict[str, Any]:
+    """Check each block of a page by the rules of its language, in their order.
 
-
-def _evaluator(page: pages.Page, block: pages.Block) -> Callable[[sybil.Example], None]:
-    return lambda example: _evaluate(page, block, example)
-
-
-def _evaluate(page: pages.Page, block: pages.Block, example: sybil.Example) -> None:
-    if block.language == "python":
-        _run_python(page, example)
-        return
-    evaluators: dict[str, Callable[[pages.Page, str], None]] = {
-        "": _check_plain,
-        "hcl": _check_hcl,
-        "json": lambda _, text: json.loads(text),
-        "mermaid": lambda _, text: _check_mermaid(text),
-        "shell": _check_shell,
-        "text": _check_text,
-        "yaml": _check_yaml,
+    Returns:
+        The namespace that its Python shares.
+    """
+    namespace: dict[str, Any] = {
+        "ops": ops,
+        "TokenConsumer": microcluster_token_distributor.TokenConsumer,
     }
-    assert block.language in evaluators, f"nobody checks what is in {block.language!r}"
-    evaluators[block.language](page, block.text)
+    for block in page.blocks():
+        _run_block(page, block, namespace)
+    return namespace
+
+
+def _run_block(page: pages.Page, block: pages.Block, namespace: dict[str, Any]) -> None:
+    try:
+        if block.language == "python":
+            _run_python(page, block, namespace)
+        else:
+            assert block.language in _CHECKS, f"nothing checks {block.language!r}"
+            _CHECKS[block.language](page, block.text)
+    except Exception as error:
+        pytest.fail(f"{page}:{block.line}: {type(error).__name__}: {error}")
 
 
 # Python: charms and tests are run
 
 
-def _run_python(page: pages.Page, example: sybil.Example) -> None:
-    before = dict(example.namespace)
-    example.namespace.setdefault("ops", ops)
-    example.namespace.setdefault("TokenConsumer", microcluster_token_distributor.TokenConsumer)
+def _run_python(page: pages.Page, block: pages.Block, namespace: dict[str, Any]) -> None:
+    before = dict(namespace)
     # A page's tests import the charm that the page has shown before.
-    charm = types.SimpleNamespace(**before)
-    with unittest.mock.patch.dict(sys.modules, {"charm": cast("types.ModuleType", charm)}):
-        python.PythonEvaluator()(example)
-    for name, value in list(example.namespace.items()):
-        if before.get(name) is value:
-            continue
-        if isinstance(value, telling.Story):
-            _tell(value)
-        elif isinstance(value, type) and issubclass(value, ops.CharmBase):
+    charm = cast("types.ModuleType", types.SimpleNamespace(**before))
+    with unittest.mock.patch.dict(sys.modules, {"charm": charm}):
+        exec(compile("\n" * block.line + block.text, str(page.path), "exec"), namespace)  # noqa: S102 - our own pages
+    new = {name: value for name, value in namespace.items() if before.get(name) is not value}
+    for name, value in new.items():
+        if isinstance(value, type) and issubclass(value, ops.CharmBase):
             run_charm(value, _endpoint(page))
         elif isinstance(value, types.FunctionType) and name.startswith("test_"):
-            value()
+            _run_test(value)
+        elif tell := getattr(cast("Any", value), "tell", None):
+            with juju_model.Juju(seed=0) as juju:
+                tell(local.LocalCloud(juju, local.fake_microcluster(juju)))
 
 
-def _tell(story: telling.Story) -> None:
-    with juju_model.Juju(seed=0) as juju:
-        cloud = local.LocalCloud(juju, local.fake_microcluster(juju))
-        assert not story.obstacle(cloud)
-        story.tell(cloud)
+def _run_test(test: types.FunctionType) -> None:
+    """Run a test as pytest would, with the fixtures that tests on a page need."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        pytest.MonkeyPatch.context() as monkeypatch,
+        juju_model.Juju(seed=0) as juju,
+    ):
+        fixtures = {
+            "cloud": local.LocalCloud(juju, local.fake_microcluster(juju)),
+            "monkeypatch": monkeypatch,
+            "tmp_path": pathlib.Path(folder),
+        }
+        test(**{name: fixtures[name] for name in inspect.signature(test).parameters})
 
 
 def _endpoint(page: pages.Page) -> dict[str, Any]:
     """Return the endpoint that a page has a charm require."""
     for block in page.blocks():
-        if block.language == "yaml":
-            required = cast("dict[str, Any]", yaml.safe_load(block.text)).get("requires")
-            if required:
-                return required
+        if block.language == "yaml" and (required := yaml.safe_load(block.text).get("requires")):
+            return required
     return {"cluster": {"interface": "worker-cluster", "limit": 1}}
 
 
@@ -117,7 +110,7 @@ def run_charm(charm: type[ops.CharmBase], requires: dict[str, Any]) -> list[str]
         requires: its endpoints, of which the first is that of the cluster.
 
     Returns:
-        The names of the events that it was notified of.
+        The names of the events that it got.
     """
     emitted: list[str] = []
     for published in (testing.may_bootstrap, testing.offered_token):
@@ -146,7 +139,6 @@ def _check_shell(page: pages.Page, text: str) -> None:
 
 
 def _check_plain(page: pages.Page, text: str) -> None:
-    """Check an indented block, where it is command lines."""
     if text.startswith(("juju ", "make ", "tox ")):
         _check_shell(page, text)
 
@@ -155,59 +147,42 @@ def _check_plain(page: pages.Page, text: str) -> None:
 
 
 def _check_text(page: pages.Page, text: str) -> None:
-    lines = text.splitlines()
-    if lines[0].split() == ["Unit", "Workload", "Message"]:
-        for line in lines[1:]:
-            _check_status_line(page, line)
-    elif lines[0].startswith("row-0:"):
-        _check_rows(text)
-    elif lines[0].startswith(("[...]", "== ")):
-        _check_demo(lines)
-    elif lines[0].startswith("LeaveRefusedError: "):
-        for line in lines:
-            kind, _, message = line.partition(": ")
-            assert any(each.fits(kind, message) for each in statuses.refusals()), line
+    first, *others = text.splitlines()
+    if first.split() == ["Unit", "Workload", "Message"]:
+        apps = commands.applications(page)
+        for line in others:
+            _check_status_line(apps, line)
+    elif first.startswith("row-0:"):
+        for row in cast("dict[str, dict[str, str]]", yaml.safe_load(text)).values():
+            assert set(row) == {"host-name", "state", "unit"}
+            assert row["state"] in statuses.states(), f"there is no state {row['state']}"
+    elif first.startswith(("[...]", "== ")):
+        templates = {*statuses.of(statuses.CONSUMER), *statuses.of(statuses.DISTRIBUTOR)}
+        for _, shows, message in (line.partition(" shows: ") for line in others):
+            assert not shows or any(t.fits(t.kind, message) for t in templates), message
+    elif first.startswith("LeaveRefusedError: "):
+        for kind, _, message in (line.partition(": ") for line in (first, *others)):
+            assert any(each.fits(kind, message) for each in statuses.refusals()), message
     else:
-        assert page.name in _FREE, "nobody knows what this is the output of"
+        assert repr(page) in _FREE, f"unknown output: {first}"
 
 
-def _check_status_line(page: pages.Page, line: str) -> None:
+def _check_status_line(apps: dict[str, str], line: str) -> None:
     """Check a line of `juju status`, without its other columns."""
     row = _ROW.fullmatch(line)
     assert row is not None, f"no line of a status: {line!r}"
     unit, kind, message = row[1].rstrip("*"), row[2], row[3]
-    app = unit.partition("/")[0]
-    charm = commands.applications(page).get(app)
-    assert charm is not None, f"nobody has deployed {app}"
+    charm = apps.get(unit.partition("/")[0])
+    assert charm is not None, f"the page does not deploy the application of {unit}"
     if kind == "unknown":
-        # What Juju says of a lost machine.
+        # Juju's own, of a lost machine.
         assert message in ("", "agent lost, see `juju debug-log`")
     elif kind == "error":
         assert re.fullmatch(r'hook failed: "[a-z-]+"', message)
     else:
         side = statuses.DISTRIBUTOR if charm == commands.NAME else statuses.CONSUMER
-        assert any(each.fits(kind, message) for each in statuses.of(side)), (
-            f"{side} has no status {kind}: {message}"
-        )
-
-
-def _check_rows(text: str) -> None:
-    """Check what the action gives."""
-    rows = cast("dict[str, dict[str, str]]", yaml.safe_load(text))
-    for number, (name, row) in enumerate(rows.items()):
-        assert name == f"row-{number}"
-        assert set(row) == {"host-name", "state", "unit"}
-        assert row["state"] in statuses.states(), f"there is no state {row['state']}"
-        assert row["unit"].partition("/")[0] == row["application"]
-
-
-def _check_demo(lines: Sequence[str]) -> None:
-    """Check what the demonstration has units say."""
-    templates = {*statuses.of(statuses.CONSUMER), *statuses.of(statuses.DISTRIBUTOR)}
-    for line in lines:
-        _, says, message = line.partition(" says: ")
-        if says:
-            assert any(each.fits(each.kind, message) for each in templates), line
+        known = any(each.fits(kind, message) for each in statuses.of(side))
+        assert known, f"{side} has no status {kind}: {message}"
 
 
 # Files
@@ -215,11 +190,14 @@ def _check_demo(lines: Sequence[str]) -> None:
 
 def _check_yaml(_: pages.Page, text: str) -> None:
     content = cast("dict[str, Any]", yaml.safe_load(text))
+    (provided,) = cast("dict[str, dict[str, str]]", commands.CHARM["provides"]).values()
     for endpoint in content.get("requires", {}).values():
-        assert endpoint["interface"] == _interface(), "another interface"
+        assert endpoint["interface"] == provided["interface"], "another interface"
         assert endpoint["limit"] == 1, "the library uses one distributor"
-    for library in content.get("charm-libs", ()):
-        assert library == {"lib": _LIBRARY, "version": _LIBAPI}
+    version = cast("re.Match[str]", re.search(r"^LIBAPI = (\d+)$", single_file.DIRECTIVES, re.M))
+    library = "microcluster-token-distributor.token_distributor"
+    for each in content.get("charm-libs", ()):
+        assert each == {"lib": library, "version": version[1]}
     apps = {name: app["charm"] for name, app in content.get("applications", {}).items()}
     for app in apps.values():
         commands.check(f"juju deploy {app}", {})
@@ -227,27 +205,23 @@ def _check_yaml(_: pages.Page, text: str) -> None:
         commands.check(f"juju integrate {' '.join(ends)}", {name: name for name in apps})
 
 
-def _interface() -> str:
-    provided = cast("dict[str, dict[str, str]]", commands.CHARM["provides"])
-    return next(iter(provided.values()))["interface"]
-
-
-def _terraform(file: str, kind: str) -> dict[str, str]:
-    """Return the blocks of a kind in a file of the module, by name."""
-    text = (pages.ROOT / "terraform" / file).read_text()
-    return dict(re.findall(rf'^{kind} "(\w+)" {{\n(.*?)^}}', text, re.MULTILINE | re.DOTALL))
-
-
 _META_ARGUMENTS = {"source", "version", "providers", "count", "for_each", "depends_on"}
+
+
+def _terraform(text: str, kind: str) -> dict[str, str]:
+    """Return the blocks of a kind, by name."""
+    found = re.findall(rf'^{kind} "(\w+)" {{\n(.*?)^}}', text, re.MULTILINE | re.DOTALL)
+    return dict(cast("list[tuple[str, str]]", found))
 
 
 def _check_hcl(_: pages.Page, text: str) -> None:
     """Check that a module's inputs and outputs are those that ours has."""
-    variables, outputs = _terraform("variables.tf", "variable"), _terraform("outputs.tf", "output")
+    ours = "\n".join(path.read_text() for path in (pages.ROOT / "terraform").glob("*.tf"))
+    variables, outputs = _terraform(ours, "variable"), _terraform(ours, "output")
     required = {name for name, body in variables.items() if "default" not in body}
-    modules = re.findall(r'^module "(\w+)" {\n(.*?)^}', text, re.MULTILINE | re.DOTALL)
+    modules = _terraform(text, "module")
     assert modules, "the module is not used"
-    for name, body in modules:
+    for name, body in modules.items():
         given = set(re.findall(r"^  (\w+) *=", body, re.MULTILINE))
         assert given - _META_ARGUMENTS <= set(variables), "unknown variables"
         assert required <= given, "variables are missing"
@@ -259,58 +233,47 @@ def _check_hcl(_: pages.Page, text: str) -> None:
 # Diagrams
 
 
-def _check_mermaid(text: str) -> None:
+def _check_mermaid(_: pages.Page, text: str) -> None:
     kind, *lines = [line.strip() for line in text.splitlines() if line.strip()]
-    checks: dict[str, Callable[[Sequence[str]], None]] = {
-        "sequenceDiagram": _check_sequence,
-        "stateDiagram-v2": _check_states,
-        "flowchart": lambda _: None,
-    }
-    assert kind.split()[0] in checks, f"GitHub may not draw a {kind}"
-    checks[kind.split()[0]](lines)
-
-
-_MESSAGE = re.compile(r"(\w+) *(?:-->>|->>|-->|->|--x|-x|--\)|-\))[+-]? *(\w+) *: *\S.*")
-_BLOCK_WORDS = (
-    "Note ",
-    "loop ",
-    "alt ",
-    "else",
-    "opt ",
-    "par ",
-    "and ",
-    "end",
-    "rect ",
-    "activate",
-)
-
-
-def _check_sequence(lines: Sequence[str]) -> None:
-    """Check that each line is one of those that are known, and who takes part is introduced."""
-    declared: set[str] = set()
+    ends = {"sequenceDiagram": _sequence_ends, "stateDiagram-v2": _state_ends, "flowchart": _none}
+    assert kind.split()[0] in ends, f"GitHub may not draw a {kind}"
+    declared = {"[*]"}
     for line in lines:
-        introduced = re.fullmatch(r"(?:participant|actor) (\w+)(?: as .+)?", line)
-        message = _MESSAGE.fullmatch(line)
-        note = re.match(r"Note (?:over|left of|right of) ([\w,]+)", line)
+        introduced = re.fullmatch(
+            r'(?:participant|actor) (\w+)(?: as .+)?|state "[^"]+" as (\w+)', line
+        )
         if introduced:
-            declared.add(introduced[1])
-        elif message or note:
-            named = (
-                {message[1], message[2]} if message else set(note[1].split(",") if note else ())
-            )
-            assert named <= declared, f"{', '.join(named - declared)} is not introduced: {line}"
+            declared.add(introduced[1] or introduced[2])
         else:
-            assert line.startswith((*_BLOCK_WORDS, "autonumber", "%%")), f"no such line: {line}"
+            unknown = set(ends[kind.split()[0]](line)) - declared
+            assert not unknown, f"{', '.join(unknown)} is not introduced: {line}"
 
 
-def _check_states(lines: Sequence[str]) -> None:
-    """Check that states are introduced."""
-    declared: set[str] = {"[*]"}
-    for line in lines:
-        introduced = re.fullmatch(r'state "[^"]+" as (\w+)', line)
-        change = re.fullmatch(r"(\S+) --> (\S+)(?: : .+)?", line)
-        if introduced:
-            declared.add(introduced[1])
-        else:
-            assert change, f"no such line: {line}"
-            assert {change[1], change[2]} <= declared, f"a state is not introduced: {line}"
+def _sequence_ends(line: str) -> Iterator[str]:
+    """Give who takes part in a line of a sequence."""
+    message = re.fullmatch(r"(\w+) *--?(?:>>?|x|\))[+-]? *(\w+) *: *\S.*", line)
+    note = re.match(r"Note (?:over|left of|right of) ([\w,]+)", line)
+    blocks = ("loop ", "alt ", "else", "opt ", "par ", "and ", "end", "rect ", "activate", "%%")
+    assert message or note or line.startswith((*blocks, "autonumber")), f"no such line: {line}"
+    yield from message.groups() if message else note[1].split(",") if note else ()
+
+
+def _state_ends(line: str) -> Sequence[str]:
+    change = re.fullmatch(r"(\S+) --> (\S+)(?: : .+)?", line)
+    assert change, f"no such line: {line}"
+    return change.groups()
+
+
+def _none(_: str) -> Sequence[str]:
+    return ()
+
+
+_CHECKS: dict[str, Callable[[pages.Page, str], None]] = {
+    "": _check_plain,
+    "hcl": _check_hcl,
+    "json": lambda _, text: json.loads(text),
+    "mermaid": _check_mermaid,
+    "shell": _check_shell,
+    "text": _check_text,
+    "yaml": _check_yaml,
+}

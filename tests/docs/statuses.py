@@ -1,17 +1,16 @@
 """All statuses, states and refusals of the charm and the library, read from their source.
 
-A status is a text, its name first, that the source assigns to an attribute `status`. A function's
-texts are those that it returns. What is filled in stands for any text.
+A status is a text, its name first, that the source assigns to an attribute `status`. The texts of
+a function are those that it returns. A value that is formatted into a text stands for any text.
 """
 
 from __future__ import annotations
 
 import ast
-import dataclasses
 import functools
 import itertools
 import re
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from tests.docs import pages
 
@@ -22,37 +21,24 @@ CONSUMER = "library/src/microcluster_token_distributor"
 DISTRIBUTOR = "src"
 
 
-@dataclasses.dataclass(frozen=True, order=True)
-class Template:
-    """A message with what may vary in it.
-
-    Attributes:
-        kind: `active`, `waiting` and so on; empty for what is no status.
-        text: the message, with `{}` for what varies.
-    """
+class Template(NamedTuple):
+    """A message with `{}` for what varies; the name of its status, or of what is no status."""
 
     kind: str
     text: str
 
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.text}" if self.text else self.kind
-
     def fits(self, kind: str, message: str) -> bool:
-        """Tell whether a status is one of these."""
+        """Return whether a status is one of these."""
         parts = map(re.escape, self.text.split("{}"))
         return kind == self.kind and re.fullmatch(".+".join(parts), message) is not None
 
 
 @functools.cache
 def of(side: str) -> frozenset[Template]:
-    """Return the statuses of one side.
-
-    Args:
-        side: `CONSUMER` or `DISTRIBUTOR`.
-    """
+    """Return the statuses of one side, `CONSUMER` or `DISTRIBUTOR`."""
     source = _Source(side)
     texts = {text for value in source.values("status") for text in source.texts(value)}
-    # Where nothing but a variable is assigned, that says nothing; and a plural is one of a noun.
+    # A variable alone is unknown; a plural has its noun's text.
     return frozenset(
         Template(*text.replace("{}s", "{}").partition(" ")[::2]) for text in texts - {"{}"}
     )
@@ -78,11 +64,7 @@ def states() -> frozenset[str]:
 
 
 class _Source:
-    """The modules in a folder.
-
-    Args:
-        folder: of the repository.
-    """
+    """The modules in a folder of the repository."""
 
     def __init__(self, folder: str):
         paths = sorted((pages.ROOT / folder).glob("*.py"))

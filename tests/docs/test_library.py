@@ -7,7 +7,7 @@ import inspect
 import microcluster_token_distributor
 from microcluster_token_distributor import testing
 from scripts import reference
-from tests.docs import examples, pages
+from tests.docs import pages
 
 
 def test_page_is_what_the_docstrings_say() -> None:
@@ -21,24 +21,6 @@ def test_page_has_all_that_is_public() -> None:
 
     for name in (*microcluster_token_distributor.__all__, "add_to_mirror", "find_value", "status"):
         assert name.lower() in anchors, f"{name} is missing"
-
-
-def test_the_librarys_own_example_runs() -> None:
-    """That of its docstring, as a charm."""
-    (block,) = (
-        block.text
-        for block in pages.page(reference.PAGE).blocks()
-        if block.text.startswith("class MicroCharm")
-    )
-    text = f"from microcluster_token_distributor import TokenConsumer\n{block}"
-    made_up = pages.Page(pages.DOCS / "made-up.md", f"```python\n{text}```\n")
-
-    (example,) = examples.parse(made_up).examples()
-    example.evaluate()
-
-    charm = example.namespace["MicroCharm"]
-    emitted = examples.run_charm(charm, {"cluster": {"interface": "worker-cluster", "limit": 1}})
-    assert {"joined", "bootstrapped"} <= set(emitted)
 
 
 def test_page_about_testing_has_all_that_is_public() -> None:

@@ -264,7 +264,9 @@ class LxdMachine:
         self._deadline: float | None = None
         directory.mkdir()
         clean = {key: value for key, value in os.environ.items() if not key.startswith("LXD_")}
-        self._environment = {**clean, "LXD_DIR": str(directory)}
+        # In which LXD leaves a file if it is killed as it starts.
+        temporary = {"TMPDIR": str(directory)}
+        self._environment = {**clean, **temporary, "LXD_DIR": str(directory)}
 
     @property
     def name(self) -> str:

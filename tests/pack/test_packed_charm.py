@@ -1,11 +1,7 @@
-"""What a packed charm holds, and that Juju can run it.
-
-The charm is the one in dist/, where scripts/pack.py leaves it.
-"""
+"""What the charm in dist/, which scripts/pack.py packs, holds, and that Juju can run it."""
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.metadata
 import json
 import pathlib
@@ -13,7 +9,7 @@ import stat
 import subprocess
 import sys
 import zipfile
-from typing import Any
+from typing import Any, NamedTuple
 
 import packaging.requirements
 import packaging.utils
@@ -22,96 +18,61 @@ import yaml
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 
-# The hook tools of a leader with nobody related yet. Each logs its call, one JSON list a line, and
-# refuses what it does not know; a tool that is not among TOOLS does not exist for the charm.
+NAME = "microcluster-token-distributor"
+GOAL = {"units": {f"{NAME}/0": {"status": "allocating"}}, "relations": {}}
+# What the hook tools print for a leader without relations, by a pattern of their command line.
+ANSWERS = {
+    "is-leader --format=json": "true",
+    "relation-ids microcluster-cluster --format=json": "[]",
+    "relation-ids cluster --format=json": '["cluster:0"]',
+    "relation-list --format=json -r cluster:0": "[]",
+    f"relation-get --format=json -r cluster:0 --app - {NAME}": "{}",
+    "goal-state --format=json": json.dumps(GOAL),
+    "status-set --application=(False|True) .*": "",
+    "juju-log --log-level .*": "",
+    "action-get --format=json": "{}",
+    "action-set( [a-z0-9]([a-z0-9.-]*[a-z0-9])?=.*)*": "",
+}
+# Each tool logs its call as a JSON list, and refuses what it does not know.
 TOOL = """\
 #!/usr/bin/python3
-import json, os, re, sys
-
-call = [os.path.basename(sys.argv[0]), *sys.argv[1:]]
-with open({log!r}, "a") as log:
-    log.write(json.dumps(call) + "\\n")
-match call:
-    case ["is-leader", "--format=json"]:
-        print("true")
-    case ["relation-ids", "microcluster-cluster", "--format=json"]:
-        print("[]")
-    case ["relation-ids", "cluster", "--format=json"]:
-        print('["cluster:0"]')
-    case ["relation-list", "--format=json", "-r", "cluster:0"]:
-        print("[]")
-    case ["relation-get", "--format=json", "-r", "cluster:0", "--app", "-", owner] if (
-        owner == "microcluster-token-distributor"
-    ):
-        print("{{}}")
-    case ["goal-state", "--format=json"]:
-        print('{{"units": {{"microcluster-token-distributor/0": {{"status": "allocating"}}}}, '
-              '"relations": {{}}}}')
-    case ["status-set", "--application=False" | "--application=True", _, "--", _]:
-        pass
-    case ["juju-log", "--log-level", _, "--", _]:
-        pass
-    case ["action-get", "--format=json"]:
-        print("{{}}")
-    case ["action-set", *results] if all(re.match(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?=", result)
-                                         for result in results):
-        pass
-    case _:
-        sys.exit("ERROR unexpected call of a hook tool: " + repr(call))
+import json, pathlib, re, sys
+tool = pathlib.Path(sys.argv[0])
+call = [tool.name, *sys.argv[1:]]
+with tool.with_name("calls").open("a") as log:
+    print(json.dumps(call), file=log)
+answers = json.loads(tool.with_name("answers").read_text())
+found = [answers[each] for each in answers if re.fullmatch(each, " ".join(call), re.DOTALL)]
+print(*found) if found else sys.exit(f"ERROR unexpected call of a hook tool: {call}")
 """
-TOOLS = (
-    "action-get",
-    "action-set",
-    "goal-state",
-    "is-leader",
-    "juju-log",
-    "relation-get",
-    "relation-ids",
-    "relation-list",
-    "status-set",
-)
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """One run of the charm's `dispatch`.
-
-    Attributes:
-        process: how it ended, and what it printed.
-        calls: the hook tools that it called, each as its list of arguments.
-    """
+class Run(NamedTuple):
+    """One run of the charm's `dispatch`: how it ended, and its calls of hook tools."""
 
     process: subprocess.CompletedProcess[str]
     calls: list[list[str]]
 
-    def calls_of(self, tool: str) -> list[list[str]]:
-        """Return the arguments of each call of `tool`, in order."""
-        return [call[1:] for call in self.calls if call[0] == tool]
-
     def output(self) -> str:
-        """Return all that it said, to read when it failed: ops logs a traceback by juju-log."""
-        logged = [" ".join(args) for args in self.calls_of("juju-log")]
+        """Return all that it said: ops logs a traceback by juju-log."""
+        logged = [" ".join(call) for call in self.calls if call[0] == "juju-log"]
         return "\n".join([*logged, self.process.stdout, self.process.stderr])
 
 
 def dispatch(charm_dir: pathlib.Path, **juju: str) -> Run:
-    """Run the unpacked charm's `dispatch` as a Juju agent would, with stand-in hook tools.
+    """Run the unpacked charm's `dispatch` as a Juju agent would.
 
     Args:
         charm_dir: where the charm is unpacked.
-        juju: the environment of this one event, added to what every hook gets.
-
-    Returns:
-        The run, whatever its exit code.
+        juju: the environment of this event, in addition to that of every hook.
     """
     tools = charm_dir.parent / "tools"
     tools.mkdir()
-    log = charm_dir.parent / "calls"
-    log.touch()
-    for name in TOOLS:
-        tool = tools / name
-        tool.write_text(TOOL.format(log=str(log)))
-        tool.chmod(0o755)
+    (tools / "calls").touch()
+    (tools / "answers").write_text(json.dumps(ANSWERS))
+    for name in {pattern.split("(")[0].split()[0] for pattern in ANSWERS}:
+        (tools / name).write_text(TOOL)
+        (tools / name).chmod(0o755)
     environment = {
         "PATH": f"{tools}:/usr/sbin:/usr/bin:/sbin:/bin",
         "LANG": "C.UTF-8",
@@ -120,17 +81,17 @@ def dispatch(charm_dir: pathlib.Path, **juju: str) -> Run:
         "JUJU_AGENT_SOCKET_NETWORK": "unix",
         "JUJU_AVAILABILITY_ZONE": "",
         "JUJU_CHARM_DIR": str(charm_dir),
-        "JUJU_CONTEXT_ID": "microcluster-token-distributor/0-install-1",
+        "JUJU_CONTEXT_ID": f"{NAME}/0-install-1",
         "JUJU_HOOK_NAME": "",
         "JUJU_MACHINE_ID": "0",
         "JUJU_MODEL_NAME": "test",
         "JUJU_MODEL_UUID": "00000000-0000-4000-8000-000000000000",
         "JUJU_PRINCIPAL_UNIT": "",
-        "JUJU_UNIT_NAME": "microcluster-token-distributor/0",
+        "JUJU_UNIT_NAME": f"{NAME}/0",
         "JUJU_VERSION": "3.6.9",
         **juju,
     }
-    process = subprocess.run(  # noqa: S603 - it is the charm under test
+    process = subprocess.run(  # noqa: S603 - the charm under test
         [charm_dir / "dispatch"],
         cwd=charm_dir,
         env=environment,
@@ -140,43 +101,19 @@ def dispatch(charm_dir: pathlib.Path, **juju: str) -> Run:
         timeout=60,
         check=False,
     )
-    return Run(process, [json.loads(line) for line in log.read_text().splitlines()])
+    run = Run(process, [json.loads(line) for line in (tools / "calls").read_text().splitlines()])
+    assert process.returncode == 0, run.output()
+    return run
 
 
-def locked_run_time() -> dict[str, str]:
-    """Return the version of each package that the charm is locked to, on this Python."""
-    versions: dict[str, str] = {}
-    for line in (PROJECT / "requirements" / "charm.txt").read_text().splitlines():
-        if line.startswith(("#", " ")):
-            continue
-        locked = packaging.requirements.Requirement(line.rstrip("\\ "))
-        if locked.marker is None or locked.marker.evaluate():
-            name = packaging.utils.canonicalize_name(locked.name)
-            versions[name] = str(locked.specifier).removeprefix("==")
-    return versions
+def install(charm_dir: pathlib.Path) -> Run:
+    """Run the first hook of every unit."""
+    return dispatch(charm_dir, JUJU_DISPATCH_PATH="hooks/install", JUJU_HOOK_NAME="install")
 
 
 def read_yaml(path: pathlib.Path) -> dict[str, Any]:
     """Return the mapping that a YAML file holds."""
     return yaml.safe_load(path.read_text())
-
-
-def test_charm_holds_the_code_the_licence_the_icon_and_no_more(charm_dir: pathlib.Path) -> None:
-    """Tests, caches and the project's own tools stay at home."""
-    names = {path.name for path in charm_dir.iterdir()}
-
-    assert names == {
-        "LICENSE",
-        "actions.yaml",
-        "dispatch",
-        "icon.svg",
-        "lib",
-        "manifest.yaml",
-        "metadata.yaml",
-        "src",
-        "venv",
-    }
-    assert not list(charm_dir.rglob("__pycache__"))
 
 
 def files(directory: pathlib.Path) -> dict[pathlib.Path, bytes]:
@@ -188,67 +125,59 @@ def files(directory: pathlib.Path) -> dict[pathlib.Path, bytes]:
     }
 
 
-@pytest.mark.parametrize(("directory", "origin"), [("src", "src"), ("lib", "library/src")])
-def test_charm_holds_each_source_file_as_it_is(
-    charm_dir: pathlib.Path, directory: str, origin: str
+def test_charm_holds_these_files_and_no_more(
+    charm_dir: pathlib.Path, packed: pathlib.Path
 ) -> None:
-    """The charm runs what the other tests test."""
-    assert files(charm_dir / directory) == files(PROJECT / origin)
+    """No tests, no caches, and no link, which would lead to a file of another machine."""
+    made = {"actions.yaml", "dispatch", "manifest.yaml", "metadata.yaml"}
+    with zipfile.ZipFile(packed) as archive:
+        links = [i.filename for i in archive.infolist() if stat.S_ISLNK(i.external_attr >> 16)]
 
-
-def test_licence_and_icon_are_the_projects(charm_dir: pathlib.Path) -> None:
-    """The licence travels with the code."""
+    assert {path.name for path in charm_dir.iterdir()} == {
+        *made,
+        *("LICENSE", "icon.svg", "lib", "src", "venv"),
+    }
+    assert not [*links, *charm_dir.rglob("__pycache__"), *charm_dir.glob("venv/bin")]
+    assert files(charm_dir / "src") == files(PROJECT / "src")
+    assert files(charm_dir / "lib") == files(PROJECT / "library" / "src")
     for name in ("LICENSE", "icon.svg"):
         assert (charm_dir / name).read_bytes() == (PROJECT / name).read_bytes()
 
 
-def test_metadata_and_actions_are_the_project_files(charm_dir: pathlib.Path) -> None:
-    """Juju reads what charmcraft made of charmcraft.yaml."""
+def test_metadata_and_actions_are_those_of_the_project(charm_dir: pathlib.Path) -> None:
     project = read_yaml(PROJECT / "charmcraft.yaml")
 
     metadata = read_yaml(charm_dir / "metadata.yaml")
-    actions = read_yaml(charm_dir / "actions.yaml")
 
     for key in ("name", "summary", "description", "assumes", "provides", "peers"):
         assert metadata[key] == project[key], key
-    assert actions == project["actions"]
+    assert read_yaml(charm_dir / "actions.yaml") == project["actions"]
 
 
 def test_environment_holds_the_locked_packages_and_no_other(site_packages: pathlib.Path) -> None:
-    """Neither pip nor a package of the tests is in the charm."""
-    distributions = importlib.metadata.distributions(path=[str(site_packages)])
+    lines = (PROJECT / "requirements" / "charm.txt").read_text().splitlines()
+    requirements = [line.rstrip("\\ ") for line in lines if not line.startswith(("#", " "))]
+    locked = [packaging.requirements.Requirement(line) for line in requirements]
 
     installed = {
-        packaging.utils.canonicalize_name(found.metadata["Name"]): found.version
-        for found in distributions
+        packaging.utils.canonicalize_name(found.metadata["Name"]): f"=={found.version}"
+        for found in importlib.metadata.distributions(path=[str(site_packages)])
     }
 
-    assert installed == locked_run_time()
-    assert "ops" in installed
-
-
-def test_charm_links_to_nothing(charm_dir: pathlib.Path, packed: pathlib.Path) -> None:
-    """A link would lead to a file of the machine that packed it."""
-    with zipfile.ZipFile(packed) as archive:
-        links = [
-            item.filename for item in archive.infolist() if stat.S_ISLNK(item.external_attr >> 16)
-        ]
-
-    assert links == []
-    assert not (charm_dir / "venv" / "bin").exists()
+    assert installed == {
+        packaging.utils.canonicalize_name(each.name): str(each.specifier)
+        for each in locked
+        if each.marker is None or each.marker.evaluate()
+    }
 
 
 def test_install_hook_succeeds_and_sets_a_status(charm_dir: pathlib.Path) -> None:
-    """The first thing that Juju ever runs of a charm."""
-    run = dispatch(charm_dir, JUJU_DISPATCH_PATH="hooks/install", JUJU_HOOK_NAME="install")
+    run = install(charm_dir)
 
-    assert run.process.returncode == 0, run.output()
-    unit_statuses = [
-        args[1] for args in run.calls_of("status-set") if args[0] == "--application=False"
-    ]
-    assert len(unit_statuses) == 1
-    assert unit_statuses[0] in {"active", "blocked", "maintenance", "waiting"}
-    assert not [args for args in run.calls_of("juju-log") if args[1] in {"ERROR", "CRITICAL"}]
+    (status,) = [call for call in run.calls if call[:2] == ["status-set", "--application=False"]]
+    assert status[2] in {"active", "blocked", "maintenance", "waiting"}
+    levels = {call[2] for call in run.calls if call[0] == "juju-log"}
+    assert not levels & {"ERROR", "CRITICAL"}, run.output()
 
 
 @pytest.mark.parametrize(
@@ -259,12 +188,11 @@ def test_packages_come_from_the_charm_alone(
     charm_dir: pathlib.Path, package: str, directory: str
 ) -> None:
     """The unit's machine may have one of its own, or none."""
-    run = dispatch(charm_dir, JUJU_DISPATCH_PATH="hooks/install", JUJU_HOOK_NAME="install")
-    assert run.process.returncode == 0, run.output()
+    install(charm_dir)
 
-    # dispatch has made venv/bin/python by now: where has the charm's module a package from?
+    # dispatch has made venv/bin/python by now.
     script = f"import sys, charm; print(sys.modules[{package!r}].__file__)"
-    found = subprocess.check_output(  # noqa: S603 - it is the charm under test
+    found = subprocess.check_output(  # noqa: S603 - the charm under test
         [charm_dir / "venv" / "bin" / "python", "-B", "-c", script],
         cwd="/",
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{charm_dir}/lib:{charm_dir}/src"},
@@ -274,17 +202,13 @@ def test_packages_come_from_the_charm_alone(
     assert pathlib.Path(found.strip()).is_relative_to(charm_dir / directory)
 
 
-def test_action_runs_with_nobody_related(charm_dir: pathlib.Path) -> None:
-    """The action's name in charmcraft.yaml is the one that the charm observes."""
-    run = dispatch(
-        charm_dir,
-        JUJU_DISPATCH_PATH="actions/show-mirror",
-        JUJU_ACTION_NAME="show-mirror",
-        JUJU_ACTION_UUID="1",
-    )
+def test_action_runs_without_relations(charm_dir: pathlib.Path) -> None:
+    """Its name in charmcraft.yaml is the one that the charm observes."""
+    action = {"JUJU_DISPATCH_PATH": "actions/show-mirror", "JUJU_ACTION_NAME": "show-mirror"}
 
-    assert run.process.returncode == 0, run.output()
-    assert run.calls_of("action-set")
+    run = dispatch(charm_dir, **action, JUJU_ACTION_UUID="1")
+
+    assert "action-set" in [call[0] for call in run.calls]
 
 
 def test_charmcraft_accepts_the_project_file_for_every_base() -> None:

@@ -539,22 +539,22 @@ class Workload:
         self.rows: list[lib.Member] = []
         self.acts: list[tuple[object, ...]] = []
 
-    def members(self) -> Sequence[lib.Member]:  # noqa: D102
+    def members(self) -> Sequence[lib.Member]:
         return self.rows
 
-    def bootstrap(self, args: Sequence[str]) -> None:  # noqa: D102
+    def bootstrap(self, args: Sequence[str]) -> None:
         self.acts.append(("bootstrap", *args))
         self.rows = [lib.Member("node-0", "voter", "ONLINE")]
 
-    def issue(self, name: str, path: pathlib.Path) -> None:  # noqa: D102
+    def issue(self, name: str, path: pathlib.Path) -> None:
         self.acts.append(("issue", name))
         path.write_text(TOKEN_1)
 
-    def join(self, token: str, args: Sequence[str]) -> None:  # noqa: D102
+    def join(self, token: str, args: Sequence[str]) -> None:
         self.acts.append(("join", token == TOKEN_0, *args))
         raise lib.WorkloadError("first line\nlast line")
 
-    def remove(self, name: str, args: Sequence[str], *, force: bool) -> None:  # noqa: D102
+    def remove(self, name: str, args: Sequence[str], *, force: bool) -> None:
         self.acts.append(("remove", name, *args, force))
         self.rows = [row for row in self.rows if row.name != name]
 

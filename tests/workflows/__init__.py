@@ -1,1 +1,1 @@
-"""Tests of what runs in GitHub Actions, as far as no linter knows it."""
+"""Tests of what runs in GitHub Actions."""

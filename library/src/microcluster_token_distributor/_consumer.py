@@ -381,9 +381,9 @@ class TokenConsumer(ops.Object):
         if state.answer.reason:
             return f"waiting cannot tell about the cluster: {state.answer.reason}"
         if self.is_member:
-            paused = state.acts and state.published.waiting and state.blocking
-            text = "joins paused: " + _wire.offline_text(state.blocking)
-            return f"active {text}" if paused else "active"
+            if state.acts and state.published.waiting and state.blocking:
+                return "active joins paused: " + _wire.offline_text(state.blocking)
+            return "active"
         if not _wire.is_hostname(state.hostname):
             return f"blocked no member can be called {state.hostname!r}: rename this machine"
         return "waiting " + _membership.waiting_reason(state, self._memory.failure)

@@ -1,15 +1,23 @@
-"""Who is compared, and how each is deployed."""
+"""The ways to form a cluster that are compared: this project, the field's own, a peer relation.
+
+Nothing of the field's is kept here. The checkout that the command line names has the library of
+patch 8 in `lib/` and the distributor in `src/charm.py`; its consumer is written here.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import functools
+import importlib.util
 import os
 import subprocess
+import sys
+import unittest.mock
 from typing import TYPE_CHECKING, Any, cast
 
 import ops
 
-from benchmarks import field
 from tests import juju_model
 from tests.clouds import local, protocol
 
@@ -20,6 +28,7 @@ if TYPE_CHECKING:
 CONSUMER = protocol.CONSUMER
 DISTRIBUTOR = protocol.DISTRIBUTOR
 
+_LIBRARY = "charms.microcluster_token_distributor.v0.token_distributor"
 _PEERS = "cluster"
 _TOKEN = "token-"  # noqa: S105 - the beginning of a key
 
@@ -41,38 +50,66 @@ def deploy(
 ) -> None:
     """Deploy the consumer's units, and the distributor if there is one, and integrate them.
 
-    Args:
-        juju: the model.
-        contender: whose charms.
-        units: of the consumer.
-        machine: makes a consumer's machine, given its host name.
-        checkout: where the field's charms are.
-
-    Raises:
-        ValueError: the field's charms are wanted, and no checkout is given.
+    `machine` makes a consumer's machine, given its host name; `Contender.FIELD` needs a checkout.
     """
     if contender is Contender.PEERS:
         meta = {"name": "peer-cluster", "peers": {_PEERS: {"interface": "peer-cluster"}}}
         charm = juju_model.Charm(PeerClusterCharm, meta)
         juju.deploy(charm, CONSUMER, units=units, host_factory=machine)
         return
-    if contender is Contender.OURS:
-        consumer, distributor = local.charm(CONSUMER), local.charm(DISTRIBUTOR)
-    elif checkout is not None:
-        consumer, distributor = field.charms(checkout)
-    else:
-        raise ValueError("no checkout of the field's charms")
+    consumer, distributor = local.charm(CONSUMER), local.charm(DISTRIBUTOR)
+    if contender is Contender.FIELD:
+        consumer, distributor = field(cast("pathlib.Path", checkout))
     juju.deploy(consumer, CONSUMER, units=units, host_factory=machine)
     juju.deploy(distributor, DISTRIBUTOR)
     juju.integrate(CONSUMER, DISTRIBUTOR)
+
+
+@functools.cache
+def field(checkout: pathlib.Path) -> tuple[juju_model.Charm, juju_model.Charm]:
+    """Load the field's consumer and distributor; FileNotFoundError if they are not there."""
+    path = checkout.joinpath("lib", *_LIBRARY.split(".")).with_suffix(".py")
+    spec = cast("Any", importlib.util.spec_from_file_location("_field_token_distributor", path))
+    library: Any = importlib.util.module_from_spec(spec)
+    sys.modules[library.__name__] = library
+    spec.loader.exec_module(library)
+    # Its distributor imports it under the name that ours has too.
+    with unittest.mock.patch.dict(sys.modules, {_LIBRARY: library}):
+        distributor = juju_model.Charm.load(checkout)
+
+    class FieldConsumerCharm(ops.CharmBase):
+        """Does with the field's library what `lxd_cluster` does with ours."""
+
+        def __init__(self, framework: ops.Framework) -> None:
+            super().__init__(framework)
+            self.cluster = library.TokenConsumer(
+                charm=self, relation_name=local.ENDPOINT, command_name=local.COMMAND
+            )
+            self.cluster.bootstrap_args_func = self._address
+            self.cluster.join_args_func = self._address
+            framework.observe(self.cluster.on.joined, self._on_joined)
+
+        def _on_joined(self, _: ops.EventBase) -> None:
+            with contextlib.suppress(FileNotFoundError):
+                command = ["lxd", "--version"]
+                done = subprocess.run(command, capture_output=True, check=True, text=True)  # noqa: S603 - fixed
+                self.unit.set_workload_version(done.stdout.strip())
+
+        def _address(self) -> list[str]:
+            binding = self.model.get_binding(local.ENDPOINT)
+            address = binding.network.bind_address if binding else None
+            return ["--address", str(address)] if address else []
+
+    consumer = juju_model.Charm(FieldConsumerCharm, dict(local.charm(CONSUMER).meta))
+    return consumer, distributor
 
 
 class PeerClusterCharm(ops.CharmBase):
     """Forms the same cluster over its peer relation, without a distributor.
 
     It is as thrifty as a peer relation allows: the leader bootstraps at once and issues tokens
-    into its application's databag, for newcomers in batches; nobody announces having joined; and
-    it handles no failure.
+    into its application's databag, for newcomers in batches; no unit reports that it has joined;
+    and it handles no failure.
     """
 
     _stored = ops.StoredState()
