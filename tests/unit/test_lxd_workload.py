@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
@@ -100,6 +101,28 @@ def test_rubbish_from_the_daemon_is_reported_unseen(tmp_path: pathlib.Path, answ
         lxd_workload.LxdWorkload(tmp_path).members()
 
     assert fake_tokens.SECRET not in str(raised.value)
+
+
+def test_a_token_is_cut_out_of_lxds_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    """LXD 5.0 takes it for a password, and may repeat what it was given."""
+    lxd = lxd_workload.LxdWorkload(tmp_path)
+    environment = {"server_clustered": False, "server_name": "node-1"}
+
+    def ask(method: str, path: str, body: Any = None) -> Any:
+        if method == "GET":
+            return {"environment": environment, "api_extensions": []}
+        raise WorkloadError(f"{path}: no such password: {body['cluster_password']}")
+
+    monkeypatch.setattr(lxd, "ask", ask)
+    issuer = mock.Mock(return_value=("127.0.1.1:8443", "certificate"))
+    monkeypatch.setattr(lxd_workload, "_issuer", issuer)
+
+    with pytest.raises(WorkloadError, match=r"no such password: \[cut\]") as raised:
+        lxd.join(fake_tokens.token(), ["--address", "127.0.1.2"])
+
+    assert fake_tokens.token() not in str(raised.value)
 
 
 @pytest.mark.parametrize(

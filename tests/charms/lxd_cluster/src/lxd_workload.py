@@ -46,7 +46,7 @@ _CERTIFICATE_LIMIT = 5.0
 
 @contextlib.contextmanager
 def _readable() -> Generator[None]:
-    """Report an answer of another shape, which may be anything and is not shown, or a full disk."""
+    """Report an answer of another shape, which is not shown for it may be anything."""
     try:
         yield
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
