@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from microcluster_token_distributor import WorkloadError
+from microcluster_token_distributor import Member, WorkloadError
 from tests.charms.lxd_cluster.src import lxd_workload
 from tests.microclusters import fake_tokens
 
@@ -101,6 +101,30 @@ def test_rubbish_from_the_daemon_is_reported_unseen(tmp_path: pathlib.Path, answ
         lxd_workload.LxdWorkload(tmp_path).members()
 
     assert fake_tokens.SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("roles", "refused"),
+    [
+        (["voter", "spare"], False),
+        (["voter", "voter", "spare"], True),
+        (["voter", "voter", "voter"], False),
+    ],
+)
+def test_no_member_leaves_before_the_cluster_has_its_voters(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, roles: list[str], refused: bool
+) -> None:
+    """Of two voters one would stay without a quorum, if the other leads the database."""
+    lxd = lxd_workload.LxdWorkload(tmp_path)
+    members = [Member(f"node-{number}", role, "ONLINE") for number, role in enumerate(roles)]
+    monkeypatch.setattr(lxd, "members", lambda: members)
+    ask = mock.Mock()
+    monkeypatch.setattr(lxd, "ask", ask)
+
+    with pytest.raises(WorkloadError) if refused else contextlib.nullcontext():
+        lxd.remove("node-0", (), force=True)
+
+    assert ask.called != refused
 
 
 def test_a_token_is_cut_out_of_lxds_error(

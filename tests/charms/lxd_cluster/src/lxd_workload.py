@@ -1,6 +1,6 @@
 """LXD's own clustering as a `Workload`, over the Unix socket of this machine's daemon.
 
-pylxd does not serve: it can list the members, but not issue a token, join or remove. So this is
+pylxd does not serve: it can bootstrap and list, but not issue a token, join or remove. So this is
 plain HTTP. Where LXD is more lenient than a microcluster, this is as strict:
 
 * A member is online only if it answers now. LXD believes so for up to 20 s after its death.
@@ -8,7 +8,8 @@ plain HTTP. Where LXD is more lenient than a microcluster, this is as strict:
 * A name with an unused token gets no other. LXD would replace the first one.
 * A token admits only the machine that it names. LXD leaves that check to its client.
 * An offline member is removed by force alone. LXD reports an error, and removes it.
-* No online member is removed while another is offline. LXD can lose all of three that way.
+* No online member is removed while another is offline, or before three of three or more have
+  become voters, which takes a heartbeat. LXD can lose its quorum for good either way.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
 PORT = 8443
+_VOTERS = 3
 
 # Seconds. A daemon that has left a cluster restarts, in a quarter of a second if idle.
 _READ_LIMIT = 12.0
@@ -154,6 +156,9 @@ class LxdWorkload:
             raise WorkloadError(f"{name} is offline")
         if offline and name not in offline:
             raise WorkloadError(f"{name} cannot leave while a member is offline")
+        voters = sum(member.role == "voter" for member in members.values())
+        if not offline and len(members) > 2 and voters < _VOTERS:
+            raise WorkloadError(f"{name} cannot leave before there are {_VOTERS} voters")
         try:
             if len(members) == 1:
                 self.ask("PUT", "/1.0/cluster", {"enabled": False})
