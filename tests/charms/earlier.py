@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-import pathlib
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any, cast
 
 import ops
+
+from tests.microclusters import lxd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ENDPOINT = "microcluster-cluster"
-COMMAND = [
-    sys.executable,
-    str(pathlib.Path(__file__).parent / "lxd_cluster" / "src" / "lxd_microcluster.py"),
-]
 
 
 def mirrored(bag: Mapping[str, str]) -> dict[str, str]:
@@ -169,7 +165,7 @@ class EarlierConsumerCharm(ops.CharmBase):
 
     def _call(self, *args: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603 - the words are this charm's and the cluster's
-            [*COMMAND, *args], capture_output=True, text=True, timeout=300, check=False
+            [*lxd.COMMAND, *args], capture_output=True, text=True, timeout=300, check=False
         )
 
     @property

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, cast
 
 import ops
 
+import microcluster_token_distributor
 from tests.clouds import protocol
+from tests.microclusters import lxd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import microcluster_token_distributor
     from tests import juju_model
 
 
@@ -32,6 +33,19 @@ def variant(name: str, consumer: juju_model.Charm) -> juju_model.Charm:
     charm_type = _VARIANTS[name](cast("type[Consumer]", consumer.charm_type))
     meta = {**consumer.meta, "name": name}
     return dataclasses.replace(consumer, charm_type=charm_type, meta=meta)
+
+
+def commanded(consumer: juju_model.Charm) -> juju_model.Charm:
+    """Return the consumer's charm with a command line, where the model can observe each call."""
+    base = cast("type[Consumer]", consumer.charm_type)
+
+    class CommandedCharm(base):
+        """Forms its cluster by commands."""
+
+        def _workload(self) -> microcluster_token_distributor.Workload:
+            return microcluster_token_distributor.CommandWorkload(lxd.COMMAND)
+
+    return dataclasses.replace(consumer, charm_type=CommandedCharm)
 
 
 def _quiet(base: type[Consumer]) -> type[ops.CharmBase]:

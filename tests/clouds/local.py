@@ -9,7 +9,6 @@ import json
 import math
 import pathlib
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,7 +17,7 @@ import yaml
 from tests import juju_model
 from tests.charms import earlier, variants
 from tests.clouds import bundle, field, protocol, redaction
-from tests.microclusters import fake
+from tests.microclusters import fake, lxd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONSUMER_ROOT = ROOT / "tests" / "charms" / "lxd_cluster"
-COMMAND = [sys.executable, str(CONSUMER_ROOT / "src" / "lxd_microcluster.py")]
+COMMAND = lxd.COMMAND
 """How the consumer's charm calls its microcluster."""
 
 ENDPOINT = "microcluster-cluster"
@@ -56,7 +55,7 @@ def charm(name: str) -> juju_model.Charm:
     if name == protocol.DISTRIBUTOR:
         return juju_model.Charm.load(ROOT)
     if name == protocol.CONSUMER:
-        return juju_model.Charm.load(CONSUMER_ROOT)
+        return variants.commanded(juju_model.Charm.load(CONSUMER_ROOT))
     if name in variants.NAMES:
         return variants.variant(name, charm(protocol.CONSUMER))
     charm_type, root = {

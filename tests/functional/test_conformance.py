@@ -37,7 +37,7 @@ class TestLxd(suite.ConformanceSuite):
 
     @pytest.fixture
     def world(self) -> suite.Traits:
-        """LXD through its adapter: kind to whoever joins while a member is dead."""
+        """LXD by its workload: a newcomer can join while a member is dead."""
         return suite.Traits(
             eventually=_eventually,
             joins_while_member_down=True,
@@ -45,16 +45,16 @@ class TestLxd(suite.ConformanceSuite):
             checks_names=False,
             pending_after_join=False,
             refusals=suite.Refusals(
-                already_member="Unable to initialize cluster: Database is online",
-                not_member="^Error: Database is not yet initialized$",
-                name_taken='name "node-3" is taken:\n.*UNIQUE constraint failed',
-                token_unknown="Last error: CoreTokenRecord not found",  # noqa: S106, no token
-                token_expired="Last error: CoreTokenRecord not found",  # noqa: S106, no token
-                token_of_other_name="does not contain join token name",  # noqa: S106, no token
-                rubbish="illegal base64 data at input byte 8",
-                member_unreachable="connection refused",
-                no_such_member='No remote exists with the given name "nobody"',
-                cannot_leave="context deadline exceeded",
-                no_quorum="no available dqlite leader server found",
+                already_member="LXD is part of a cluster already",
+                not_member="LXD is not part of a cluster",
+                name_taken="there is an unused token for node-3",
+                token_unknown="No matching cluster join operation found",  # noqa: S106, no token
+                token_expired="No matching cluster join operation found",  # noqa: S106, no token
+                token_of_other_name="the token is not for node-2",  # noqa: S106, no token
+                rubbish="this is no join token",
+                member_unreachable="node-3 is offline",
+                no_such_member="there is no member nobody",
+                cannot_leave="node-2 cannot leave while a member is offline",
+                no_quorum="most of the voters do not answer|no available dqlite leader",
             ),
         )

@@ -1,21 +1,16 @@
 """Microclusters of real LXD daemons on one host: no container, no storage pool, no network.
 
-Each machine is an LXD daemon of its own, with its own `LXD_DIR`, its own loopback address, and its
-own namespaces for the host name and for mounts. So the daemon goes by the machine's name as it
-would on a host of its own, and what it mounts vanishes with it, even if it is killed.
+Each machine is a daemon with an `LXD_DIR` and a loopback address of its own, in namespaces of its
+own for the host name and for mounts: a daemon that is killed leaves no mount behind.
 
-The command line is `tests/charms/lxd_cluster/src/lxd_microcluster.py`; what of a microcluster's
-behaviour it makes up for, and what not, is said there. Each run of it is a process of its own,
-which `tests.microclusters.forked` starts in a sixth of the time that Python needs.
-
-What a killed test run leaves behind, the next one sweeps away.
+What a killed test run leaves behind, the next one removes.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
-import http.client
+import dataclasses
 import itertools
 import json
 import os
@@ -25,44 +20,32 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tests.microclusters import forked
+from microcluster_token_distributor import WorkloadError
+from tests.charms.lxd_cluster.src import lxd_workload
+from tests.charms.lxd_cluster.src.lxd_workload import PORT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-ADAPTER = (
-    pathlib.Path(__file__).parents[1] / "charms" / "lxd_cluster" / "src" / "lxd_microcluster.py"
-)
+COMMAND = ["lxd-cluster"]
+"""The words before the sub-command. It is no program: a machine executes it in this process."""
 
-#: The port on which LXD's clusters talk.
-PORT = 8443
-
-#: Seconds for a fresh daemon to be ready; it needs half a second on an idle machine.
-READY = 60.0
-
-#: Seconds from its start that a daemon started again is waited for. Without a quorum it cannot
-#: become ready.
-READY_AGAIN = 5.0
-
-#: The least that LXD accepts for `cluster.offline_threshold`, in seconds.
-OFFLINE_THRESHOLD = 11
-
-# Modules that Python imports only as the adapter's commands run.
-_IMPORTED_LATE = ("concurrent.futures.thread", "encodings.idna", "shutil")
-
-_PREFIX = "lxd-microcluster-"
-
+# Seconds for a fresh daemon to be ready, and for one that is started again, which without a
+# quorum never is.
+_READY = 60.0
+_READY_AGAIN = 5.0
 # Seconds after which LXD certainly gives up giving a role to a machine that does not answer.
 _ROLE_LIMIT = 60.0
-
-# Memory, as a place for files, and the bytes that must be free there: a daemon takes 26 MB.
-_MEMORY = pathlib.Path("/dev/shm")  # noqa: S108, what is made in there has a name of its own
+# The least that LXD accepts for it, in seconds.
+_OFFLINE_THRESHOLD = 11
+# In memory, for a daemon waits for each of its writes; it takes 26 MB.
+_MEMORY = pathlib.Path("/dev/shm")  # noqa: S108 - what is made in there has a name of its own
 _ROOM = 1 << 30
+_PREFIX = "lxd-microcluster-"
 
 # The hook engine of the tests replaces these in the module while a hook runs.
 _run = subprocess.run
@@ -74,49 +57,32 @@ class LxdError(Exception):
 
 
 def available() -> str | None:
-    """Say why LXD daemons cannot run here.
-
-    Returns:
-        The reason, for a person to read, or None if they can.
-    """
+    """Say why LXD daemons cannot run here, or return None if they can."""
     if os.geteuid() != 0:
         return "LXD daemons need root"
     lxd = shutil.which("lxd")
     if lxd is None:
         return "there is no `lxd` on PATH; on Debian `apt-get install --no-install-recommends lxd`"
-    if pathlib.Path(lxd).is_relative_to("/snap") or not _is_program(pathlib.Path(lxd)):
-        return f"{lxd} is the snap's, which runs in one place only; the tests need a package's"
+    # Ubuntu has a script of that name, which installs the snap when it is called.
+    with pathlib.Path(lxd).open("rb") as file:
+        if lxd.startswith("/snap") or file.read(4) != b"\x7fELF":
+            return f"{lxd} is the snap's, which runs in one place only; the tests need a package's"
     if len(str(_place())) > 60:
         return f"{_place()} is too long a path for Unix sockets below it"
-    namespaces = _isolated("host", "mount -t tmpfs none /mnt")
-    try:
-        tried = _run(namespaces, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"no namespaces can be made here: {error}"
-    if tried.returncode:
-        return f"nothing can be mounted in a namespace here: {tried.stderr.strip()}"
     try:
         _Address().release()
-    except LxdError as error:
-        return str(error)
+        _run(_isolated("host", "mount -t tmpfs none /mnt"), capture_output=True, check=True)
+    except (LxdError, OSError, subprocess.SubprocessError) as error:
+        return f"no address, or no namespace with mounts, can be had here: {error}"
     return None
 
 
 def _place() -> pathlib.Path:
-    """Where the daemons' data goes: to memory, for a daemon waits for each of its writes.
-
-    A daemon's death by kill -9 is the same wherever its data is. Somebody's word goes first.
-    """
+    """Where the daemons' data goes, unless `TMPDIR` says otherwise."""
     with contextlib.suppress(OSError):
         if "TMPDIR" not in os.environ and shutil.disk_usage(_MEMORY).free > _ROOM:
             return _MEMORY
     return pathlib.Path(tempfile.gettempdir())
-
-
-def _is_program(path: pathlib.Path) -> bool:
-    """Whether it is more than a script, such as Ubuntu's, which installs the snap when called."""
-    with path.open("rb") as file:
-        return file.read(4) == b"\x7fELF"
 
 
 def _isolated(name: str, script: str) -> list[str]:
@@ -149,15 +115,15 @@ class _Address:
 
     def __init__(self) -> None:
         for last in range(2, 255):  # 127.0.1.1 is the host itself, in Debian's /etc/hosts
-            address = f"127.0.1.{last}"
-            lock = _reserve(address)
-            if lock is None:
-                continue
-            if _is_free(address):
-                self.ip = address
+            self.ip = f"127.0.1.{last}"
+            lock = _reserve(self.ip)
+            if lock is not None:
                 self._lock = lock
-                return
-            lock.close()
+                with contextlib.suppress(OSError), socket.socket() as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind((self.ip, PORT))
+                    return
+                lock.close()
         raise LxdError(f"no address in 127.0.1.0/24 has its port {PORT} free")
 
     def release(self) -> None:
@@ -165,32 +131,15 @@ class _Address:
         self._lock.close()
 
 
-def _is_free(address: str) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, PORT))
-        except OSError:
-            return False
-    return True
-
-
-def _processes(directory: pathlib.Path) -> Iterator[int]:
-    """The processes whose `LXD_DIR` is this directory or below it."""
+def _kill_all(directory: pathlib.Path) -> None:
+    """Kill the processes whose `LXD_DIR` is this directory or below it."""
     for process in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             for variable in (process / "environ").read_bytes().split(b"\0"):
                 key, _, value = variable.partition(b"=")
-                if key == b"LXD_DIR" and pathlib.Path(os.fsdecode(value)).is_relative_to(
-                    directory
-                ):
-                    yield int(process.name)
-
-
-def _kill_all(directory: pathlib.Path) -> None:
-    for pid in list(_processes(directory)):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+                place = pathlib.Path(os.fsdecode(value))
+                if key == b"LXD_DIR" and place.is_relative_to(directory):
+                    os.kill(int(process.name), signal.SIGKILL)
 
 
 def _remove(directory: pathlib.Path) -> None:
@@ -214,54 +163,37 @@ def _sweep() -> None:
                 lock.close()
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: pathlib.Path) -> None:
-        super().__init__("lxd", timeout=30)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
 class LxdMachine:
     """A machine with an LXD daemon on it.
 
     Args:
         name: its host name.
         directory: a new directory for it, which becomes its `LXD_DIR`.
-        adapter: runs the command.
         before_add: called before a token is issued here.
 
     Attributes:
+        name: as given; also the member's name in the cluster.
+        command: the words before the sub-command.
         real_time: its daemon goes on while a hook sleeps.
         has_left: whether it has removed itself from its cluster.
+        workload: its daemon.
     """
 
     real_time = True
 
-    def __init__(
-        self,
-        name: str,
-        directory: pathlib.Path,
-        adapter: forked.ForkServer,
-        before_add: Callable[[], None],
-    ) -> None:
+    def __init__(self, name: str, directory: pathlib.Path, before_add: Callable[[], None]) -> None:
+        self.name = name
+        self.command = COMMAND
         self.has_left = False
-        self._name = name
+        self.workload = lxd_workload.LxdWorkload(directory)
         self._directory = directory
-        self._adapter = adapter
+        self._log = directory.with_suffix(".log")
         self._before_add = before_add
-        self._commands: set[forked.ForkedCommand] = set()
         self._address = _Address()
         self._daemon: subprocess.Popen[bytes] | None = None
-        # Whether it was ever ready, and until when it is waited for, by the monotonic clock.
+        # Until when it is waited for, by the monotonic clock, and whether it was ever ready.
+        self._deadline = 0.0
         self._set_up = False
-        self._deadline: float | None = None
         directory.mkdir()
         clean = {key: value for key, value in os.environ.items() if not key.startswith("LXD_")}
         # In which LXD leaves a file if it is killed as it starts.
@@ -269,19 +201,9 @@ class LxdMachine:
         self._environment = {**clean, **temporary, "LXD_DIR": str(directory)}
 
     @property
-    def name(self) -> str:
-        """The host name, which is also the member's name in the cluster."""
-        return self._name
-
-    @property
     def address(self) -> str:
         """The loopback address, without its port."""
         return self._address.ip
-
-    @property
-    def command(self) -> list[str]:
-        """The words before the sub-command."""
-        return [sys.executable, str(ADAPTER)]
 
     @property
     def running(self) -> bool:
@@ -295,83 +217,59 @@ class LxdMachine:
 
         Args:
             argv: the whole command line.
-            timeout: seconds before the command is killed.
+            timeout: seconds before a program is killed. `COMMAND` has a limit of its own.
 
         Raises:
             FileNotFoundError: there is no such program.
-            subprocess.TimeoutExpired: the command took longer than `timeout`.
+            subprocess.TimeoutExpired: the program took longer than `timeout`.
             LxdError: the daemon was started and did not get ready.
         """
         self._come_up()
-        words = len(self.command)
-        if list(argv[:words]) == self.command:
-            verb, *rest = argv[words:] or ("",)
-            if verb == "add":
+        if list(argv[:1]) == self.command:
+            try:
+                return subprocess.CompletedProcess(argv, 0, self._execute(argv[1:]), "")
+            except WorkloadError as error:
+                return subprocess.CompletedProcess(argv, 1, "", f"Error: {error}\n")
+        return _run(
+            list(argv),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+
+    def _execute(self, words: Sequence[str]) -> str:
+        """Carry out a sub-command of a microcluster, and return what it prints."""
+        address = ["--address", self.address]
+        match words:
+            case ["bootstrap", *args]:
+                self.workload.bootstrap(args or address)
+                # Not earlier: LXD 5.0 panics when this is set outside a cluster.
+                config = {"cluster.offline_threshold": str(_OFFLINE_THRESHOLD)}
+                self.workload.ask("PATCH", "/1.0", {"config": config})
+                self.has_left = False
+            # LXD can set the life of all tokens, but not of one.
+            case ["add", name] | ["add", name, "--timeout", _]:
                 self._before_add()
-            done = self._run_adapter(argv[words:], timeout)
-            if not done.returncode and verb in ("bootstrap", "join", "remove"):
-                self.has_left = verb == "remove" and rest == [self._name]
-        else:
-            done = _run(
-                list(argv),
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                check=False,
-            )
-        if "bootstrap" in argv and done.returncode == 0:
-            # Not earlier: LXD 5.0 panics when this is set outside a cluster.
-            self._configure("cluster.offline_threshold", str(OFFLINE_THRESHOLD))
-        return done
-
-    def _run_adapter(
-        self, words: Sequence[str], timeout: float | None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run the command in a process of its own, for which Python need not start anew."""
-        command = self._adapter.start(words, self._environment)
-        self._commands.add(command)
-        try:
-            return command.wait(timeout)
-        finally:
-            self._commands.remove(command)
-
-    def _configure(self, key: str, value: str) -> None:
-        code, answer = self._ask("PATCH", "/1.0", {"config": {key: value}})
-        if code != http.HTTPStatus.OK:
-            raise LxdError(f"{self._name} refuses {key}: {answer['error']}")
-
-    def ask(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None
-    ) -> tuple[int, dict[str, Any]]:
-        """Make a request to the daemon.
-
-        Args:
-            method: of the request.
-            path: below the daemon's root, for example `/1.0`.
-            body: sent as JSON.
-
-        Returns:
-            The answer's HTTP status code, and the answer.
-
-        Raises:
-            OSError: the daemon does not listen.
-            LxdError: as for `run`.
-        """
-        self._come_up()
-        return self._ask(method, path, body)
-
-    def _ask(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None
-    ) -> tuple[int, dict[str, Any]]:
-        connection = _UnixConnection(self._directory / "unix.socket")
-        try:
-            connection.request(method, path, None if body is None else json.dumps(body))
-            response = connection.getresponse()
-            return response.status, json.loads(response.read())
-        finally:
-            connection.close()
+                with tempfile.NamedTemporaryFile("r") as file:
+                    self.workload.issue(name, pathlib.Path(file.name))
+                    return f"{file.read()}\n"
+            case ["join", token, *args]:
+                self.workload.join(token, args or address)
+                self.has_left = False
+            case ["list", "-f", "json"]:
+                members = self.workload.members()
+                if not members:
+                    raise WorkloadError("LXD is not part of a cluster")
+                return json.dumps([dataclasses.asdict(member) for member in members])
+            case ["remove", name] | ["remove", name, "--force"]:
+                self.workload.remove(name, (), force="--force" in words)
+                self.has_left = name == self.name
+            case _:
+                raise WorkloadError(f"{words[:1]} cannot be called like this")
+        return ""
 
     def start(self) -> None:
         """Start the daemon with what data it has.
@@ -380,48 +278,35 @@ class LxdMachine:
         """
         if self.running:
             return
-        with (self._directory.parent / f"{self._directory.name}.log").open("ab") as log:
+        with self._log.open("ab") as log:
             self._daemon = _popen(
-                _isolated(self._name, "exec lxd --group root"),
+                _isolated(self.name, "exec lxd --group root"),
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._deadline = time.monotonic() + (READY_AGAIN if self._set_up else READY)
+        self._deadline = time.monotonic() + (_READY_AGAIN if self._set_up else _READY)
 
     def _come_up(self) -> None:
         """Wait until a daemon that was started is ready, if it can be.
 
         Raises:
-            LxdError: the daemon ended, or a fresh one is not ready in time; with its last words.
+            LxdError: the daemon ended, or a fresh one is not ready in time.
         """
-        if self._daemon is None or self._deadline is None:
-            return
-        ready = self._wait(self._deadline)
-        if not self._set_up:
-            if not ready:
-                problem = f"is not ready after {READY:g} s: {self._last_words()}"
-                raise LxdError(f"{self._name} {problem}")
-            self._configure("core.https_address", f"{self.address}:{PORT}")
-            self._set_up = True
-        self._deadline = None
-
-    def _wait(self, deadline: float) -> bool:
-        """Whether the daemon becomes ready until then."""
-        while time.monotonic() < deadline:
+        while self._daemon is not None and time.monotonic() < self._deadline:
+            with contextlib.suppress(WorkloadError):
+                self.workload.ask("GET", "/1.0")
+                self._set_up, self._deadline = True, 0.0
+                return
             if not self.running:
-                raise LxdError(f"the daemon of {self._name} ended: {self._last_words()}")
-            with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-                if self._ask("GET", "/1.0")[0] == http.HTTPStatus.OK:
-                    return True
+                break
             time.sleep(0.01)
-        return False
-
-    def _last_words(self) -> str:
-        log = self._directory.parent / f"{self._directory.name}.log"
-        return "\n".join(log.read_text(errors="replace").splitlines()[-10:])
+        if self._daemon is not None and self._deadline and not (self._set_up and self.running):
+            last_words = self._log.read_text(errors="replace").splitlines()[-10:]
+            raise LxdError("\n".join([f"{self.name}: the daemon is not ready", *last_words]))
+        self._deadline = 0.0
 
     def kill(self) -> None:
         """Let the machine die at once, with all that runs on it. Its data survives."""
@@ -429,8 +314,6 @@ class LxdMachine:
             self._daemon.kill()
             self._daemon.wait()
             self._daemon = None
-        for command in tuple(self._commands):
-            command.kill()
         _kill_all(self._directory)
 
     def destroy(self) -> None:
@@ -438,20 +321,25 @@ class LxdMachine:
         self.kill()
         _remove(self._directory)
 
-    def drop_raft_node(self, address: str) -> bool:
-        """Drop what is left of a former member from the database's members.
+    def drop_raft_nodes(self, gone: set[str]) -> None:
+        """Drop what is left of former members from the database's members.
 
-        Returns:
-            Whether the database is busy with it, so that it has to be dropped later.
+        Args:
+            gone: their addresses, with ports.
         """
+        self._come_up()
         query = {"database": "local", "query": "SELECT address FROM raft_nodes"}
-        code, answer = self.ask("POST", "/internal/sql", query)
-        if code != http.HTTPStatus.OK:
-            return False
-        if [f"{address}:{PORT}"] not in (answer["metadata"]["Results"][0]["rows"] or ()):
-            return False
-        answer = self.ask("DELETE", f"/internal/cluster/raft-node/{address}:{PORT}")[1]
-        return "configuration change is already in progress" in answer.get("error", "")
+        rows = self.workload.ask("POST", "/internal/sql", query)["Results"][0]["rows"] or ()
+        deadline = time.monotonic() + _ROLE_LIMIT
+        for address in gone.intersection(*zip(*rows, strict=True)):
+            while time.monotonic() < deadline:
+                try:
+                    self.workload.ask("DELETE", f"/internal/cluster/raft-node/{address}")
+                except WorkloadError as error:
+                    if "configuration change is already in progress" in str(error):
+                        time.sleep(0.5)
+                        continue
+                break
 
     def release_address(self) -> None:
         """Let others have the address, which the machine's cluster must no longer be there for.
@@ -462,11 +350,11 @@ class LxdMachine:
 
     def revoke_tokens(self) -> None:
         """Drop the join tokens that this daemon knows of."""
-        for operation in self.ask("GET", "/1.0/operations?recursion=1")[1]["metadata"].get(
-            "running", ()
-        ):
+        self._come_up()
+        operations = self.workload.ask("GET", "/1.0/operations?recursion=1")
+        for operation in operations.get("running", ()):
             if operation["class"] == "token":
-                self.ask("DELETE", f"/1.0/operations/{operation['id']}")
+                self.workload.ask("DELETE", f"/1.0/operations/{operation['id']}")
 
 
 class LxdMicrocluster:
@@ -481,12 +369,10 @@ class LxdMicrocluster:
         if reason:
             raise LxdError(reason)
         _sweep()
-        place = _place() / f"{_PREFIX}{secrets.token_hex(4)}"
+        self._directory = _place() / f"{_PREFIX}{secrets.token_hex(4)}"
         # Before the directory exists, lest another run sweeps it away.
-        self._lock = _reserve(str(place))
-        place.mkdir(mode=0o711)
-        self._directory = place
-        self._adapter = forked.ForkServer(ADAPTER, _IMPORTED_LATE)
+        self._lock = _reserve(str(self._directory))
+        self._directory.mkdir(mode=0o711)
         self._machines: list[LxdMachine] = []
         self._numbers = itertools.count()
         atexit.register(self.close)
@@ -498,7 +384,7 @@ class LxdMicrocluster:
             name: its host name. Nothing keeps two machines from having one name.
         """
         directory = self._directory / str(next(self._numbers))
-        machine = LxdMachine(name, directory, self._adapter, self._drop_raft_nodes)
+        machine = LxdMachine(name, directory, self._drop_raft_nodes)
         self._machines.append(machine)
         machine.start()
         return machine
@@ -509,14 +395,11 @@ class LxdMicrocluster:
         Once in ten times LXD 5.0 leaves that machine among the database's members, and for 50 s
         tries to give it a role; whoever joins meanwhile hangs, and is half joined for good.
         """
-        gone = [machine.address for machine in self._machines if machine.has_left]
-        deadline = time.monotonic() + _ROLE_LIMIT
+        gone = {f"{machine.address}:{PORT}" for machine in self._machines if machine.has_left}
         for machine in self._machines if gone else ():
             if machine.running and not machine.has_left:
-                with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-                    for address in gone:
-                        while machine.drop_raft_node(address) and time.monotonic() < deadline:
-                            time.sleep(0.5)
+                with contextlib.suppress(WorkloadError):
+                    machine.drop_raft_nodes(gone)
 
     def expire_tokens(self) -> None:
         """Let all the unused join tokens end.
@@ -536,7 +419,6 @@ class LxdMicrocluster:
         while self._machines:
             self._machines[-1].destroy()
             self._machines.pop().release_address()
-        self._adapter.close()
         _remove(self._directory)
         if self._lock is not None:
             self._lock.close()

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""Form a cluster of LXD daemons: the model example of a charm that uses the token distributor.
+"""Form a cluster of LXD daemons: an example of a charm that uses the token distributor.
 
-`lxd_microcluster.py` gives LXD the commands of a microcluster. All that is left to a charm is to
-install the workload, to name the command, to say on which address it listens, and to show how far
-the cluster has come. The library does the rest, at whichever event there is something to do.
+The charm installs LXD, says on which address it listens, and shows the library's status. What to
+do with the cluster is in `lxd_workload.py`, when to do it in the library.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ import logging
 import pathlib
 import shutil
 import subprocess
-import sys
 
+import lxd_workload
 import ops
 
 import microcluster_token_distributor
@@ -21,9 +20,6 @@ import microcluster_token_distributor
 logger = logging.getLogger(__name__)
 
 RELATION = "microcluster-cluster"
-
-#: The words before `bootstrap`, `add`, `join`, `list` and `remove`.
-COMMAND = [sys.executable, str(pathlib.Path(__file__).with_name("lxd_microcluster.py"))]
 
 #: Seconds that a package may take to install.
 INSTALL_LIMIT = 900
@@ -35,7 +31,7 @@ class LxdClusterCharm(ops.CharmBase):
     def __init__(self, framework: ops.Framework) -> None:
         super().__init__(framework)
         self.cluster = microcluster_token_distributor.TokenConsumer(
-            charm=self, relation_name=RELATION, command_name=COMMAND
+            charm=self, relation_name=RELATION, workload=self._workload()
         )
         self.cluster.bootstrap_args_func = self._address
         self.cluster.join_args_func = self._address
@@ -59,6 +55,9 @@ class LxdClusterCharm(ops.CharmBase):
 
     def _on_collect_status(self, event: ops.CollectStatusEvent) -> None:
         event.add_status(self.cluster.status)
+
+    def _workload(self) -> microcluster_token_distributor.Workload:
+        return lxd_workload.LxdWorkload()
 
     def _address(self) -> list[str]:
         """Have LXD listen where the model wants this relation's traffic."""
