@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ops.testing
@@ -204,9 +204,8 @@ class Failure:
 
 @dataclasses.dataclass(eq=False)
 class Machine:
-    """A machine of the model."""
+    """A machine of the model, for one unit."""
 
-    number: int
     host: hosts.Host
     # Whether it has come; until then its units wait, and no hook runs.
     provisioned: bool = True
@@ -214,8 +213,7 @@ class Machine:
     powered: bool = True
     # Whether its agent answers, which takes a host that runs.
     up: bool = True
-    units: dict[str, Unit] = dataclasses.field(default_factory=dict[str, "Unit"])
-    # A hook runs on it, and holds its lock.
+    # A hook runs on it.
     busy: bool = False
 
     @property
@@ -235,8 +233,8 @@ class Unit:
     charm: charms.Charm
     # Which refresh of the application it has followed.
     charm_seen: int
-    # The version of the configuration that its last config-changed saw.
-    config_seen: int = 0
+    # Its config-changed hook has run, since the last upgrade-charm if any.
+    configured: bool = False
     # Which of its hooks have run; `begun` is the start of its install hook.
     begun: bool = False
     installed: bool = False
@@ -272,9 +270,6 @@ class App:
     charm: charms.Charm
     # Counts the refreshes.
     charm_version: int = 0
-    config: dict[str, Any] = dataclasses.field(default_factory=dict[str, Any])
-    # Counts the changes of the configuration, from 1.
-    config_version: int = 1
     units: dict[str, Unit] = dataclasses.field(default_factory=dict[str, Unit])
     relations: dict[int, Relation] = dataclasses.field(default_factory=dict[int, Relation])
     leader: Unit | None = None

@@ -328,7 +328,6 @@ class Juju(world.World):
     def _state(self, flight: running.Running) -> ops.testing.State:
         unit = flight.unit
         return ops.testing.State(
-            config=unit.app.config,
             relations=[local.stub for local in flight.locals.values()],
             leader=unit.app.leader is unit,
             model=self._model,
@@ -368,11 +367,11 @@ class Juju(world.World):
                 unit.installed = True
             case "upgrade-charm":
                 # Juju has config-changed follow.
-                unit.config_seen = 0
+                unit.configured = False
             case "leader-elected":
                 unit.leader_seen = unit.app.leader is unit
             case "config-changed":
-                unit.config_seen = flight.config_version
+                unit.configured = True
             case "start":
                 unit.started = True
                 unit.rebooted = False

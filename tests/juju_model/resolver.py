@@ -56,7 +56,7 @@ def _of_its_own(unit: entities.Unit) -> list[hooks.Due]:
         return created
     if unit.app.leader is unit and not unit.leader_seen:
         return [hooks.Due(unit.name, "leader-elected")]
-    if unit.config_seen != unit.app.config_version:
+    if not unit.configured:
         return [hooks.Due(unit.name, "config-changed")]
     return [] if unit.started else [hooks.Due(unit.name, "start")]
 

@@ -37,7 +37,6 @@ class Running:
         self.locals = dict(unit.relations)
         self.local = None if due.relation_id is None else self.locals[due.relation_id]
         # What the unit will have seen once this hook is through: not what comes while it runs.
-        self.config_version = unit.app.config_version
         self.data_version = 0
         self._juju = juju
         self._writes: dict[tuple[int, str], dict[str, str]] = {}

@@ -21,7 +21,6 @@ _ENDPOINTS = {
 _ACTIONS = {
     "write": {"params": {"app": {"type": "boolean"}, "data": {"type": "object"}}},
     "see": {},
-    "fail": {},
 }
 
 
@@ -62,8 +61,6 @@ class Stub(ops.CharmBase):
                     relation.data[owner].update(event.params["data"])
             case "see_action" if isinstance(event, ops.ActionEvent):
                 event.set_results({"seen": json.dumps(self._see())})
-            case "fail_action" if isinstance(event, ops.ActionEvent):
-                event.fail("refused")
             case _:
                 self.react(event)
 
@@ -91,5 +88,4 @@ def stub(*endpoints: str, react: React | None = None) -> charms.Charm:
         Stub if react is None else type("ReactingStub", (Stub,), {"react": react}),
         meta,
         actions=_ACTIONS,
-        config={"options": {"colour": {"type": "string", "default": "blue"}}},
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tests.juju_model import entities, hosts, relating
 
@@ -89,28 +89,22 @@ class World(relating.Relations):
         app: str,
         *,
         hostname: str | None = None,
-        to: str | None = None,
         provisioned: bool = True,
     ) -> str:
-        """Add a unit.
+        """Add a unit, on a machine of its own.
 
         Args:
             app: the application.
-            hostname: the host name of its new machine; `juju-<model>-<n>` by default.
-            to: a unit whose machine it shall share instead.
-            provisioned: its new machine comes; otherwise only once the unit is `provision`ed.
+            hostname: the host name of its machine; `juju-<model>-<n>` by default.
+            provisioned: its machine comes; otherwise only once the unit is `provision`ed.
 
         Returns:
             The unit's name.
         """
         application = self.apps[app]
-        if to is not None:
-            machine = self._units[to].machine
-        else:
-            number = next(self._machine_ids)
-            host = self._host_factories[app](hostname or f"juju-{self.name}-{number}")
-            up = provisioned
-            machine = entities.Machine(number, host, provisioned=up, powered=up, up=up)
+        host_number, up = next(self._machine_ids), provisioned
+        host = self._host_factories[app](hostname or f"juju-{self.name}-{host_number}")
+        machine = entities.Machine(host, provisioned=up, powered=up, up=up)
         number = next(self._unit_ids[app])
         unit = entities.Unit(
             f"{app}/{number}",
@@ -120,16 +114,15 @@ class World(relating.Relations):
             application.charm,
             application.charm_version,
         )
-        application.units[unit.name] = machine.units[unit.name] = self._units[unit.name] = unit
+        application.units[unit.name] = self._units[unit.name] = unit
         self.wake(unit)
         return unit.name
 
     def provision(self, unit: str) -> None:
         """Let the machine of a unit come at last."""
-        machine = self._units[unit].machine
-        machine.provisioned = machine.powered = machine.up = True
-        for waiting in machine.units.values():
-            self.wake(waiting)
+        waiting = self._units[unit]
+        waiting.machine.provisioned = waiting.machine.powered = waiting.machine.up = True
+        self.wake(waiting)
 
     def remove_unit(self, unit: str, *, force: bool = False) -> None:
         """Remove a unit.
@@ -184,14 +177,6 @@ class World(relating.Relations):
             self._synchronise(unit)
             self.wake(unit)
 
-    def configure(self, app: str, **options: Any) -> None:
-        """Change an application's configuration."""
-        application = self.apps[app]
-        application.config.update(options)
-        application.config_version += 1
-        for unit in application.units.values():
-            self.wake(unit)
-
     # Faults.
 
     def kill_machine(self, unit: str) -> None:
@@ -204,34 +189,31 @@ class World(relating.Relations):
 
     def stop_agent(self, unit: str) -> None:
         """Let the agent of a unit's machine die, and not the machine: its programs go on."""
-        machine = self._units[unit].machine
-        if not machine.up:
-            return
-        machine.up = False
-        for lost in machine.units.values():
-            if lost.app.leader is lost:
-                app = lost.app
-                app.lease_ends = self.now + self._rng.uniform(_SHORTEST_LEASE, _LONGEST_LEASE)
-                self._at(app.lease_ends, lambda app=app: self._end_lease(app))
+        lost = self._units[unit]
+        if lost.machine.up and lost.app.leader is lost:
+            app = lost.app
+            app.lease_ends = self.now + self._rng.uniform(_SHORTEST_LEASE, _LONGEST_LEASE)
+            self._at(app.lease_ends, lambda: self._end_lease(app))
+        lost.machine.up = False
 
     def start_machine(self, unit: str) -> None:
         """Start a dead machine again, or its agent alone if only that is dead."""
-        machine = self._units[unit].machine
+        back = self._units[unit]
+        machine = back.machine
         if not machine.lost:
             return
         rebooted = not machine.powered
         if rebooted and isinstance(machine.host, hosts.Powered):
             machine.host.start()
         machine.powered = machine.up = True
-        for back in list(machine.units.values()):
-            back.rebooted = back.rebooted or (rebooted and back.started and not back.dying)
-            if back.app.leader is back:
-                back.app.lease_ends = None
-            elif back.app.leader is None and back.installed:
-                self._elect(back.app)
-            if back.dying:
-                self._retract(back)
-            self._restart(back)
+        back.rebooted = back.rebooted or (rebooted and back.started and not back.dying)
+        if back.app.leader is back:
+            back.app.lease_ends = None
+        elif back.app.leader is None and back.installed:
+            self._elect(back.app)
+        if back.dying:
+            self._retract(back)
+        self._restart(back)
 
     def restart_agent(self, unit: str) -> None:
         """Restart a unit's agent: it forgets what it had read, and notices who is gone."""
@@ -250,19 +232,17 @@ class World(relating.Relations):
             The new leader: another unit if there is one that answers.
         """
         application = self.apps[app]
-        if believing:
-            self._believe(application)
+        if believing and application.leader is not None:
+            # Its hooks write the application's databag, and Juju refuses their flush.
+            application.leader.believes_until = self.now + _BELIEF
         self._elect(application, but=application.leader)
         return self.leader(app)
 
-    def set_leader(self, unit: str, *, believing: bool = False) -> None:
-        """Give a unit the lease; `believing` is as for `depose`."""
-        app = self._units[unit].app
-        if app.leader is self._units[unit]:
-            return
-        if believing:
-            self._believe(app)
-        self._give_lease(app, self._units[unit])
+    def set_leader(self, unit: str) -> None:
+        """Give a unit the lease."""
+        leader = self._units[unit]
+        if leader.app.leader is not leader:
+            self._give_lease(leader.app, leader)
 
     def leader(self, app: str) -> str | None:
         """Name the unit that holds an application's lease."""
@@ -285,10 +265,10 @@ class World(relating.Relations):
         for local in list(unit.relations.values()):
             self._leave_scope(local, notify=notify)
         app, machine = unit.app, unit.machine
-        for holder in (self._units, app.units, machine.units):
-            holder.pop(unit.name)
+        self._units.pop(unit.name)
+        app.units.pop(unit.name)
         self._awake.discard(unit)
-        if not machine.units and isinstance(machine.host, hosts.Powered):
+        if isinstance(machine.host, hosts.Powered):
             machine.host.destroy()
         if app.leader is unit:
             self._elect(app)
@@ -316,14 +296,6 @@ class World(relating.Relations):
             local.ghosts.clear()
 
     # Leadership.
-
-    def _believe(self, app: entities.App) -> None:
-        """Let a leader believe for a while that it leads, whoever does.
-
-        Its hooks then write the application's databag, and Juju refuses their flush.
-        """
-        if app.leader is not None:
-            app.leader.believes_until = self.now + _BELIEF
 
     def _elect(self, app: entities.App, *, but: entities.Unit | None = None) -> None:
         answering = [unit for unit in app.units.values() if unit.machine.up and unit.installed]

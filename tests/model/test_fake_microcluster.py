@@ -20,7 +20,6 @@ from tests.microclusters import fake
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tests.microclusters import protocol
 
 VERSIONS = ("2.0.5", "3.0.0")
 GHOST_REMOVED = "post-remove hook"
@@ -73,16 +72,6 @@ def outcomes(find: Callable[[fake.FakeMicrocluster], str], version: str = "2.0.5
 
     assert found() == found()
     return set(found())
-
-
-def test_it_has_the_form_that_all_microclusters_have(cluster: fake.FakeMicrocluster) -> None:
-    """Type checkers hold the fake against the protocol here."""
-    world: protocol.Microcluster = cluster
-    machine: protocol.Machine = world.add_machine("node-1")
-
-    world.close()
-
-    assert machine.running
 
 
 # Roles
@@ -204,22 +193,6 @@ def test_which_tokens_are_usable_is_known_and_how_one_shows(
     assert (kept, after_the_try) == ({"expired", "revoked"}, {"revoked"})
     assert (cluster.usable_tokens(), cluster.clusters[0].tokens) == (set(), {})
     assert not cluster.shows_token(repr((cluster.history, cluster.clusters, cluster.machines)))
-
-
-RUBBISH = {
-    "not-a-token": "illegal base64 data at input byte 3",
-    "": "unexpected end of JSON input",
-    "aGVsbG8h": "invalid character",
-    base64.b64encode(b"[]").decode(): "json: cannot unmarshal",
-    base64.b64encode(b"{}").decode(): "0 join attempts were unsuccessful",
-}
-
-
-@pytest.mark.parametrize("text", RUBBISH)
-def test_rubbish_is_refused_as_go_words_it(cluster: fake.FakeMicrocluster, text: str) -> None:
-    node = cluster.add_machine("node-1")
-
-    suite.refused(node, "join", text, because=f"^Error: {RUBBISH[text]}")
 
 
 def test_a_refused_newcomer_keeps_its_token(either: fake.FakeMicrocluster) -> None:
@@ -616,80 +589,7 @@ def test_a_renamed_machine_is_a_member_by_its_old_name(either: fake.FakeMicroclu
 # A strict fake
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "microovn status",
-        "microovn cluster",
-        "microovn cluster frobnicate",
-        "microovn cluster add",
-        "microovn cluster add --help",
-        "microovn cluster add node-2 --timeout soon",
-        "microovn cluster list",
-        "microovn cluster list --format yaml",
-        "microovn cluster remove node-1 --yes",
-        "microovn cluster remove --force",
-    ],
-)
-def test_a_command_line_that_no_real_program_has_fails_the_test(
-    cluster: fake.FakeMicrocluster, words: str
-) -> None:
-    with pytest.raises(AssertionError, match=r"no such|not the cluster's"):
-        cluster.add_machine("node-1").run(words.split(), timeout=1.0)
-
-
-def test_what_cannot_happen_fails_the_test(cluster: fake.FakeMicrocluster) -> None:
-    node = cluster.add_machine("node-1")
-    with pytest.raises(FileNotFoundError):
-        node.run(["microceph", "cluster", "bootstrap"])
-    with pytest.raises(AssertionError, match="already"):
-        cluster.add_machine("node-1")
-
-    node.destroy()
-
-    with pytest.raises(AssertionError, match="was destroyed"):
-        node.run([*node.command, "bootstrap"])
-    with pytest.raises(AssertionError, match="was destroyed"):
-        node.start()
-    assert cluster.add_machine("node-1").address != node.address
-
-
 # What invariants see, and faults
-
-
-def test_two_bootstraps_are_two_clusters_and_one_lives_while_a_machine_of_it_exists(
-    cluster: fake.FakeMicrocluster,
-) -> None:
-    first, second = form(cluster, 2)
-    other = cluster.add_machine("other")
-    suite.succeed(other, "bootstrap", "--custom-encapsulation-ip", "10.1.0.1")
-    one, two = cluster.clusters
-
-    assert (list(one.members), list(two.members)) == (["node-1", "node-2"], ["other"])
-    assert cluster.online_members() == ["node-1", "node-2", "other"]
-    first.kill()
-    second.destroy()
-    assert one.lives
-    first.destroy()
-    assert not one.lives
-
-
-def test_the_history_has_every_command(cluster: fake.FakeMicrocluster) -> None:
-    """With the time, the machine and the exit code, and no token."""
-    first = cluster.add_machine("node-1")
-    second = cluster.add_machine("node-2")
-    suite.succeed(first, "bootstrap")
-    cluster.advance(5.0)
-
-    suite.succeed(second, "join", suite.add(first, "node-2"), "--flag")
-    suite.run(second, "bootstrap")
-
-    assert cluster.history == [
-        (0.0, "node-1", ("bootstrap",), 0),
-        (5.0, "node-1", ("add", "node-2"), 0),
-        (5.0, "node-2", ("join", "<token>", "--flag"), 0),
-        (5.0, "node-2", ("bootstrap",), 1),
-    ]
 
 
 @pytest.mark.parametrize(
@@ -721,20 +621,3 @@ def test_a_fault_hides_whether_the_command_took_effect(
     if code is None:
         with pytest.raises(AssertionError, match="has no time limit"):
             node.run([*node.command, "bootstrap"])
-
-
-def test_a_plan_may_raise_once_the_command_took_effect(cluster: fake.FakeMicrocluster) -> None:
-    """So an agent dies in mid-hook: the member is there, and nobody was told."""
-
-    def plan(machine: fake.FakeMachine, moment: fake.Moment, words: Sequence[str]) -> None:
-        if moment == "after":
-            raise InterruptedError(f"{machine.name} died at {words[0]}")
-
-    node = cluster.add_machine("node-1")
-    node.faults = plan
-
-    with pytest.raises(InterruptedError, match="node-1 died at bootstrap"):
-        node.run([*node.command, "bootstrap"])
-
-    assert cluster.online_members() == ["node-1"]
-    assert cluster.history[-1].code is None

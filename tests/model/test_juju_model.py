@@ -184,11 +184,6 @@ FACTS: dict[str, tuple[dict[str, Any], Happens, dict[str, list[str]]]] = {
         lambda juju: (write(juju, "right/0", k="1"), juju.update_status_round()),
         {"left/0": ["changed right/0", "update-status"], "right/0": ["update-status"]},
     ),
-    "config-changed comes when the configuration has changed": (
-        {"units": (1, 1)},
-        lambda juju: juju.configure("left", colour="red"),
-        {"left/0": ["config-changed"]},
-    ),
     "an agent that was dead runs no start hook": (
         {"units": (0, 2)},
         lambda juju: (
@@ -198,11 +193,6 @@ FACTS: dict[str, tuple[dict[str, Any], Happens, dict[str, list[str]]]] = {
             juju.update_status_round(),
         ),
         {"right/0": ["update-status"] * 2, "right/1": ["update-status"]},
-    ),
-    "refresh is followed by config-changed": (
-        {"units": (1, 1)},
-        lambda juju: juju.refresh("left", stub("link")),
-        {"left/0": ["upgrade-charm", "config-changed"]},
     ),
     "a unit runs the old charm until upgrade-charm, and ignores new endpoints": (
         {"units": (2, 0)},
