@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import logging
 import os
 import socket
@@ -276,6 +277,8 @@ def _run(argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[Any
     if isinstance(argv, str) or options.get("shell"):
         raise TypeError("the model runs lists of arguments, and no shell")
     stdout = options.get("stdout")
+    if isinstance(stdout, io.IOBase):
+        stdout = stdout.fileno()
     into = stdout if isinstance(stdout, int) and stdout >= 0 else None
     flight = _flight()
     with _patched(_REAL_PARTS):
