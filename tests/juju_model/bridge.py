@@ -35,7 +35,6 @@ dispatch puts back what it found. The whole is not thread-safe.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
 import logging
 import os
@@ -59,22 +58,6 @@ if TYPE_CHECKING:
     from tests.juju_model import charms, running
 
 REAL_SLEEP = time.sleep
-
-
-@dataclasses.dataclass(frozen=True)
-class Committed:
-    """What `ops` has committed at the end of a hook, before Juju flushes.
-
-    Attributes:
-        results: an action's results.
-        failure: why the action failed, as the charm says.
-    """
-
-    stored_states: frozenset[ops.testing.StoredState]
-    deferred: tuple[ops.testing.DeferredEvent, ...]
-    workload_version: str
-    results: Mapping[str, Any]
-    failure: str | None
 
 
 def relation_stub(relation_id: int, endpoint: str, remote_app: str | None) -> Any:
@@ -149,8 +132,8 @@ def run(
     state: ops.testing.State,
     folder: pathlib.Path,
     params: Mapping[str, Any],
-) -> Committed:
-    """Run one hook.
+) -> Mapping[str, Any]:
+    """Run one hook, and let the unit keep what `ops` has committed, before Juju flushes.
 
     Args:
         stage: a stage of the unit's charm.
@@ -159,28 +142,27 @@ def run(
         folder: the unit's own directory on its machine, which may not exist yet.
         params: the action's parameters.
 
+    Returns:
+        The action's results.
+
     Raises:
         ops.testing.errors.UncaughtCharmError: the charm raised.
     """
-    context = stage.context
-    context.app_name = flight.unit.app.name
-    context.unit_id = flight.unit.number
-    failure = None
+    context, unit = stage.context, flight.unit
+    context.app_name = unit.app.name
+    context.unit_id = unit.number
     with _seated(stage, flight, folder):
         try:
             state = context.run(_event(context, flight, params), state)
         except ops.testing.ActionFailed as error:
             # Juju flushes what a failed action wrote, for its process exits with 0.
             state = cast("ops.testing.State", error.state)
-            failure = error.message
-    return Committed(
-        stored_states=frozenset(_stored_states(state)),
-        # ops.testing gives them in the order of their names; ops emits them in that of their age.
-        deferred=tuple(sorted(state.deferred, key=_age)),
-        workload_version=state.workload_version,
-        results=dict(context.action_results or {}) if flight.due.action else {},
-        failure=failure,
-    )
+            flight.failure = error.message
+    unit.stored_states = frozenset(_stored_states(state))
+    # ops.testing gives them in the order of their names; ops emits them in that of their age.
+    unit.deferred = tuple(sorted(state.deferred, key=_age))
+    unit.workload_version = state.workload_version
+    return dict(context.action_results or {}) if flight.due.action else {}
 
 
 class _FrameworkState(ops.testing.StoredState):

@@ -212,13 +212,11 @@ class HookContext:
         point: where the hook is now.
         hook: its record so far.
         argv: the command line at hand, at the points around a command.
-        key_names: the keys at hand, at the points around a write.
     """
 
     point: Point
     hook: Hook
     argv: Sequence[str] = dataclasses.field(default=(), repr=False)
-    key_names: Sequence[str] = ()
 
     @property
     def unit(self) -> str:

@@ -53,7 +53,6 @@ class Juju(world.World):
         seed: makes every choice: which unit is next, the order among its relations, who is
             elected and when.
         version: `4.0` or `3.6`; where they differ, `behaviour` says how.
-        goal_state: whether charms find the `goal-state` tool.
         behaviour: overrides what `version` says.
         interleave: how likely a hook of another machine runs while a hook waits for a command.
         hook_cost: seconds that a hook takes.
@@ -75,7 +74,6 @@ class Juju(world.World):
         seed: int = 0,
         *,
         version: str = "4.0",
-        goal_state: bool = True,
         behaviour: entities.Behaviour | None = None,
         interleave: float = 0.0,
         hook_cost: float = 0.3,
@@ -87,7 +85,7 @@ class Juju(world.World):
         self.errors: list[hooks.Hook] = []
         self.on_hook: list[Callable[[hooks.Hook], None]] = []
         self.faults: Callable[[hooks.HookContext], None] | None = None
-        self.has_goal_state = goal_state
+        self.has_goal_state = True
         self.interleave = interleave
         self._hook_cost = hook_cost
         self._depth = 0
@@ -180,12 +178,12 @@ class Juju(world.World):
             hooks.HookFailed: the charm raised.
         """
         due = hooks.Due(unit, "action", action=name)
-        hook, committed = self._run(self._units[unit], due, params)
-        if committed is None:
-            raise hooks.HookFailed(hook)
-        if committed.failure is not None:
-            raise hooks.ActionFailed(committed.failure)
-        return dict(committed.results)
+        flight = self._run(self._units[unit], due, params)
+        if flight.hook.outcome is not hooks.Outcome.OK:
+            raise hooks.HookFailed(flight.hook)
+        if flight.failure is not None:
+            raise hooks.ActionFailed(flight.failure)
+        return dict(flight.results)
 
     def step(self) -> hooks.Hook | None:
         """Run one hook.
@@ -195,7 +193,7 @@ class Juju(world.World):
         """
         self._ring()
         drawn = self._draw()
-        return None if drawn is None else self._run(*drawn)[0]
+        return None if drawn is None else self._run(*drawn).hook
 
     def settle(
         self,
@@ -274,14 +272,14 @@ class Juju(world.World):
 
     def _run(
         self, unit: entities.Unit, due: hooks.Due, params: Mapping[str, Any] | None = None
-    ) -> tuple[hooks.Hook, bridge.Committed | None]:
+    ) -> running.Running:
         attempt = 1 if unit.error is None or due.action else unit.error.attempts + 1
         self._prepare(unit, due)
         flight = running.Running(self, unit, due, attempt)
         self._depth += 1
         unit.in_hook = unit.machine.busy = True
         try:
-            committed = self._dispatch(flight, params or {})
+            self._dispatch(flight, params or {})
         finally:
             self._depth -= 1
             unit.in_hook = unit.machine.busy = False
@@ -293,7 +291,7 @@ class Juju(world.World):
             self.errors.append(flight.hook)
         for callback in self.on_hook:
             callback(flight.hook)
-        return flight.hook, committed
+        return flight
 
     def _prepare(self, unit: entities.Unit, due: hooks.Due) -> None:
         if due.kind == "install":
@@ -306,24 +304,18 @@ class Juju(world.World):
             unit.charm = unit.app.charm
             unit.charm_seen = unit.app.charm_version
 
-    def _dispatch(
-        self, flight: running.Running, params: Mapping[str, Any]
-    ) -> bridge.Committed | None:
+    def _dispatch(self, flight: running.Running, params: Mapping[str, Any]) -> None:
         """Run the charm and flush what it wrote; note in the record how that went."""
-        unit, hook = flight.unit, flight.hook
-        committed = None
-        with _outcome(hook):
+        unit = flight.unit
+        with _outcome(flight.hook):
             flight.strike(hooks.Point.BEFORE_HOOK)
             folder = pathlib.Path(self._disks.name) / unit.name.replace("/", "-")
             with self._stages.stage(unit.charm) as stage:
-                committed = bridge.run(stage, flight, self._state(flight), folder, params)
-            # ops writes its own state to the machine's disk before Juju flushes the databags, so
-            # that it stays even when Juju refuses those.
-            unit.stored_states = committed.stored_states
-            unit.deferred = committed.deferred
-            unit.workload_version = committed.workload_version
+                # ops writes its own state to the machine's disk before Juju flushes the databags,
+                # so that it stays even when Juju refuses those.
+                state = self._state(flight)
+                flight.results = bridge.run(stage, flight, state, folder, params)
             flight.flush()
-        return committed if hook.outcome is hooks.Outcome.OK else None
 
     def _state(self, flight: running.Running) -> ops.testing.State:
         unit = flight.unit

@@ -38,6 +38,9 @@ class Running:
         self.local = None if due.relation_id is None else self.locals[due.relation_id]
         # What the unit will have seen once this hook is through: not what comes while it runs.
         self.data_version = 0
+        # Why an action failed, as the charm says, and its results.
+        self.failure: str | None = None
+        self.results: Mapping[str, Any] = {}
         self._juju = juju
         self._writes: dict[tuple[int, str], dict[str, str]] = {}
         self._leads: bool | None = None
@@ -101,7 +104,6 @@ class Running:
 
     def relation_set(self, relation_id: int, owner: str, data: Mapping[str, str]) -> None:
         """Note changes until the flush."""
-        self.context.key_names = tuple(data)
         self.strike(hooks.Point.BEFORE_WRITE)
         self.count("relation-set")
         self.hook.tools["bytes-written"] += _size(data)

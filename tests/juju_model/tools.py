@@ -24,10 +24,7 @@ class Backend(mocking._MockModelBackend):
     def relation_ids(self, relation_name: str) -> list[int]:
         return self.flight.relation_ids(relation_name)
 
-    def relation_list(
-        self, relation_id: int, *, relation_name: str | None = None
-    ) -> tuple[str, ...]:
-        self._get_relation_by_id(relation_id, relation_name)
+    def relation_list(self, relation_id: int, **_: Any) -> tuple[str, ...]:
         return self.flight.relation_list(relation_id)
 
     def relation_get(
@@ -35,36 +32,20 @@ class Backend(mocking._MockModelBackend):
         relation_id: int,
         member_name: str,
         is_app: bool,  # noqa: ARG002 - the name shows it
-        *,
-        relation_name: str | None = None,
+        **_: Any,
     ) -> dict[str, str]:
-        self._get_relation_by_id(relation_id, relation_name)
         return self.flight.relation_get(relation_id, member_name)
 
     def relation_set(
-        self,
-        relation_id: int,
-        data: Mapping[str, str],
-        is_app: bool,
-        *,
-        relation_name: str | None = None,
+        self, relation_id: int, data: Mapping[str, str], is_app: bool, **_: Any
     ) -> None:
-        self._get_relation_by_id(relation_id, relation_name)
         self.flight.relation_set(relation_id, self.app_name if is_app else self.unit_name, data)
 
-    def relation_remote_app_name(
-        self,
-        relation_id: int,
-        *,
-        relation_name: str | None = None,
-        _raise_on_error: bool = False,
-    ) -> str | None:
+    def relation_remote_app_name(self, relation_id: int, **options: Any) -> str | None:
         # ops knows the application of the event's own relation from the environment.
         if relation_id != self.flight.due.relation_id:
             self.flight.count("relation-list")
-        return super().relation_remote_app_name(
-            relation_id, relation_name=relation_name, _raise_on_error=_raise_on_error
-        )
+        return super().relation_remote_app_name(relation_id, **options)
 
     def is_leader(self) -> bool:
         return self.flight.is_leader()

@@ -135,8 +135,8 @@ def is_name(word: str) -> bool:
 def decode(text: str) -> dict[str, Any] | str:
     """A token's content; or what Go says about a text that is no token."""
     try:
-        empty = {"secret": "", "fingerprint": "", "join_addresses": []}
-        return {**empty, **json.loads(base64.b64decode(text, validate=True))}
+        content: dict[str, Any] = {"secret": "", "fingerprint": "", "join_addresses": []}
+        return {**content, **json.loads(base64.b64decode(text, validate=True))}
     except (ValueError, TypeError):
         whole = len(text) // 4 * 4
         stray = next((i for i, c in enumerate(text) if c not in _BASE64), whole)

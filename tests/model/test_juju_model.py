@@ -14,12 +14,6 @@ from tests.juju_model.stub_charms import Stub, stub
 from tests.model.pairs import hooks, leader, pair, see, write
 
 SEEDS = range(5)
-LEFT_GONE = ["departed left/0", "departed left/1", "broken"]
-RIGHT_GONE = ["departed right/0", "departed right/1", "broken"]
-BOTH_GONE = {
-    **{f"left/{number}": RIGHT_GONE for number in range(2)},
-    **{f"right/{number}": LEFT_GONE for number in range(2)},
-}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -115,74 +109,69 @@ def come_back_in_time(juju: juju_model.Juju) -> None:
 
 Happens = Callable[[juju_model.Juju], object]
 # A fact: how the pair is made, what happens, and all hooks that follow. `right/0` leads.
-FACTS: dict[str, tuple[dict[str, Any], Happens, dict[str, list[str]]]] = {
+FACTS: dict[str, tuple[dict[str, Any], Happens, list[str]]] = {
     "a write is one changed for each unit on the other side, whatever it wrote": (
         {"units": (2, 2)},
         lambda juju: write(juju, "right/0", one="1", two="2"),
-        {"left/0": ["changed right/0"], "left/1": ["changed right/0"]},
+        ["left/0: changed right/0", "left/1: changed right/0"],
     ),
     "a write that changes nothing is no event": (
         {},
         lambda juju: (write(juju, "right/0", k="1"), juju.settle(), write(juju, "right/0", k="1")),
-        {"left/0": ["changed right/0"]},
+        ["left/0: changed right/0"],
     ),
     "many writes become one event": (
         {},
         written_twice("2"),
-        {"left/0": ["changed right/0"]},
+        ["left/0: changed right/0"],
     ),
-    "4.0: a value that changes and changes back is no event": ({}, written_twice(""), {}),
+    "4.0: a value that changes and changes back is no event": ({}, written_twice(""), []),
     "3.6: a value that changes and changes back is an event": (
         {"version": "3.6"},
         written_twice(""),
-        {"left/0": ["changed right/0"]},
+        ["left/0: changed right/0"],
     ),
     "application data changed is about no unit": (
         {},
         lambda juju: write(juju, "right/0", app=True, k="1"),
-        {"left/0": ["changed"]},
+        ["left/0: changed"],
     ),
     "peers are told of a write and the writer is not": (
         {"left": stub("peers"), "units": (3, 0)},
         lambda juju: write(juju, "left/1", k="1"),
-        {"left/0": ["changed left/1"], "left/2": ["changed left/1"]},
+        ["left/0: changed left/1", "left/2: changed left/1"],
     ),
     "peers are told of application data and the leader is not": (
         {"left": stub("peers"), "units": (3, 0)},
         lambda juju: write(juju, "left/0", app=True, k="1"),
-        {"left/1": ["changed"], "left/2": ["changed"]},
+        ["left/1: changed", "left/2: changed"],
     ),
     "departed comes before application changed, joined and changed": (
         {"units": (1, 3)},
         late_news,
-        {
-            "right/0": ["departed left/0", "broken", "stop", "remove"],
-            "right/1": ["leader-elected"],
-            "right/3": [
-                *("install", "created", "config-changed", "start"),
-                *("joined left/0", "changed left/0"),
-            ],
-            "left/0": [
-                *("start", "leader-elected", "departed right/0", "changed"),
-                *("joined right/3", "changed right/3", "changed right/2"),
-            ],
-        },
+        [
+            "left/0: start, leader-elected, departed right/0, changed, "
+            "joined right/3, changed right/3, changed right/2",
+            "right/0: departed left/0, broken, stop, remove",
+            "right/1: leader-elected",
+            "right/3: install, created, config-changed, start, joined left/0, changed left/0",
+        ],
     ),
-    "a lost machine fires no hook anywhere": ({}, lambda juju: juju.kill_machine("right/1"), {}),
+    "a lost machine fires no hook anywhere": ({}, lambda juju: juju.kill_machine("right/1"), []),
     "a leader that is back in time keeps the lease, and starts again": (
         {},
         come_back_in_time,
-        {"right/0": ["start"]},
+        ["right/0: start"],
     ),
     "no hook tells that the lead is lost": (
         {},
         lambda juju: juju.depose("right"),
-        {"right/1": ["leader-elected"]},
+        ["right/1: leader-elected"],
     ),
     "update-status comes when there is nothing else to do": (
         {"units": (1, 1)},
         lambda juju: (write(juju, "right/0", k="1"), juju.update_status_round()),
-        {"left/0": ["changed right/0", "update-status"], "right/0": ["update-status"]},
+        ["left/0: changed right/0, update-status", "right/0: update-status"],
     ),
     "an agent that was dead runs no start hook": (
         {"units": (0, 2)},
@@ -192,7 +181,7 @@ FACTS: dict[str, tuple[dict[str, Any], Happens, dict[str, list[str]]]] = {
             juju.start_machine("right/1"),
             juju.update_status_round(),
         ),
-        {"right/0": ["update-status"] * 2, "right/1": ["update-status"]},
+        ["right/0: update-status, update-status", "right/1: update-status"],
     ),
     "a unit runs the old charm until upgrade-charm, and ignores new endpoints": (
         {"units": (2, 0)},
@@ -204,53 +193,50 @@ FACTS: dict[str, tuple[dict[str, Any], Happens, dict[str, list[str]]]] = {
             juju.settle(),
             juju.start_machine("left/0"),
         ),
-        {
-            "left/1": [
-                *("leader-elected", "upgrade-charm", "created", "config-changed"),
-                *("joined left/0", "changed left/0"),
-            ],
-            "left/0": [
-                *("start", "upgrade-charm", "created", "config-changed"),
-                *("joined left/1", "changed left/1"),
-            ],
-        },
+        [
+            "left/0: start, upgrade-charm, created, config-changed, joined left/1, changed left/1",
+            "left/1: leader-elected, upgrade-charm, created, config-changed, "
+            "joined left/0, changed left/0",
+        ],
     ),
     "a removed unit departs from every member, breaks, stops and is gone": (
         {"units": (2, 2)},
         lambda juju: juju.remove_unit("right/1"),
-        {
-            "right/1": [*LEFT_GONE, "stop", "remove"],
-            "left/0": ["departed right/1"],
-            "left/1": ["departed right/1"],
-        },
+        [
+            "left/0: departed right/1",
+            "left/1: departed right/1",
+            "right/1: departed left/0, departed left/1, broken, stop, remove",
+        ],
     ),
     "4.0: peers of a removed unit are not told": (
         {"left": stub("peers"), "units": (2, 0)},
         lambda juju: juju.remove_unit("left/1"),
-        {"left/1": ["departed left/0", "stop", "remove"]},
+        ["left/1: departed left/0, stop, remove"],
     ),
     "3.6: peers of a removed unit are told": (
         {"left": stub("peers"), "units": (2, 0), "version": "3.6"},
         lambda juju: juju.remove_unit("left/1"),
-        {
-            "left/0": ["departed left/1"],
-            "left/1": ["departed left/0", "stop", "remove"],
-        },
+        ["left/0: departed left/1", "left/1: departed left/0, stop, remove"],
     ),
     "4.0: who is removed by force departs when the agent restarts, or never": (
         {"units": (2, 2)},
         lambda juju: (kill_and_force(juju), juju.settle(), juju.restart_agent("left/0")),
-        {"right/1": ["leader-elected"], "left/0": ["departed right/0"]},
+        ["left/0: departed right/0", "right/1: leader-elected"],
     ),
     "3.6: who is removed by force departs": (
         {"version": "3.6"},
         kill_and_force,
-        {"right/1": ["leader-elected"], "left/0": ["departed right/0"]},
+        ["left/0: departed right/0", "right/1: leader-elected"],
     ),
     "a removed relation is departed and broken on both sides": (
         {"units": (2, 2)},
         lambda juju: juju.remove_relation("left", "right"),
-        BOTH_GONE,
+        [
+            "left/0: departed right/0, departed right/1, broken",
+            "left/1: departed right/0, departed right/1, broken",
+            "right/0: departed left/0, departed left/1, broken",
+            "right/1: departed left/0, departed left/1, broken",
+        ],
     ),
     "a relation removed before it was created has no hook": (
         {"units": (1, 1)},
@@ -259,12 +245,12 @@ FACTS: dict[str, tuple[dict[str, Any], Happens, dict[str, list[str]]]] = {
             juju.integrate("other", "right"),
             juju.remove_relation("other", "right"),
         ),
-        {},
+        [],
     ),
     "a relation made again at once is another one": (
         {"units": (0, 1)},
         lambda juju: (juju.remove_relation("left", "right"), juju.integrate("left", "right")),
-        {"right/0": ["created", "broken"]},
+        ["right/0: created, broken"],
     ),
     "a unit whose machine never comes runs no hook and is removed without one": (
         {},
@@ -273,17 +259,23 @@ FACTS: dict[str, tuple[dict[str, Any], Happens, dict[str, list[str]]]] = {
             juju.settle(),
             juju.remove_unit("right/2"),
         ),
-        {},
+        [],
     ),
     "a unit whose machine comes late starts like any other": (
         {"units": (0, 1)},
         lambda juju: (juju.add_unit("right", provisioned=False), juju.provision("right/1")),
-        {"right/1": ["install", "created", "config-changed", "start"]},
+        ["right/1: install, created, config-changed, start"],
     ),
     "a suspended offer is departed and broken on both sides, and not created by newcomers": (
         {"offer": True, "units": (2, 2)},
         lambda juju: (juju.suspend(0), juju.add_unit("right")),
-        {**BOTH_GONE, "right/2": ["install", "config-changed", "start"]},
+        [
+            "left/0: departed right/0, departed right/1, broken",
+            "left/1: departed right/0, departed right/1, broken",
+            "right/0: departed left/0, departed left/1, broken",
+            "right/1: departed left/0, departed left/1, broken",
+            "right/2: install, config-changed, start",
+        ],
     ),
     "a resumed offer is created and joined again": (
         {"offer": True, "units": (1, 1)},
@@ -294,15 +286,10 @@ FACTS: dict[str, tuple[dict[str, Any], Happens, dict[str, list[str]]]] = {
             juju.settle(),
             juju.resume(0),
         ),
-        {
-            "left/0": [
-                *("departed right/0", "broken", "created", "joined right/0", "changed right/0")
-            ],
-            "right/0": [
-                *("departed left/0", "broken", "created", "changed"),
-                *("joined left/0", "changed left/0"),
-            ],
-        },
+        [
+            "left/0: departed right/0, broken, created, joined right/0, changed right/0",
+            "right/0: departed left/0, broken, created, changed, joined left/0, changed left/0",
+        ],
     ),
     "an offer resumed before a unit has left it is joined again there": (
         {"offer": True, "units": (1, 2)},
@@ -314,16 +301,12 @@ FACTS: dict[str, tuple[dict[str, Any], Happens, dict[str, list[str]]]] = {
             juju.settle(),
             juju.start_machine("right/1"),
         ),
-        {
-            "left/0": [
-                *("departed right/0", "departed right/1", "broken", "created"),
-                *("joined right/0", "changed right/0", "joined right/1", "changed right/1"),
-            ],
-            "right/0": [
-                *("departed left/0", "broken", "created", "joined left/0", "changed left/0")
-            ],
-            "right/1": ["start"],
-        },
+        [
+            "left/0: departed right/0, departed right/1, broken, created, "
+            "joined right/0, changed right/0, joined right/1, changed right/1",
+            "right/0: departed left/0, broken, created, joined left/0, changed left/0",
+            "right/1: start",
+        ],
     ),
 }
 
@@ -341,7 +324,8 @@ def test_hooks_that_follow(fact: str) -> None:
         happens(juju)
         juju.settle()
 
-        assert hooks(juju, since) == expected
+        ran = sorted(hooks(juju, since).items())
+        assert [f"{unit}: {', '.join(hooked)}" for unit, hooked in ran] == expected
 
 
 def test_other_relations_go_before_those_of_peers() -> None:
@@ -466,7 +450,7 @@ def test_a_removed_relation_can_linger_on_the_other_side(whole: bool) -> None:
             juju.remove_relation("left", "right", lingers_at="right")
         juju.settle()
 
-        assert hooks(juju, since)["right/0"] == LEFT_GONE[:2]
+        assert hooks(juju, since)["right/0"] == ["departed left/0", "departed left/1"]
         lingers = {"app": "left", "data": {"what": "ever"}, "units": {}}
         assert see(juju, "right/0")["relations"] == {"0": lingers}
 
@@ -476,18 +460,6 @@ def test_a_removed_relation_can_linger_on_the_other_side(whole: bool) -> None:
 
         assert hooks(juju)["right/0"][-1] == "broken"
         assert (juju.relation_ids("right"), "left" in juju.apps) == ([], not whole)
-
-
-def test_what_juju_refuses_is_refused() -> None:
-    with pair() as juju:
-        for refused, message in (
-            (lambda: juju.refresh("left", stub("want")), "would break relation"),
-            (lambda: juju.integrate("left", "right"), "related already"),
-            (lambda: juju.suspend(0), "not one of an offer"),
-            (lambda: juju.consume("right:want", "left:link", alias="left"), "left already"),
-        ):
-            with pytest.raises(ValueError, match=message):
-                refused()
 
 
 def test_one_seed_always_gives_the_same_trace_and_two_give_different_ones() -> None:
