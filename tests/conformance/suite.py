@@ -33,7 +33,7 @@ PATIENCE = 60.0
 # Seconds within which a real cluster has reassigned its roles: some heartbeats.
 SETTLING = 60.0
 
-# What `add` can say, once, after a removal. Microcluster 3.0.0 does.
+# How `add` can be refused, once, after a removal. Microcluster 3.0.0 does.
 INCONSISTENT = "Membership consistency check failed after timeout"
 
 LIST = ("list", "-f", "json")
@@ -199,12 +199,12 @@ def members(machine: Machine) -> dict[str, Member]:
 
 
 def online(machine: Machine) -> set[str]:
-    """The names of the members that are online, by the word of `machine`."""
+    """The names of the members that are online, as `machine` lists them."""
     return {name for name, member in members(machine).items() if member.status == "ONLINE"}
 
 
 def voters(machine: Machine) -> set[str]:
-    """The names of the voting members, by the word of `machine`."""
+    """The names of the voting members, as `machine` lists them."""
     return {name for name, member in members(machine).items() if member.role == "voter"}
 
 

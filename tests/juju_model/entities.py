@@ -185,7 +185,7 @@ class Local:
     app_seen: int = 0
     # The units of which something may have changed since.
     dirty: set[str] = dataclasses.field(default_factory=set[str])
-    # Members that are gone, though this unit was not told.
+    # Members that are gone without a departed hook here.
     ghosts: set[str] = dataclasses.field(default_factory=set[str])
     # What was read of members since their last event.
     cache: dict[str, Mapping[str, str]] = dataclasses.field(
@@ -256,7 +256,7 @@ class Unit:
     error: Failure | None = None
     stored_states: frozenset[ops.testing.StoredState] = frozenset()
     deferred: tuple[ops.testing.DeferredEvent, ...] = ()
-    # What its charm says of it, or Juju while the charm says nothing.
+    # As its charm has set it, or Juju until then.
     status: Status = Status("waiting", "installing agent")
     status_set: bool = False
     workload_version: str = ""
@@ -276,7 +276,7 @@ class App:
     # When the lease ends, for its holder's machine is lost.
     lease_ends: float | None = None
     dying: bool = False
-    # What its leader says of it.
+    # As its leader has set it.
     status: Status | None = None
 
     def related(self, endpoint: str) -> Iterator[Relation]:

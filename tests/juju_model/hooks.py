@@ -34,7 +34,7 @@ class AgentKilled(BaseException):
     """Raised by a fault injector to let the unit's agent die there; it starts again at once."""
 
 
-class HookFailed(Exception):  # noqa: N818 - named for what happened, as Juju says it
+class HookFailed(Exception):  # noqa: N818 - named for what happened
     """A hook failed while the model settled."""
 
     def __init__(self, hook: Hook) -> None:

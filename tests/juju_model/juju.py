@@ -52,8 +52,8 @@ class Juju(world.World):
     Args:
         seed: makes every choice: which unit is next, the order among its relations, who is
             elected and when.
-        version: `4.0` or `3.6`; where they differ, `behaviour` says how.
-        behaviour: overrides what `version` says.
+        version: `4.0` or `3.6`, which stands for a `behaviour`.
+        behaviour: in place of that of a version.
         interleave: how likely a hook of another machine runs while a hook waits for a command.
         hook_cost: seconds that a hook takes.
         name: the model's name, of which host names are made.
@@ -367,7 +367,7 @@ class Juju(world.World):
             case "start":
                 unit.started = True
                 unit.rebooted = False
-                # A charm that has said nothing until now is `unknown` from then on.
+                # A charm that has set no status until now is `unknown` from then on.
                 unit.status = unit.status if unit.status_set else entities.Status()
             case "update-status":
                 unit.update_status_due = False

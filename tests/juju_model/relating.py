@@ -135,7 +135,7 @@ class Relations:
             leaving.closed = True
             for local in leaving.scope.values():
                 relation.present.discard(local.unit.name)
-                self.tell(relation, local.unit)
+                self.note_change(relation, local.unit)
         else:
             relation.dying = True
         self._synchronise_all(relation)
@@ -152,7 +152,7 @@ class Relations:
         if self.has(unit):
             self._awake.add(unit)
 
-    def tell(self, relation: entities.Relation, about: entities.Unit) -> None:
+    def note_change(self, relation: entities.Relation, about: entities.Unit) -> None:
         """Note that something of a unit may be news to those on the other side."""
         for local in relation.other(about.app.name).scope.values():
             if local.unit is not about:
@@ -256,7 +256,7 @@ class Relations:
         relation.side(unit.app.name).scope[unit.name] = local
         relation.present.add(unit.name)
         unit.relations[relation.id] = local
-        self.tell(relation, unit)
+        self.note_change(relation, unit)
         self.wake(unit)
 
     def _retract(self, leaver: entities.Unit) -> None:
@@ -265,7 +265,7 @@ class Relations:
             return
         for local in leaver.relations.values():
             local.relation.present.discard(leaver.name)
-            self.tell(local.relation, leaver)
+            self.note_change(local.relation, leaver)
 
     def _leave_scope(self, local: entities.Local, *, notify: bool) -> None:
         unit, relation = local.unit, local.relation
@@ -273,7 +273,7 @@ class Relations:
         relation.side(unit.app.name).scope.pop(unit.name, None)
         relation.present.discard(unit.name)
         if notify:
-            self.tell(relation, unit)
+            self.note_change(relation, unit)
         else:
             for other in relation.other(unit.app.name).scope.values():
                 if unit.name in other.members:

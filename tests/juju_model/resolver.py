@@ -12,7 +12,7 @@ order among them is random, and the caller draws.
 | has just rebooted | start |
 | runs an older charm | upgrade-charm |
 | is in scope of a relation that it has not created | relation-created |
-| leads and was not told | leader-elected |
+| was elected | leader-elected |
 | has not seen the configuration | config-changed |
 | has not started | start |
 | has news in a relation | the next hook of that relation, peers last |

@@ -38,7 +38,7 @@ class Running:
         self.local = None if due.relation_id is None else self.locals[due.relation_id]
         # What the unit will have seen once this hook is through: not what comes while it runs.
         self.data_version = 0
-        # Why an action failed, as the charm says, and its results.
+        # Why an action failed, and its results.
         self.failure: str | None = None
         self.results: Mapping[str, Any] = {}
         self._juju = juju
@@ -189,7 +189,7 @@ class Running:
             return
         self.hook.writes += [hooks.Write(relation.id, owner, *change) for change in changed]
         if "/" in owner:
-            self._juju.tell(relation, self.unit)
+            self._juju.note_change(relation, self.unit)
             return
         for other in relation.other(owner).scope.values():
             self._juju.wake(other.unit)
@@ -287,7 +287,7 @@ def _goal_status(unit: entities.Unit, behaviour: entities.Behaviour) -> str:
 
 
 def shown_status(unit: entities.Unit) -> entities.Status:
-    """Return the status of a unit that Juju shows, which is not always what its charm said."""
+    """Return a unit's status as Juju shows it, which is not always what its charm has set."""
     if unit.machine.lost:
         return entities.Status("unknown", "agent lost, see `juju debug-log`")
     if unit.error is not None:

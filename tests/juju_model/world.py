@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.juju_model import charms, hooks
 
 # Seconds until another unit is elected when the leader's machine has died, at the least and at the
-# most, and for which a unit that was told that it leads may go on believing so.
+# most, and for which a deposed leader may go on believing that it leads.
 _SHORTEST_LEASE = 31.0
 _LONGEST_LEASE = 66.0
 _BELIEF = 30.0
@@ -128,7 +128,7 @@ class World(relating.Relations):
         """Remove a unit.
 
         A unit whose agent is lost or in error stays until it is back, unless it is removed by
-        force: then it is gone at once, and `Behaviour.force_departs` says who notices.
+        force: then it is gone at once; `Behaviour.force_departs` is whether it departs.
         """
         leaver = self._units[unit]
         leaver.forced = leaver.forced or force
@@ -304,7 +304,7 @@ class World(relating.Relations):
 
     def _give_lease(self, app: entities.App, unit: entities.Unit | None) -> None:
         if app.leader is not None:
-            # Juju tells nobody that it no longer leads.
+            # There is no hook for losing the lead.
             app.leader.leader_seen = False
         app.leader = unit
         app.lease_ends = None

@@ -1,7 +1,7 @@
 """The command line that every microcluster has: its outcomes, its messages, its arguments.
 
 The wording is what was measured; where a measured message was cut short it follows the sources of
-microcluster, LXD and Go, and a comment says so.
+microcluster, LXD and Go, and a comment states it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Moment = Literal["before", "after"]
 # The port on which daemons talk to each other.
 PORT = 6686
 
-# Seconds that a token is valid if `add` is not told otherwise.
+# Seconds that a token is valid without `--timeout`.
 TOKEN_LIFE = 10800.0
 
 # Seconds until a request between daemons gives up, and until the client of a command does.
@@ -133,7 +133,7 @@ def is_name(word: str) -> bool:
 
 
 def decode(text: str) -> dict[str, Any] | str:
-    """A token's content; or what Go says about a text that is no token."""
+    """A token's content; or how Go words that a text is none."""
     try:
         content: dict[str, Any] = {"secret": "", "fingerprint": "", "join_addresses": []}
         return {**content, **json.loads(base64.b64decode(text, validate=True))}

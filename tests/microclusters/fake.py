@@ -2,8 +2,8 @@
 
 The reference is MicroOVN's command line over dqlite, with microcluster 2.0.5 or 3.0.0: exit codes,
 standard error and the seconds that each command takes are those measured. Where a measured message
-was cut short, or nothing was measured, the fake follows microcluster's source, and a comment says
-so. `docs/reference/measured.md` is the record.
+was cut short, or nothing was measured, the fake follows microcluster's source, and a comment
+states it. `docs/reference/measured.md` is the record.
 
 The theory of operation is in `cluster` (members, votes, time) and `machine` (the commands).
 """
@@ -68,8 +68,8 @@ class FakeMicrocluster:
         clock: gives the time in seconds. By default the fake has a clock of its own, which
             `advance` moves.
         seed: where secrets and the little that chance decides come from.
-        spend: told how many seconds each command takes, once it has taken effect; a model moves
-            its clock by that. By default commands take no time.
+        spend: called with the seconds that each command takes, once it has taken effect; a model
+            moves its clock by that. By default commands take no time.
         command: the words before the sub-command.
         version: microcluster's version, `2.0.5` or `3.0.0`.
 

@@ -42,7 +42,7 @@ END_OF_REMOVED = 31.0
 # Seconds after an upgrade of all members for which each shows as unreachable.
 BLIND = 27.0
 
-# What a daemon that has just left says, as its socket goes away and comes back.
+# What a daemon that has just left answers, as its socket goes away and comes back.
 _RESETTING = (commands.SHUTTING_DOWN, commands.CUT_SHORT, commands.NO_SOCKET)
 
 
@@ -107,7 +107,7 @@ class FakeMachine:
     def run(
         self, argv: Sequence[str], *, timeout: float | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command line, whose effect is immediate and whose time `spend` is told.
+        """Run a command line, whose effect is immediate and whose time is `spend`'s.
 
         A command that takes longer than `timeout` has taken effect nevertheless: the daemon does
         the work, and it is only the client that is killed. A command line that no real program
@@ -201,7 +201,7 @@ class FakeMachine:
         return plan(self, moment, shown) if plan is not None else None
 
     def _execute(self, words: Sequence[str], shown: tuple[str, ...]) -> Outcome:
-        """Do what the command line says, if it is one that the real programs have."""
+        """Do what the command line asks, if it is one that the real programs have."""
         __tracebackhide__ = True
         self._world.catch_up()
         name = words[1] if len(words) > 1 and commands.is_name(words[1]) else ""
@@ -227,7 +227,7 @@ class FakeMachine:
         return action() if message is None else commands.error(commands.AT_ONCE, message)
 
     def _unavailable(self, words: Sequence[str]) -> str | None:
-        """What the daemon says to each command as long as it does not work; None if it does."""
+        """What the daemon answers to each command as long as it does not work; None if it does."""
         world = self._world
         if not self.running:
             # Not measured: the client cannot reach its daemon.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 JOINING = r"^Error: \d+ join attempts were unsuccessful\. Last error: "
 
-#: What the reference says, word for word as far as it was measured.
+# How the reference words it, as far as it was measured.
 REFUSALS = suite.Refusals(
     already_member=r"^Error: Unable to initialize cluster: Database is online$",
     not_member=r"^Error: Database is not yet initialized$",

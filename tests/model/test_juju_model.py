@@ -136,12 +136,12 @@ FACTS: dict[str, tuple[dict[str, Any], Happens, list[str]]] = {
         lambda juju: write(juju, "right/0", app=True, k="1"),
         ["left/0: changed"],
     ),
-    "peers are told of a write and the writer is not": (
+    "a write is an event for peers and not for the writer": (
         {"left": stub("peers"), "units": (3, 0)},
         lambda juju: write(juju, "left/1", k="1"),
         ["left/0: changed left/1", "left/2: changed left/1"],
     ),
-    "peers are told of application data and the leader is not": (
+    "application data is an event for peers and not for the leader": (
         {"left": stub("peers"), "units": (3, 0)},
         lambda juju: write(juju, "left/0", app=True, k="1"),
         ["left/1: changed", "left/2: changed"],
@@ -163,7 +163,7 @@ FACTS: dict[str, tuple[dict[str, Any], Happens, list[str]]] = {
         come_back_in_time,
         ["right/0: start"],
     ),
-    "no hook tells that the lead is lost": (
+    "there is no hook for losing the lead": (
         {},
         lambda juju: juju.depose("right"),
         ["right/1: leader-elected"],
@@ -208,12 +208,12 @@ FACTS: dict[str, tuple[dict[str, Any], Happens, list[str]]] = {
             "right/1: departed left/0, departed left/1, broken, stop, remove",
         ],
     ),
-    "4.0: peers of a removed unit are not told": (
+    "4.0: a removed unit does not depart from its peers": (
         {"left": stub("peers"), "units": (2, 0)},
         lambda juju: juju.remove_unit("left/1"),
         ["left/1: departed left/0, stop, remove"],
     ),
-    "3.6: peers of a removed unit are told": (
+    "3.6: a removed unit departs from its peers": (
         {"left": stub("peers"), "units": (2, 0), "version": "3.6"},
         lambda juju: juju.remove_unit("left/1"),
         ["left/0: departed left/1", "left/1: departed left/0, stop, remove"],

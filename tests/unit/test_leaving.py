@@ -39,7 +39,7 @@ def refusal(unit: consumer.Unit) -> str:
 
 @pytest.mark.parametrize("related", [True, False])
 def test_member_leaves_by_its_own_name(unit: consumer.Unit, related: bool) -> None:
-    """With what the charm adds, and after the charm was told; at once where the cluster obeys."""
+    """With the charm's arguments, and after its event; at once where the cluster obeys."""
     leaving(unit, TWO, NO, ends=DONE)
     unit.rename("other")
     unit.relate(*[unit.relation] * related)
@@ -103,7 +103,7 @@ def test_without_a_list_a_leave_is_refused_untried(unit: consumer.Unit) -> None:
 
 
 def test_refused_member_stays_while_somebody_stays(unit: consumer.Unit) -> None:
-    """However often; the reason is what the command said, or the list's where it said nothing."""
+    """However often; the reason is the command's, or that of the list where it gave none."""
     leaving(unit, TWO)
 
     assert [refusal(unit) for _ in range(5)] == ["Error: refused"] * 5

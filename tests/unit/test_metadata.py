@@ -1,4 +1,4 @@
-"""What charmcraft.yaml says of the charm, and the icon that goes with it."""
+"""The charm's metadata and its icon."""
 
 from __future__ import annotations
 
