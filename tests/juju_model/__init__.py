@@ -5,17 +5,13 @@ the model holds, and offers the hooks that may run next. One seed makes every ch
 
 Where to look:
 
-- `world.World`: what an operator and fate can do to the model; `relating.Relations`, its base: how
-  relations are made and end.
-- `juju.Juju`: that, what can be seen of the model, and the loop that runs hooks.
+- `juju.Juju`: what can be seen of the model, and the loop that runs hooks; `world.World` and
+  `relating.Relations`, its bases: operations and faults.
 - `resolver`: which hooks may run next on a unit; the rules of Juju's uniter in one place.
 - `entities`: what the model holds and what each unit has seen.
-- `running`: a hook in flight: what its tools answer, and the flush at its end.
-- `hooks`: the record of a hook that ran, and the seam for faults.
-- `bridge`: how one hook reaches `ops.testing`, and what that cannot express; `tools`: the hook
-  tools as `ops` calls them.
-- `charms` and `hosts`: what is deployed, and on what.
-- `toys`: charms of which a test says what they do.
+- `running`: a hook in flight; `hooks`: the record of one that ran, and the seam for faults.
+- `bridge`, `tools`: how one hook reaches `ops.testing`, and what that cannot express.
+- `charms`, `hosts`: what is deployed, and on what; `stub_charms`: for tests of the model.
 """
 
 from __future__ import annotations

@@ -4,13 +4,12 @@
 it makes sense for one charm alone. A model of many units needs more; all of it is here. During a
 dispatch, and only then, these are replaced in the process:
 
-- **The hook tools.** A subclass of the mocked backend answers `relation-list`, `relation-get`,
-  `relation-set`, `is-leader`, `network-get` and the rest from the model. So reads are made when
-  they are asked for, as in Juju, a hook costs no copy of all databags, a departing unit is missing
-  from `relation-list` while its data can still be read (`ops.testing` ties the two together), and
-  the tools can be counted.
-- **The environment of the event.** `ops.testing` cannot say "a dying unit departs itself" nor "the
-  application's databag changed" (it takes the first remote unit when none is given, and
+- **The hook tools.** A subclass of the mocked backend answers them from the model. So reads are
+  made when they are asked for, as in Juju, a hook costs no copy of all databags, a departing unit
+  is missing from `relation-list` while its data can still be read (`ops.testing` ties the two
+  together), and the tools can be counted.
+- **The environment of the event.** `ops.testing` cannot express "a dying unit departs itself" nor
+  "the application's databag changed" (it takes the first remote unit when none is given, and
   `departing_unit=0` for none). The event is built for some remote unit, and then
   `JUJU_REMOTE_UNIT` and `JUJU_DEPARTING_UNIT` are set right in the charm's environment.
 - **The machine.** `subprocess.run`, `os.uname` and `socket.gethostname` are those of the unit's
@@ -28,9 +27,6 @@ dispatch, and only then, these are replaced in the process:
 Dispatches can be nested: a command that a hook runs may let hooks of other machines run meanwhile.
 `ops` keeps parts of its state in the process (the environment, the logging handlers); each
 dispatch puts back what it found. The whole is not thread-safe.
-
-`ops.Framework.on` keeps every framework alive that was ever made; it is emptied after each
-outermost dispatch.
 """
 
 # Each replaced part is private to ops.testing: there is no public seam.
@@ -39,7 +35,6 @@ outermost dispatch.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
 import logging
 import os
@@ -55,74 +50,18 @@ import ops.testing
 import scenario._ops_main_mock
 import scenario._runtime
 
-from tests.juju_model import tools as tools_module
+from tests.juju_model import tools
 
 if TYPE_CHECKING:
     import pathlib
 
-    from tests.juju_model import charms, hooks, hosts
+    from tests.juju_model import charms, running
 
-REAL_RUN = subprocess.run
 REAL_SLEEP = time.sleep
-_REAL_MONOTONIC = time.monotonic
-_REAL_UNAME = os.uname
-_REAL_GETHOSTNAME = socket.gethostname
-
-
-@dataclasses.dataclass(frozen=True)
-class Dispatch:
-    """One hook, ready to run.
-
-    Attributes:
-        due: the hook.
-        unit_number: the number in the unit's name.
-        app: the unit's application.
-        host: the unit's machine.
-        relations: the relations that the unit is in, by id.
-        state: what else the charm can read.
-        tools: what answers the hook tools.
-        folder: the unit's own directory on its machine, which may not exist yet.
-        params: the action's parameters.
-    """
-
-    due: hooks.Due
-    unit_number: int
-    app: str
-    host: hosts.Host
-    relations: Mapping[int, ops.testing.RelationBase]
-    state: ops.testing.State
-    tools: tools_module.HookTools
-    folder: pathlib.Path
-    params: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
-
-
-@dataclasses.dataclass(frozen=True)
-class Committed:
-    """What `ops` has committed at the end of a hook, before Juju flushes.
-
-    Attributes:
-        stored_states: the charm's stored state.
-        deferred: the events that it deferred.
-        workload_version: as it was set.
-        results: the action's results.
-        failure: why the action failed, as the charm says.
-    """
-
-    stored_states: frozenset[ops.testing.StoredState]
-    deferred: tuple[ops.testing.DeferredEvent, ...]
-    workload_version: str
-    results: Mapping[str, Any]
-    failure: str | None
 
 
 def relation_stub(relation_id: int, endpoint: str, remote_app: str | None) -> Any:
-    """Make the relation that `ops.testing` wants to see; hook tools bring the data.
-
-    Args:
-        relation_id: the relation's id.
-        endpoint: the unit's endpoint.
-        remote_app: the application on the other side; `None` for a peer relation.
-    """
+    """Make the relation that `ops.testing` wants to see; `remote_app` is None for peers."""
     if remote_app is None:
         return ops.testing.PeerRelation(endpoint, id=relation_id, local_unit_data={})
     return ops.testing.Relation(
@@ -134,29 +73,29 @@ def relation_stub(relation_id: int, endpoint: str, remote_app: str | None) -> An
     )
 
 
-@dataclasses.dataclass
 class Stage:
-    """Where the hooks of one charm run, one at a time.
+    """Where the hooks of one charm run, one at a time."""
 
-    Attributes:
-        charm: the charm.
-        context: runs them.
-        root: the charm's directory.
-        meta: the metadata as `ops` parses it, once it has.
-    """
-
-    charm: charms.Charm
-    context: ops.testing.Context[Any]
-    root: pathlib.Path
-    meta: ops.CharmMeta | None = None
+    def __init__(self, charm: charms.Charm, juju_version: str) -> None:
+        self.charm = charm
+        self.context = ops.testing.Context(
+            charm.charm_type,
+            meta=dict(charm.meta),
+            actions=dict(charm.actions or {}),
+            config=dict(charm.config or {}),
+            juju_version=juju_version,
+        )
+        # The context takes its own directory away when it is closed.
+        self.root = self.context._tmp_path / "charm"
+        self.root.mkdir(exist_ok=True)
+        # As `ops` parses it.
+        self.meta = ops.CharmMeta(
+            dict(charm.meta), dict(charm.actions or {}), dict(charm.config or {})
+        )
 
 
 class Stages:
-    """The stages of one model, used again and again.
-
-    Args:
-        juju_version: what the charms are told.
-    """
+    """The stages of one model, used again and again."""
 
     def __init__(self, juju_version: str) -> None:
         self._juju_version = juju_version
@@ -167,7 +106,10 @@ class Stages:
     def stage(self, charm: charms.Charm) -> Generator[Stage]:
         """Lend a stage that no hook in flight uses."""
         idle = self._idle.setdefault(charm, [])
-        stage = idle.pop() if idle else self._make(charm)
+        if not idle:
+            idle.append(Stage(charm, self._juju_version))
+            self._all.append(idle[-1])
+        stage = idle.pop()
         try:
             yield stage
         finally:
@@ -180,56 +122,47 @@ class Stages:
             idle.append(stage)
 
     def close(self) -> None:
-        """Remove the temporary directories of all stages."""
         for stage in self._all:
             stage.context.close()
 
-    def _make(self, charm: charms.Charm) -> Stage:
-        context = ops.testing.Context(
-            charm.charm_type,
-            meta=dict(charm.meta),
-            actions=dict(charm.actions or {}),
-            config=dict(charm.config or {}),
-            juju_version=self._juju_version,
-        )
-        # The context takes its own directory away when it is closed.
-        root = context._tmp_path / "charm"
-        root.mkdir(exist_ok=True)
-        stage = Stage(charm, context, root)
-        self._all.append(stage)
-        return stage
 
-
-def run(stage: Stage, dispatch: Dispatch) -> Committed:
-    """Run one hook.
+def run(
+    stage: Stage,
+    flight: running.Running,
+    state: ops.testing.State,
+    folder: pathlib.Path,
+    params: Mapping[str, Any],
+) -> Mapping[str, Any]:
+    """Run one hook, and let the unit keep what `ops` has committed, before Juju flushes.
 
     Args:
         stage: a stage of the unit's charm.
-        dispatch: the hook.
+        flight: the hook.
+        state: what the charm can read that the hook's tools do not answer.
+        folder: the unit's own directory on its machine, which may not exist yet.
+        params: the action's parameters.
+
+    Returns:
+        The action's results.
 
     Raises:
         ops.testing.errors.UncaughtCharmError: the charm raised.
     """
-    context = stage.context
-    context.app_name = dispatch.app
-    context.unit_id = dispatch.unit_number
-    event = _event(context, dispatch)
-    failure = None
-    with _seated(stage, dispatch):
+    context, unit = stage.context, flight.unit
+    context.app_name = unit.app.name
+    context.unit_id = unit.number
+    with _seated(stage, flight, folder):
         try:
-            state = context.run(event, dispatch.state)
+            state = context.run(_event(context, flight, params), state)
         except ops.testing.ActionFailed as error:
             # Juju flushes what a failed action wrote, for its process exits with 0.
             state = cast("ops.testing.State", error.state)
-            failure = error.message
-    return Committed(
-        stored_states=frozenset(_stored_states(state)),
-        # ops.testing gives them in the order of their names; ops emits them in that of their age.
-        deferred=tuple(sorted(state.deferred, key=_age)),
-        workload_version=state.workload_version,
-        results=dict(context.action_results or {}) if dispatch.due.action else {},
-        failure=failure,
-    )
+            flight.failure = error.message
+    unit.stored_states = frozenset(_stored_states(state))
+    # ops.testing gives them in the order of their names; ops emits them in that of their age.
+    unit.deferred = tuple(sorted(state.deferred, key=_age))
+    unit.workload_version = state.workload_version
+    return dict(context.action_results or {}) if flight.due.action else {}
 
 
 class _FrameworkState(ops.testing.StoredState):
@@ -252,119 +185,88 @@ def _age(event: ops.testing.DeferredEvent) -> int:
     return int(event.handle_path.rpartition("[")[2].rstrip("]"))
 
 
-def _event(context: ops.testing.Context[Any], dispatch: Dispatch) -> Any:
-    due = dispatch.due
+def _event(
+    context: ops.testing.Context[Any], flight: running.Running, params: Mapping[str, Any]
+) -> Any:
+    due = flight.due
     if due.action:
-        return context.on.action(due.action, params=dispatch.params)
+        return context.on.action(due.action, params=params)
     make = getattr(context.on, due.kind.replace("-", "_"))
-    if due.relation_id is None:
+    if flight.local is None:
         return make()
-    relation = dispatch.relations[due.relation_id]
     if due.kind in ("relation-created", "relation-broken"):
-        return make(relation)
+        return make(flight.local.stub)
     # When there is no remote unit any will do here: the environment is set right later.
-    return make(relation, remote_unit=int((due.remote_unit or "/0").rpartition("/")[2]))
+    return make(flight.local.stub, remote_unit=int((due.remote_unit or "/0").rpartition("/")[2]))
 
 
-def _environment(dispatch: Dispatch) -> dict[str, str]:
-    due = dispatch.due
-    environment: dict[str, str] = {}
+def _environment(flight: running.Running) -> dict[str, str]:
+    due, local = flight.due, flight.local
     if due.kind == "relation-changed" and due.remote_unit is None:
-        environment["JUJU_REMOTE_UNIT"] = ""
-    if due.departing_unit is not None:
-        leaver = due.departing_unit
-        relation = None if due.relation_id is None else dispatch.relations[due.relation_id]
-        if leaver == due.remote_unit and isinstance(relation, ops.testing.Relation):
-            # In another model it may go by another name.
-            leaver = f"{relation.remote_app_name}/{leaver.rpartition('/')[2]}"
-        environment["JUJU_DEPARTING_UNIT"] = leaver
-    return environment
+        return {"JUJU_REMOTE_UNIT": ""}
+    if due.departing_unit is None or local is None:
+        return {}
+    leaver = due.departing_unit
+    # In another model it may go by another name.
+    other = leaver == due.remote_unit and not local.relation.peer
+    return {"JUJU_DEPARTING_UNIT": local.remote.shown(leaver) if other else leaver}
 
 
 # The hooks in flight, the innermost last.
-_stack: list[tuple[Stage, Dispatch]] = []
+_stack: list[tuple[Stage, running.Running, pathlib.Path]] = []
 
 
-class _Backend(tools_module.Backend):
-    """The hook tools of the hook in flight."""
+def _flight() -> running.Running:
+    return _stack[-1][1]
 
+
+class _Backend(tools.Backend):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        dispatch = _stack[-1][1]
-        self.tools = dispatch.tools
-        self.address = dispatch.host.address
-        self.event_relation = dispatch.due.relation_id
+        self.flight = _flight()
 
 
 _real_event_env: Callable[..., dict[str, str]] = scenario._runtime.Runtime[Any]._get_event_env
 
 
 def _event_env(self: Any, *args: Any, **kwargs: Any) -> dict[str, str]:
-    # JUJU_REMOTE_UNIT and the like are wrong only for what ops.testing cannot express.
-    return {**_real_event_env(self, *args, **kwargs), **_environment(_stack[-1][1])}
+    return {**_real_event_env(self, *args, **kwargs), **_environment(_flight())}
 
 
 @contextlib.contextmanager
-def _virtual_charm_root(self: Any) -> Generator[pathlib.Path]:
-    del self
+def _virtual_charm_root(_: Any) -> Generator[pathlib.Path]:
     yield _stack[-1][0].root
 
 
-def _load_charm_meta(self: Any) -> ops.CharmMeta:
-    del self
-    stage = _stack[-1][0]
-    if stage.meta is None:
-        charm = stage.charm
-        stage.meta = ops.CharmMeta(
-            dict(charm.meta), dict(charm.actions or {}), dict(charm.config or {})
-        )
-    return stage.meta
+def _load_charm_meta(_: Any) -> ops.CharmMeta:
+    return _stack[-1][0].meta
 
 
 def _uname() -> os.uname_result:
-    name = _REAL_UNAME()
-    host = _stack[-1][1].host.name
-    return os.uname_result((name.sysname, host, name.release, name.version, name.machine))
-
-
-def _gethostname() -> str:
-    return _stack[-1][1].host.name
-
-
-def _monotonic() -> float:
-    return _stack[-1][1].tools.clock()
+    with _patched(_REAL_PARTS):
+        name = os.uname()
+    return os.uname_result((name.sysname, _flight().unit.machine.host.name, *name[2:]))
 
 
 def _sleep(seconds: float) -> None:
-    tools = _stack[-1][1].tools
+    flight = _flight()
     with _patched(_REAL_PARTS):
-        tools.sleep(seconds)
+        flight.sleep(seconds)
 
 
-def _charm_dir(_: ops.CharmBase) -> pathlib.Path:
-    folder = _stack[-1][1].folder
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _run(argv: Sequence[str], *rest: Any, **options: Any) -> subprocess.CompletedProcess[Any]:
+def _run(argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[Any]:
     """Stand in for `subprocess.run`, on the machine of the hook in flight."""
-    if rest or isinstance(argv, str) or options.get("shell"):
-        raise TypeError("the model runs lists of arguments, with options by keyword, no shell")
-    words = [os.fspath(word) for word in argv]
-    timeout = options.get("timeout")
+    if isinstance(argv, str) or options.get("shell"):
+        raise TypeError("the model runs lists of arguments, and no shell")
     stdout = options.get("stdout")
     into = stdout.fileno() if isinstance(stdout, io.IOBase) else None
-    tools = _stack[-1][1].tools
+    flight = _flight()
     with _patched(_REAL_PARTS):
-        result = tools.run(words, timeout, into)
-    captured = options.get("capture_output", False)
-    as_text = any(
-        options.get(option) for option in ("text", "encoding", "errors", "universal_newlines")
-    )
+        result = flight.run([os.fspath(word) for word in argv], options.get("timeout"), into)
+    as_text = any(options.get(name) for name in ("text", "encoding", "errors"))
 
     def stream(name: str, content: str | None) -> Any:
-        if not captured and options.get(name) != subprocess.PIPE:
+        if not options.get("capture_output") and options.get(name) != subprocess.PIPE:
             return None
         return (content or "") if as_text else (content or "").encode()
 
@@ -378,20 +280,17 @@ def _run(argv: Sequence[str], *rest: Any, **options: Any) -> subprocess.Complete
 
 _Parts = Sequence[tuple[Any, str, Any]]
 
-_REAL_PARTS: _Parts = (
-    (subprocess, "run", REAL_RUN),
-    (os, "uname", _REAL_UNAME),
-    (socket, "gethostname", _REAL_GETHOSTNAME),
-    (time, "monotonic", _REAL_MONOTONIC),
-    (time, "sleep", REAL_SLEEP),
-)
-_MODEL_PARTS: _Parts = (
+_MODEL_MACHINE: _Parts = (
     (subprocess, "run", _run),
     (os, "uname", _uname),
-    (socket, "gethostname", _gethostname),
-    (time, "monotonic", _monotonic),
+    (socket, "gethostname", lambda: _flight().unit.machine.host.name),
+    (time, "monotonic", lambda: _flight().clock()),
     (time, "sleep", _sleep),
-    (ops.CharmBase, "charm_dir", property(_charm_dir)),
+)
+_REAL_PARTS: _Parts = [(owner, name, getattr(owner, name)) for owner, name, _ in _MODEL_MACHINE]
+_MODEL_PARTS: _Parts = (
+    *_MODEL_MACHINE,
+    (ops.CharmBase, "charm_dir", property(lambda _: _stack[-1][2])),
     (scenario._ops_main_mock, "_MockModelBackend", _Backend),
     (scenario._runtime.Runtime, "_get_event_env", _event_env),
     (scenario._runtime.Runtime, "_virtual_charm_root", _virtual_charm_root),
@@ -412,7 +311,7 @@ def _patched(parts: _Parts) -> Generator[None]:
 
 
 @contextlib.contextmanager
-def _seated(stage: Stage, dispatch: Dispatch) -> Generator[None]:
+def _seated(stage: Stage, flight: running.Running, folder: pathlib.Path) -> Generator[None]:
     """Let a hook run as if it had the process to itself."""
     root = logging.getLogger()
     handlers, level, excepthook = root.handlers[:], root.level, sys.excepthook
@@ -425,7 +324,8 @@ def _seated(stage: Stage, dispatch: Dispatch) -> Generator[None]:
     }
     # What a charm logs goes to the record of its hook, and nowhere else.
     root.handlers = []
-    _stack.append((stage, dispatch))
+    folder.mkdir(parents=True, exist_ok=True)
+    _stack.append((stage, flight, folder))
     try:
         with _patched(_MODEL_PARTS):
             yield
@@ -436,4 +336,5 @@ def _seated(stage: Stage, dispatch: Dispatch) -> Generator[None]:
         sys.excepthook = excepthook
         os.environ.update(outer)
         if not _stack:
+            # It keeps every framework alive that was ever made.
             ops.Framework.on._cache.clear()

@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ActionFailed = ops.testing.ActionFailed
-"""Raised by `Juju.run_action` when the action fails."""
 
 _LONGEST_WORD = 24
-_REPORTING = ("juju-log", "status-set")
 
 
 def _brief(words: Sequence[str]) -> str:
@@ -36,12 +34,8 @@ class AgentKilled(BaseException):
     """Raised by a fault injector to let the unit's agent die there; it starts again at once."""
 
 
-class HookFailed(Exception):  # noqa: N818 - named for what happened, as Juju says it
-    """A hook failed while the model settled.
-
-    Attributes:
-        hook: the hook that failed.
-    """
+class HookFailed(Exception):  # noqa: N818 - named for what happened
+    """A hook failed while the model settled."""
 
     def __init__(self, hook: Hook) -> None:
         super().__init__(f"{hook}\n{hook.error}")
@@ -81,11 +75,8 @@ class Due:
     """A hook that may run next.
 
     Attributes:
-        unit: the unit on which it may run.
         kind: `install`, `relation-joined` and so on; `action` for an action.
-        relation_id: the relation that it is about.
-        endpoint: the unit's endpoint of that relation.
-        remote_app: the application on the other side.
+        endpoint: the unit's endpoint of the relation, if it is about one.
         remote_unit: the unit on the other side; `None` when the event is about the application.
         departing_unit: which unit leaves, for `relation-departed`.
         action: the action's name.
@@ -118,9 +109,7 @@ class Command:
     """A command that a hook ran on its machine.
 
     Attributes:
-        argv: the command line.
-        returncode: the exit code; `None` when the command did not come to one.
-        error: the name of the exception that stood in its place.
+        returncode: the exit code; `None` when an exception, `error`, stood in its place.
     """
 
     argv: tuple[str, ...] = dataclasses.field(repr=False)
@@ -133,15 +122,7 @@ class Command:
 
 @dataclasses.dataclass(frozen=True)
 class Write:
-    """One key that a hook changed, once it was flushed.
-
-    Attributes:
-        relation_id: the relation.
-        owner: the unit or application whose databag it is.
-        key: the key.
-        old: the value before; `None` when there was none.
-        new: the value after; `None` when the key is gone.
-    """
+    """One key that a hook changed, once it was flushed; no value is `None`."""
 
     relation_id: int
     owner: str
@@ -159,10 +140,8 @@ class Hook:
     """The record of a hook that ran.
 
     Attributes:
-        due: which hook it was.
         time: when it started, in seconds of the model's time.
         duration: how long it took, in seconds of the model's time.
-        outcome: how it ended.
         writes: what was flushed; nothing when the hook failed before that.
         commands: what it ran on its machine, in order.
         logs: level and message of each line logged, in order.
@@ -189,7 +168,6 @@ class Hook:
 
     @property
     def unit(self) -> str:
-        """The unit on which it ran."""
         return self.due.unit
 
     @property
@@ -203,18 +181,14 @@ class Hook:
         return self.due.kind
 
     @property
-    def calls(self) -> int:
-        """How many hook tools it called, without `juju-log` and `status-set`."""
-        return sum(
-            number
-            for tool, number in self.tools.items()
-            if tool not in _REPORTING and not tool.startswith("bytes-")
-        )
+    def remote_unit(self) -> str | None:
+        return self.due.remote_unit
 
     @property
-    def remote_unit(self) -> str | None:
-        """The unit on the other side that it was about."""
-        return self.due.remote_unit
+    def calls(self) -> int:
+        """How many hook tools it called, without `juju-log` and `status-set`."""
+        other = ("juju-log", "status-set", "bytes-read", "bytes-written")
+        return sum(number for tool, number in self.tools.items() if tool not in other)
 
     def __str__(self) -> str:
         parts = [f"{self.time:8.1f}s  {self.due}"]
@@ -238,15 +212,12 @@ class HookContext:
         point: where the hook is now.
         hook: its record so far.
         argv: the command line at hand, at the points around a command.
-        key_names: the keys at hand, at the points around a write.
     """
 
     point: Point
     hook: Hook
     argv: Sequence[str] = dataclasses.field(default=(), repr=False)
-    key_names: Sequence[str] = ()
 
     @property
     def unit(self) -> str:
-        """The unit on which the hook runs."""
         return self.hook.unit

@@ -15,9 +15,7 @@ class Host(Protocol):
     """What a hook reaches of its machine; `tests.microclusters.protocol.Machine` is one."""
 
     @property
-    def name(self) -> str:
-        """The host name."""
-        ...
+    def name(self) -> str: ...
 
     @property
     def address(self) -> str:
@@ -27,16 +25,7 @@ class Host(Protocol):
     def run(
         self, argv: Sequence[str], *, timeout: float | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command line on this machine, output captured as text.
-
-        Args:
-            argv: the whole command line.
-            timeout: seconds before the command is killed.
-
-        Raises:
-            FileNotFoundError: there is no such program on the machine.
-            subprocess.TimeoutExpired: the command took longer than `timeout`.
-        """
+        """Run a command line as `subprocess.run` does, output captured as text."""
         ...
 
 
@@ -44,37 +33,22 @@ class Host(Protocol):
 class Powered(Protocol):
     """A host that lives and dies with its Juju machine."""
 
-    def kill(self) -> None:
-        """Let the machine die at once. Its data survives."""
-        ...
+    def kill(self) -> None: ...
 
-    def start(self) -> None:
-        """Start a killed machine again, with its data."""
-        ...
+    def start(self) -> None: ...
 
-    def destroy(self) -> None:
-        """Take the machine away with its data; it never comes back."""
-        ...
+    def destroy(self) -> None: ...
 
 
 @runtime_checkable
 class RealTime(Protocol):
-    """A host whose programs go on while a hook sleeps, so that it has to sleep in earnest.
-
-    Attributes:
-        real_time: always true.
-    """
+    """A host whose programs go on while a hook sleeps, which therefore sleeps really."""
 
     real_time: bool
 
 
 class PlainHost:
-    """A machine with nothing installed, for charms without a workload.
-
-    Args:
-        name: the host name.
-        address: the IP address.
-    """
+    """A machine with nothing installed, for charms without a workload."""
 
     def __init__(self, name: str, address: str = "192.0.2.1") -> None:
         self.name = name
@@ -86,9 +60,5 @@ class PlainHost:
         *,
         timeout: float | None = None,  # noqa: ARG002 - the protocol's
     ) -> subprocess.CompletedProcess[str]:
-        """Find no such program, whatever the command line.
-
-        Raises:
-            FileNotFoundError: always.
-        """
+        """Find no such program."""
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])

@@ -38,21 +38,12 @@ _SEVERITY = ("error", "blocked", "maintenance", "waiting", "unknown", "active")
 
 @dataclasses.dataclass(frozen=True)
 class BagView:
-    """One databag, for invariants.
-
-    Attributes:
-        relation_id: the relation.
-        endpoint: the owner's endpoint.
-        owner: the unit or application whose databag it is.
-        data: the contents.
-        size: the bytes that they take.
-    """
+    """One databag, for invariants; `endpoint` is its owner's."""
 
     relation_id: int
     endpoint: str
     owner: str
     data: Mapping[str, str] = dataclasses.field(repr=False)
-    size: int
 
 
 class Juju(world.World):
@@ -61,9 +52,8 @@ class Juju(world.World):
     Args:
         seed: makes every choice: which unit is next, the order among its relations, who is
             elected and when.
-        version: `4.0` or `3.6`; where they differ, `behaviour` says how.
-        goal_state: whether charms find the `goal-state` tool.
-        behaviour: overrides what `version` says.
+        version: `4.0` or `3.6`, which stands for a `behaviour`.
+        behaviour: in place of that of a version.
         interleave: how likely a hook of another machine runs while a hook waits for a command.
         hook_cost: seconds that a hook takes.
         name: the model's name, of which host names are made.
@@ -77,7 +67,6 @@ class Juju(world.World):
             `AgentKilled`, or around a command by any exception, which the charm then sees. It may
             also act on the model, and advance its time.
         has_goal_state: whether charms find the `goal-state` tool.
-        interleave: as given.
     """
 
     def __init__(
@@ -85,7 +74,6 @@ class Juju(world.World):
         seed: int = 0,
         *,
         version: str = "4.0",
-        goal_state: bool = True,
         behaviour: entities.Behaviour | None = None,
         interleave: float = 0.0,
         hook_cost: float = 0.3,
@@ -97,7 +85,7 @@ class Juju(world.World):
         self.errors: list[hooks.Hook] = []
         self.on_hook: list[Callable[[hooks.Hook], None]] = []
         self.faults: Callable[[hooks.HookContext], None] | None = None
-        self.has_goal_state = goal_state
+        self.has_goal_state = True
         self.interleave = interleave
         self._hook_cost = hook_cost
         self._depth = 0
@@ -126,34 +114,27 @@ class Juju(world.World):
         return [] if application is None else list(application.units)
 
     def unit(self, unit: str) -> entities.Unit:
-        """Give all that the model knows of a unit."""
         return self._units[unit]
 
     def host(self, unit: str) -> hosts.Host:
-        """Give the machine of a unit."""
         return self._units[unit].machine.host
 
     def status(self, unit: str) -> entities.Status:
-        """Give a unit's status, as `juju status` shows it."""
+        """Return a unit's status, as `juju status` shows it."""
         return running.shown_status(self._units[unit])
 
     def app_status(self, app: str) -> entities.Status:
-        """Give an application's status: what its leader set, else the worst of its units."""
+        """Return an application's status: what its leader set, else the worst of its units."""
         application = self.apps[app]
         if application.status is not None:
             return application.status
-        shown = [running.shown_status(unit) for unit in application.units.values()]
+        shown = map(running.shown_status, application.units.values())
         return min(
             shown, key=lambda status: _SEVERITY.index(status.name), default=entities.Status()
         )
 
     def relation_ids(self, app: str, endpoint: str | None = None) -> list[int]:
-        """Give the ids of an application's relations, the dying ones too.
-
-        Args:
-            app: the application.
-            endpoint: only those on this endpoint.
-        """
+        """Return the ids of an application's relations (on one endpoint), the dying ones too."""
         return [
             relation.id
             for relation in self.apps[app].relations.values()
@@ -167,59 +148,42 @@ class Juju(world.World):
     def bag(
         self, owner: str, endpoint: str | None = None, *, relation_id: int | None = None
     ) -> dict[str, str]:
-        """Give a databag.
+        """Return the databag of a unit or application, `{}` if there is none.
 
-        Args:
-            owner: the unit or application whose databag it is.
-            endpoint: its endpoint; the databag of the first relation on it.
-            relation_id: the relation instead.
-
-        Returns:
-            The contents; nothing when the owner has no databag there.
+        It is that of a relation, or of the first one on an endpoint.
         """
         if relation_id is None:
-            app = self.apps[owner.partition("/")[0]]
-            ids = self.relation_ids(app.name, endpoint)
-            if not ids:
-                return {}
-            relation_id = ids[0]
+            ids = self.relation_ids(owner.partition("/")[0], endpoint)
+            relation_id = ids[0] if ids else -1
         try:
             return dict(self._relations[relation_id].bag_of(owner).data)
         except KeyError:
             return {}
 
     def bags(self) -> Iterator[BagView]:
-        """Give all databags of the model, those of units that are gone too."""
+        """Yield all databags of the model, those of units that are gone too."""
         for relation in self._relations.values():
             endpoints = {side.app: side.endpoint for side in relation.sides}
             owned = {side.app: side.bag for side in relation.sides} | relation.bags
             for owner, bag in owned.items():
-                endpoint = endpoints[owner.partition("/")[0]]
-                yield BagView(relation.id, endpoint, owner, bag.data, bag.size)
+                yield BagView(relation.id, endpoints[owner.partition("/")[0]], owner, bag.data)
 
     # Running.
 
     def run_action(self, unit: str, name: str, **params: Any) -> dict[str, Any]:
-        """Run an action, now.
-
-        Returns:
-            Its results.
+        """Run an action, now, and return its results.
 
         Raises:
-            ValueError: the unit's agent does not answer.
             hooks.ActionFailed: the charm failed it.
             hooks.HookFailed: the charm raised.
         """
-        runner = self._units[unit]
-        if not runner.machine.up or runner.machine.busy:
-            raise ValueError(f"the agent of {unit} does not answer")
         due = hooks.Due(unit, "action", action=name)
-        hook, committed = self._run(runner, due, params)
-        if committed is None:
-            raise hooks.HookFailed(hook)
-        if committed.failure is not None:
-            raise hooks.ActionFailed(committed.failure)
-        return dict(committed.results)
+        flight = self._run(self._units[unit], due, params)
+        if flight.hook.outcome is not hooks.Outcome.OK:
+            raise hooks.HookFailed(flight.hook)
+        if flight.failure is not None:
+            raise hooks.ActionFailed(flight.failure)
+        return dict(flight.results)
 
     def step(self) -> hooks.Hook | None:
         """Run one hook.
@@ -229,9 +193,7 @@ class Juju(world.World):
         """
         self._ring()
         drawn = self._draw()
-        if drawn is None:
-            return None
-        return self._run(*drawn)[0]
+        return None if drawn is None else self._run(*drawn).hook
 
     def settle(
         self,
@@ -274,15 +236,7 @@ class Juju(world.World):
     def update_status_round(
         self, *, retry_failed: bool = False, patience: float = math.inf
     ) -> int:
-        """Let five minutes pass, update-status fall due on all units, and `settle`.
-
-        Args:
-            retry_failed: as for `settle`.
-            patience: likewise.
-
-        Returns:
-            As `settle` does.
-        """
+        """Let five minutes pass, update-status fall due on all units, and `settle`."""
         self.advance(_UPDATE_STATUS_INTERVAL)
         self.mark_update_status()
         return self.settle(retry_failed=retry_failed, patience=patience)
@@ -318,15 +272,14 @@ class Juju(world.World):
 
     def _run(
         self, unit: entities.Unit, due: hooks.Due, params: Mapping[str, Any] | None = None
-    ) -> tuple[hooks.Hook, bridge.Committed | None]:
+    ) -> running.Running:
         attempt = 1 if unit.error is None or due.action else unit.error.attempts + 1
         self._prepare(unit, due)
         flight = running.Running(self, unit, due, attempt)
-        committed = None
         self._depth += 1
         unit.in_hook = unit.machine.busy = True
         try:
-            committed = self._dispatch(flight, params or {})
+            self._dispatch(flight, params or {})
         finally:
             self._depth -= 1
             unit.in_hook = unit.machine.busy = False
@@ -338,7 +291,7 @@ class Juju(world.World):
             self.errors.append(flight.hook)
         for callback in self.on_hook:
             callback(flight.hook)
-        return flight.hook, committed
+        return flight
 
     def _prepare(self, unit: entities.Unit, due: hooks.Due) -> None:
         if due.kind == "install":
@@ -351,50 +304,31 @@ class Juju(world.World):
             unit.charm = unit.app.charm
             unit.charm_seen = unit.app.charm_version
 
-    def _dispatch(
-        self, flight: running.Running, params: Mapping[str, Any]
-    ) -> bridge.Committed | None:
+    def _dispatch(self, flight: running.Running, params: Mapping[str, Any]) -> None:
         """Run the charm and flush what it wrote; note in the record how that went."""
-        unit, hook = flight.unit, flight.hook
-        committed = None
-        with _outcome(hook):
-            flight.strike(hooks.Point.BEFORE_HOOK)
-            with self._stages.stage(unit.charm) as stage:
-                committed = bridge.run(stage, self._describe(flight, params))
-            # ops writes its own state to the machine's disk before Juju flushes the databags, so
-            # that it stays even when Juju refuses those.
-            unit.stored_states = committed.stored_states
-            unit.deferred = committed.deferred
-            unit.workload_version = committed.workload_version
-            flight.flush()
-        return committed if hook.outcome is hooks.Outcome.OK else None
-
-    def _describe(self, flight: running.Running, params: Mapping[str, Any]) -> bridge.Dispatch:
         unit = flight.unit
-        stubs = {relation_id: local.stub for relation_id, local in flight.locals.items()}
-        living = sum(not other.dying for other in unit.app.units.values())
-        state = ops.testing.State(
-            config=unit.app.config,
-            relations=stubs.values(),
+        with _outcome(flight.hook):
+            flight.strike(hooks.Point.BEFORE_HOOK)
+            folder = pathlib.Path(self._disks.name) / unit.name.replace("/", "-")
+            with self._stages.stage(unit.charm) as stage:
+                # ops writes its own state to the machine's disk before Juju flushes the databags,
+                # so that it stays even when Juju refuses those.
+                state = self._state(flight)
+                flight.results = bridge.run(stage, flight, state, folder, params)
+            flight.flush()
+
+    def _state(self, flight: running.Running) -> ops.testing.State:
+        unit = flight.unit
+        return ops.testing.State(
+            relations=[local.stub for local in flight.locals.values()],
             leader=unit.app.leader is unit,
             model=self._model,
-            planned_units=living,
+            planned_units=sum(not other.dying for other in unit.app.units.values()),
             deferred=unit.deferred,
             stored_states=unit.stored_states,
             unit_status=_to_ops(unit.status),
             app_status=_to_ops(unit.app.status or entities.Status()),
             workload_version=unit.workload_version,
-        )
-        return bridge.Dispatch(
-            due=flight.due,
-            unit_number=unit.number,
-            app=unit.app.name,
-            host=unit.machine.host,
-            relations=stubs,
-            state=state,
-            tools=flight,
-            folder=pathlib.Path(self._disks.name) / unit.name.replace("/", "-"),
-            params=params,
         )
 
     def _conclude(self, flight: running.Running) -> None:
@@ -406,8 +340,10 @@ class Juju(world.World):
             if not flight.due.action:
                 unit.error = None
             self._commit(flight)
+        elif not flight.due.action and unit.forced:
+            self._vanish(unit, notify=self.behaviour.force_departs)
         elif not flight.due.action:
-            self._fail(unit, flight.due, hook.attempt)
+            self._set_error(unit, flight.due, hook.attempt)
         if self.has(unit) and unit.machine.up:
             if hook.outcome is hooks.Outcome.KILLED:
                 self._forget_what_was_read(unit)
@@ -416,33 +352,22 @@ class Juju(world.World):
             self._synchronise(unit)
             self.wake(unit)
 
-    def _fail(self, unit: entities.Unit, due: hooks.Due, attempts: int) -> None:
-        if unit.forced:
-            self._vanish(unit, notify=self.behaviour.force_departs)
-            return
-        retry_at = self.now + world.RETRIES[min(attempts, len(world.RETRIES)) - 1]
-        unit.error = entities.Failure(due, attempts, retry_at)
-        self._at(retry_at, lambda: self.wake(unit))
-
     def _commit(self, flight: running.Running) -> None:
         unit = flight.unit
-        if flight.local is not None:
-            self._commit_relation(flight, flight.local)
-            return
         match flight.due.kind:
             case "install":
                 unit.installed = True
             case "upgrade-charm":
                 # Juju has config-changed follow.
-                unit.config_seen = 0
+                unit.configured = False
             case "leader-elected":
                 unit.leader_seen = unit.app.leader is unit
             case "config-changed":
-                unit.config_seen = flight.config_version
+                unit.configured = True
             case "start":
                 unit.started = True
                 unit.rebooted = False
-                # A charm that has said nothing until now is `unknown` from then on.
+                # A charm that has set no status until now is `unknown` from then on.
                 unit.status = unit.status if unit.status_set else entities.Status()
             case "update-status":
                 unit.update_status_due = False
@@ -450,6 +375,8 @@ class Juju(world.World):
                 unit.stopped = True
             case "remove":
                 self._vanish(unit, notify=self.behaviour.peers_depart)
+            case _ if flight.local is not None:
+                self._commit_relation(flight, flight.local)
             case _:
                 pass
 
@@ -458,12 +385,9 @@ class Juju(world.World):
         match flight.due.kind:
             case "relation-created":
                 local.created = True
-            case "relation-joined" if remote is not None:
+            case "relation-joined" | "relation-changed" as kind if remote is not None:
                 local.members[remote] = flight.data_version
-                local.owed = remote
-            case "relation-changed" if remote is not None:
-                local.members[remote] = flight.data_version
-                local.owed = None
+                local.owed = remote if kind == "relation-joined" else None
             case "relation-changed":
                 # A leader that wrote its peers' databag has seen what it wrote.
                 if not flight.wrote(local.relation.id, local.remote.app):
@@ -472,10 +396,8 @@ class Juju(world.World):
                 local.members.pop(remote, None)
                 local.ghosts.discard(remote)
                 local.cache.pop(remote, None)
-            case "relation-broken":
-                self._leave_scope(local, notify=True)
             case _:
-                pass
+                self._leave_scope(local, notify=True)
 
 
 @contextlib.contextmanager

@@ -28,13 +28,11 @@ class Awake:
         return len(self._units)
 
     def add(self, unit: entities.Unit) -> None:
-        """Put a unit in."""
         if unit.name not in self._at:
             self._at[unit.name] = len(self._units)
             self._units.append(unit)
 
     def discard(self, unit: entities.Unit) -> None:
-        """Take a unit out, if it is in."""
         at = self._at.pop(unit.name, None)
         if at is None:
             return
@@ -44,21 +42,11 @@ class Awake:
             self._at[last.name] = at
 
     def draw(self, rng: random.Random) -> entities.Unit:
-        """Draw one of the units that are in."""
         return self._units[rng.randrange(len(self._units))]
 
 
 class Relations:
-    """The applications of a model, with what relates them.
-
-    Args:
-        seed: makes every choice.
-        behaviour: where releases of Juju differ.
-
-    Attributes:
-        apps: the applications by name.
-        behaviour: as given.
-    """
+    """The applications of a model, by name in `apps`, with what relates them."""
 
     def __init__(self, seed: int, behaviour: entities.Behaviour) -> None:
         self.apps: dict[str, entities.App] = {}
@@ -72,24 +60,17 @@ class Relations:
     # What an operator does.
 
     def integrate(self, one: str, two: str) -> int:
-        """Relate two applications.
-
-        Args:
-            one: `app:endpoint`, or `app` where that leaves no doubt.
-            two: likewise.
+        """Relate two applications, each given as `app:endpoint`, or `app` where that is enough.
 
         Returns:
             The relation's id.
-
-        Raises:
-            ValueError: no endpoints of the two match, or several, or they are related already.
         """
         relation = self._relate(one, two)
         self._synchronise_all(relation)
         return relation.id
 
     def consume(self, one: str, offered: str, *, alias: str, url: str = "") -> int:
-        """Relate an application to one of another model, which is offered there.
+        """Relate an application to one of another model.
 
         The one side sees an application `alias`, its `goal-state` an application `url` without
         units; the other side sees an application `remote-<hex>`, which its `goal-state` does not
@@ -103,9 +84,6 @@ class Relations:
 
         Returns:
             The relation's id, which is the same on both sides.
-
-        Raises:
-            ValueError: as for `integrate`, or there is an application of that name.
         """
         if alias in self.apps:
             raise ValueError(f"there is an application {alias} already")
@@ -121,43 +99,30 @@ class Relations:
 
         The units on both sides get departed and broken, and the relation is out of their sight,
         though not gone (read in Juju's source, not measured).
-
-        Raises:
-            ValueError: it is no relation of an offer.
         """
-        relation = self._across_models(relation_id)
-        relation.suspended = True
-        self._synchronise_all(relation)
+        self._set_suspended(relation_id, suspended=True)
 
     def resume(self, relation_id: int) -> None:
         """Resume the relation of an offer.
 
         The units join it again from relation-created on, with fresh databags; what is in those of
         the applications is still there (read in Juju's source, not measured).
-
-        Raises:
-            ValueError: it is no relation of an offer.
         """
-        relation = self._across_models(relation_id)
-        relation.suspended = False
+        relation = self._set_suspended(relation_id, suspended=False)
         for side in relation.sides:
             for local in side.scope.values():
                 # This one had not left yet.
                 local.dirty |= local.remote.scope.keys() & relation.present
-        self._synchronise_all(relation)
 
     def remove_relation(self, one: str | int, two: str = "", *, lingers_at: str = "") -> None:
-        """Remove a relation.
+        """Remove a relation, given by its id, or by its ends as for `integrate`.
 
         Args:
-            one: its id, or one of its ends as for `integrate`.
+            one: its id, or one of its ends.
             two: the other end.
             lingers_at: an application on whose side the relation stays, without units, until it is
                 removed once more; the other application's databag can still be read. Seen in the
                 field, where an agent of the other application was lost; not measured.
-
-        Raises:
-            ValueError: there is no such relation.
         """
         if isinstance(one, int):
             relation = self._relations.get(one)
@@ -166,11 +131,11 @@ class Relations:
         if relation is None or relation.peer:
             raise ValueError(f"there is no relation {one} {two}".rstrip())
         if lingers_at:
-            leaving = relation.other(relation.side(lingers_at).app)
+            leaving = relation.other(lingers_at)
             leaving.closed = True
             for local in leaving.scope.values():
                 relation.present.discard(local.unit.name)
-                self.tell(relation, local.unit)
+                self.note_change(relation, local.unit)
         else:
             relation.dying = True
         self._synchronise_all(relation)
@@ -179,7 +144,7 @@ class Relations:
     # What hooks in flight see and do.
 
     def has(self, unit: entities.Unit) -> bool:
-        """Tell whether a unit is in the model still."""
+        """Whether a unit is in the model still."""
         return self._units.get(unit.name) is unit
 
     def wake(self, unit: entities.Unit) -> None:
@@ -187,7 +152,7 @@ class Relations:
         if self.has(unit):
             self._awake.add(unit)
 
-    def tell(self, relation: entities.Relation, about: entities.Unit) -> None:
+    def note_change(self, relation: entities.Relation, about: entities.Unit) -> None:
         """Note that something of a unit may be news to those on the other side."""
         for local in relation.other(about.app.name).scope.values():
             if local.unit is not about:
@@ -202,10 +167,12 @@ class Relations:
             raise ValueError(f"{one} and {two} are related already")
         return self._add_relation(*ends)
 
-    def _across_models(self, relation_id: int) -> entities.Relation:
-        relation = self._relations.get(relation_id)
-        if relation is None or not relation.across_models:
+    def _set_suspended(self, relation_id: int, *, suspended: bool) -> entities.Relation:
+        relation = self._relations[relation_id]
+        if not relation.across_models:
             raise ValueError(f"relation {relation_id} is not one of an offer")
+        relation.suspended = suspended
+        self._synchronise_all(relation)
         return relation
 
     def _match(self, one: str, two: str) -> tuple[tuple[str, str], tuple[str, str]]:
@@ -278,30 +245,18 @@ class Relations:
         self, unit: entities.Unit, relation: entities.Relation, endpoint: str
     ) -> None:
         remote = relation.other(unit.app.name)
-        local = entities.Local(
-            unit=unit,
-            relation=relation,
-            endpoint=endpoint,
-            remote=remote,
-            stub=bridge.relation_stub(
-                relation.id, endpoint, None if relation.peer else remote.shown(remote.app)
-            ),
-        )
+        remote_app = None if relation.peer else remote.shown(remote.app)
+        stub = bridge.relation_stub(relation.id, endpoint, remote_app)
+        local = entities.Local(unit, relation, endpoint, remote, stub)
         local.dirty = {name for name in remote.scope if name in relation.present}
         address = unit.machine.host.address
-        bag = self._new_bag()
-        bag.apply(
-            {
-                "egress-subnets": f"{address}/32",
-                "ingress-address": address,
-                "private-address": address,
-            }
-        )
-        relation.bags[unit.name] = bag
+        bag = relation.bags[unit.name] = self._new_bag()
+        network = dict.fromkeys(("ingress-address", "private-address"), address)
+        bag.apply({"egress-subnets": f"{address}/32", **network})
         relation.side(unit.app.name).scope[unit.name] = local
         relation.present.add(unit.name)
         unit.relations[relation.id] = local
-        self.tell(relation, unit)
+        self.note_change(relation, unit)
         self.wake(unit)
 
     def _retract(self, leaver: entities.Unit) -> None:
@@ -310,7 +265,7 @@ class Relations:
             return
         for local in leaver.relations.values():
             local.relation.present.discard(leaver.name)
-            self.tell(local.relation, leaver)
+            self.note_change(local.relation, leaver)
 
     def _leave_scope(self, local: entities.Local, *, notify: bool) -> None:
         unit, relation = local.unit, local.relation
@@ -318,7 +273,7 @@ class Relations:
         relation.side(unit.app.name).scope.pop(unit.name, None)
         relation.present.discard(unit.name)
         if notify:
-            self.tell(relation, unit)
+            self.note_change(relation, unit)
         else:
             for other in relation.other(unit.app.name).scope.values():
                 if unit.name in other.members:
@@ -326,13 +281,13 @@ class Relations:
         self._forget_relation(relation)
 
     def _forget_relation(self, relation: entities.Relation) -> None:
-        if relation.dying and not any(side.scope for side in relation.sides):
-            self._relations.pop(relation.id, None)
-            for side in relation.sides:
-                app = self.apps.get(side.app)
-                if app is not None:
-                    app.relations.pop(relation.id, None)
-                    self._forget_application(app)
+        if not relation.dying or any(side.scope for side in relation.sides):
+            return
+        self._relations.pop(relation.id, None)
+        for side in relation.sides:
+            if app := self.apps.get(side.app):
+                app.relations.pop(relation.id, None)
+                self._forget_application(app)
 
     def _forget_application(self, app: entities.App) -> None:
         between = (relation for relation in app.relations.values() if not relation.peer)

@@ -7,12 +7,12 @@ order among them is random, and the caller draws.
 | when the unit | it runs |
 | --- | --- |
 | has a failed hook | that hook, once its time has come |
-| has just rebooted | start |
 | is dying | the teardown of its relations, then stop, then remove |
 | is not installed | install |
+| has just rebooted | start |
 | runs an older charm | upgrade-charm |
 | is in scope of a relation that it has not created | relation-created |
-| leads and was not told | leader-elected |
+| was elected | leader-elected |
 | has not seen the configuration | config-changed |
 | has not started | start |
 | has news in a relation | the next hook of that relation, peers last |
@@ -27,113 +27,80 @@ struck off a relation's list of units to look at.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tests.juju_model import entities, hooks
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 def candidates(unit: entities.Unit, now: float) -> list[hooks.Due]:
-    """Give the hooks that may run next on a unit; none when it has nothing to do.
-
-    Args:
-        unit: the unit.
-        now: seconds of the model's time.
-    """
+    """Return the hooks that may run next on a unit; none when it has nothing to do."""
     if not unit.machine.up:
         return []
     if unit.error is not None:
         return [unit.error.due] if unit.error.retry_at <= now else []
     if unit.dying:
-        return _teardown(unit)
+        stop = hooks.Due(unit.name, "stop" if unit.started and not unit.stopped else "remove")
+        return _in_relations(unit) or [stop]
+    return _of_its_own(unit) or _in_relations(unit) or _update_status(unit)
+
+
+def _of_its_own(unit: entities.Unit) -> list[hooks.Due]:
+    """Return what comes before the news in relations, which a unit has once it has started."""
     if not unit.installed:
         return [hooks.Due(unit.name, "install")]
     if unit.rebooted and unit.started:
         return [hooks.Due(unit.name, "start")]
     if unit.charm_seen != unit.app.charm_version:
         return [hooks.Due(unit.name, "upgrade-charm")]
-    return _ordinary(unit)
-
-
-def _teardown(unit: entities.Unit) -> list[hooks.Due]:
-    if due := _in_relations(unit):
-        return due
-    if unit.started and not unit.stopped:
-        return [hooks.Due(unit.name, "stop")]
-    return [hooks.Due(unit.name, "remove")]
-
-
-def _ordinary(unit: entities.Unit) -> list[hooks.Due]:
-    created = [
-        relation_hook(local, "relation-created")
-        for local in unit.relations.values()
-        if not local.created
-    ]
-    if created:
+    if created := [
+        _due(local, "relation-created") for local in unit.relations.values() if not local.created
+    ]:
         return created
     if unit.app.leader is unit and not unit.leader_seen:
         return [hooks.Due(unit.name, "leader-elected")]
-    if unit.config_seen != unit.app.config_version:
+    if not unit.configured:
         return [hooks.Due(unit.name, "config-changed")]
-    if not unit.started:
-        return [hooks.Due(unit.name, "start")]
-    if due := _in_relations(unit):
-        return due
-    if unit.update_status_due:
-        return [hooks.Due(unit.name, "update-status")]
-    return []
+    return [] if unit.started else [hooks.Due(unit.name, "start")]
+
+
+def _update_status(unit: entities.Unit) -> list[hooks.Due]:
+    return [hooks.Due(unit.name, "update-status")] if unit.update_status_due else []
 
 
 def _in_relations(unit: entities.Unit) -> list[hooks.Due]:
     for peer in (False, True):
         locals_ = (local for local in unit.relations.values() if local.relation.peer is peer)
-        if due := [due for local in locals_ if (due := next_in_relation(local))]:
+        if due := [due for local in locals_ if (due := _next_in_relation(local))]:
             return due
     return []
 
 
-def next_in_relation(local: entities.Local) -> hooks.Due | None:
-    """Give the hook that is next in one relation, if any."""
+def _next_in_relation(local: entities.Local) -> hooks.Due | None:
     if local.owed is not None:
-        return relation_hook(local, "relation-changed", local.owed)
+        return _due(local, "relation-changed", local.owed)
     if local.unit.dying or local.relation.ends_for(local.unit.app.name):
         if local.members:
             return _departed(local, min(local.members))
         # Peers only depart: a peer relation goes with its application, not before.
-        return None if local.relation.peer else relation_hook(local, "relation-broken")
+        return None if local.relation.peer else _due(local, "relation-broken")
     departed, joined, changed = _news(local)
     if departed:
         return _departed(local, min(departed))
     # The version of an application's databag that was never written is 0, as is a unit's idea of
     # one that it never saw, so that there is no event about it.
     if local.remote.bag.version != local.app_seen:
-        return relation_hook(local, "relation-changed")
+        return _due(local, "relation-changed")
     if joined:
-        return relation_hook(local, "relation-joined", min(joined))
-    if changed:
-        return relation_hook(local, "relation-changed", min(changed))
-    return None
+        return _due(local, "relation-joined", min(joined))
+    return _due(local, "relation-changed", min(changed)) if changed else None
 
 
-def _news(local: entities.Local) -> tuple[Iterable[str], Iterable[str], Iterable[str]]:
-    departed: list[str] = []
-    joined: list[str] = []
-    changed: list[str] = []
-    relation = local.relation
-    for name in local.dirty:
-        present = name in relation.present
-        seen = local.members.get(name)
-        if seen is None:
-            if present:
-                joined.append(name)
-        elif not present:
-            if name not in local.ghosts:
-                departed.append(name)
-        elif relation.bags[name].version != seen:
-            changed.append(name)
-    local.dirty = {*departed, *joined, *changed}
+def _news(local: entities.Local) -> tuple[set[str], set[str], set[str]]:
+    """Return who has departed, who has joined, and whose databag has changed."""
+    relation, members = local.relation, local.members
+    here = local.dirty & relation.present
+    joined = here - members.keys()
+    changed = {name for name in here - joined if relation.bags[name].version != members[name]}
+    departed = (local.dirty & members.keys()) - relation.present - local.ghosts
+    local.dirty = departed | joined | changed
     return departed, joined, changed
 
 
@@ -141,10 +108,10 @@ def _departed(local: entities.Local, remote_unit: str) -> hooks.Due:
     # Juju names the unit whose departure this is: on a unit that is dying, the unit itself.
     unit = local.unit
     leaver = unit.name if unit.dying or unit.app.dying else remote_unit
-    return relation_hook(local, "relation-departed", remote_unit, leaver)
+    return _due(local, "relation-departed", remote_unit, leaver)
 
 
-def relation_hook(
+def _due(
     local: entities.Local,
     kind: str,
     remote_unit: str | None = None,

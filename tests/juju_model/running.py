@@ -25,14 +25,7 @@ _LEASE = 30.0
 
 
 class Running:
-    """A hook in flight on one unit.
-
-    Args:
-        juju: the model.
-        unit: the unit.
-        due: the hook.
-        attempt: how often it was tried, this time included.
-    """
+    """A hook in flight on one unit, at its `attempt`."""
 
     def __init__(
         self, juju: juju_module.Juju, unit: entities.Unit, due: hooks.Due, attempt: int
@@ -44,15 +37,19 @@ class Running:
         self.locals = dict(unit.relations)
         self.local = None if due.relation_id is None else self.locals[due.relation_id]
         # What the unit will have seen once this hook is through: not what comes while it runs.
-        self.config_version = unit.app.config_version
-        self.data_version = self._data_version()
+        self.data_version = 0
+        # Why an action failed, and its results.
+        self.failure: str | None = None
+        self.results: Mapping[str, Any] = {}
         self._juju = juju
         self._writes: dict[tuple[int, str], dict[str, str]] = {}
         self._leads: bool | None = None
         self._leads_since = 0.0
         self._asked_leader: float | None = None
-        if self.local is not None and due.remote_unit is not None:
-            self.local.cache.pop(due.remote_unit, None)
+        if self.local is not None:
+            owner = due.remote_unit or self.local.remote.app
+            self.data_version = self.local.relation.bag_of(owner).version
+            self.local.cache.pop(owner, None)
 
     def strike(self, point: hooks.Point) -> None:
         """Let the fault injector act at a point of the hook.
@@ -66,63 +63,58 @@ class Running:
         if not (self.unit.machine.up and self._juju.has(self.unit)):
             raise hooks.AgentKilled(f"{self.unit.name} is gone in mid-hook")
 
+    # What the tools answer.
+
     def count(self, tool: str) -> None:
-        """Count a call of a tool."""
         self.hook.tools[tool] += 1
 
     def clock(self) -> float:
-        """Tell the model's time."""
         return self._juju.now
 
     def sleep(self, seconds: float) -> None:
-        """Let the model's time pass, and real time where the host lives in that.
-
-        Raises:
-            ValueError: time does not run backwards.
-        """
-        if seconds < 0:
-            raise ValueError("sleep length must be non-negative")
-        host = self.unit.machine.host
-        if isinstance(host, hosts.RealTime) and host.real_time:
+        """Let the model's time pass, and real time where the host lives in that."""
+        if self._in_real_time:
             bridge.REAL_SLEEP(seconds)
         self._juju.advance(seconds)
         self._juju.meanwhile()
 
     def relation_ids(self, endpoint: str) -> list[int]:
-        """Give the ids of the relations on an endpoint that the unit is in."""
         self.count("relation-ids")
         return sorted(i for i, local in self.locals.items() if local.endpoint == endpoint)
 
     def relation_list(self, relation_id: int) -> tuple[str, ...]:
-        """Give the members that the unit knows: those joined so far, and the one joining."""
+        """Return the members that the unit knows: those joined so far, and the one joining."""
         self.count("relation-list")
         remote = self.locals[relation_id].remote
         return tuple(sorted(map(remote.shown, self._members(relation_id))))
 
     def relation_get(self, relation_id: int, owner: str) -> dict[str, str]:
-        """Give a databag, with the hook's own writes in it.
-
-        Raises:
-            ops.ModelError: the unit may not read it, or there is none.
-        """
-        tools = self.hook.tools
-        tools["relation-get"] += 1
-        data = self._bag(relation_id, owner)
-        tools["bytes-read"] += sum(len(key) + len(value) for key, value in data.items())
+        """Return a databag, with the hook's own writes in it."""
+        self.count("relation-get")
+        local = self.locals[relation_id]
+        try:
+            owner = local.remote.real(owner)
+            data = dict(self._read(local, owner))
+        except KeyError:
+            raise ops.ModelError(f"ERROR no settings of {owner} found") from None
+        data.update(self._writes.get((relation_id, owner), {}))
+        data = {key: value for key, value in data.items() if value}
+        self.hook.tools["bytes-read"] += _size(data)
         return data
 
     def relation_set(self, relation_id: int, owner: str, data: Mapping[str, str]) -> None:
         """Note changes until the flush."""
-        tools = self.hook.tools
-        self.context.key_names = tuple(data)
         self.strike(hooks.Point.BEFORE_WRITE)
-        tools["relation-set"] += 1
-        tools["bytes-written"] += sum(len(key) + len(value) for key, value in data.items())
+        self.count("relation-set")
+        self.hook.tools["bytes-written"] += _size(data)
         self._writes.setdefault((relation_id, owner), {}).update(data)
         self.strike(hooks.Point.AFTER_WRITE)
 
     def is_leader(self) -> bool:
-        """Tell whether the unit leads, and count that as ops does, which asks every 30 s."""
+        """Whether Juju takes the unit for the leader, which holds for as long as a lease.
+
+        It counts as `ops` does, which asks every 30 s.
+        """
         now = self._juju.now
         if self._asked_leader is None or now - self._asked_leader > _LEASE:
             self.count("is-leader")
@@ -140,18 +132,17 @@ class Running:
             self.unit.status_set = True
 
     def log(self, level: str, message: str) -> None:
-        """Take a line of the log."""
         self.count("juju-log")
         self.hook.logs.append((level, message))
 
     def run(
-        self, argv: Sequence[str], timeout: float | None, into: int | None = None
+        self, argv: Sequence[str], timeout: float | None, into: int | None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command line: a hook tool, or a program on the unit's machine."""
-        words = tuple(argv)
-        if words[0] in ("relation-get", "relation-set"):
-            return self._run_hook_tool(words)
-        self.context.argv = words
+        """Run `goal-state`, or a program on the unit's machine.
+
+        Its output goes to the file descriptor `into`, if any, whatever becomes of the hook.
+        """
+        words = self.context.argv = tuple(argv)
         self.strike(hooks.Point.BEFORE_COMMAND)
         self._juju.meanwhile()
         if words[0] == "goal-state":
@@ -159,17 +150,19 @@ class Running:
         else:
             result = self._run_on_host(words, timeout)
         if into is not None:
-            # The command itself writes there, before anything can befall the hook.
+            # The command itself writes there, before anything can happen to the hook.
             os.write(into, (result.stdout or "").encode())
         self._juju.meanwhile()
         self.strike(hooks.Point.AFTER_COMMAND)
         return result
 
+    # The end of the hook.
+
     def flush(self) -> None:
         """Write all that the hook wrote, or nothing.
 
         Raises:
-            hooks.FlushRefused: the lease is gone, or a databag would be too large.
+            hooks.FlushRefused: the lease is gone.
         """
         self.strike(hooks.Point.BEFORE_FLUSH)
         pending = [
@@ -177,46 +170,44 @@ class Running:
             for (relation_id, owner), data in self._writes.items()
             if (local := self.unit.relations.get(relation_id)) is not None
         ]
-        for local, owner, data in pending:
-            if owner == self.unit.app.name and self.unit.app.leader is not self.unit:
-                raise hooks.FlushRefused(f"{self.unit.name} no longer leads {owner}")
-            size = local.relation.bag_of(owner).size_with(data)
-            if size > self._juju.behaviour.bag_limit:
-                raise hooks.FlushRefused(f"{size} bytes are too many for the databag of {owner}")
+        app = self.unit.app
+        if app.leader is not self.unit and any(owner == app.name for _, owner, _ in pending):
+            raise hooks.FlushRefused(f"{self.unit.name} no longer leads {app.name}")
         for local, owner, data in pending:
             self._flush_bag(local, owner, data)
         self.strike(hooks.Point.AFTER_FLUSH)
 
     def wrote(self, relation_id: int, owner: str) -> bool:
-        """Tell whether the hook wrote to this databag."""
+        """Whether the hook wrote to this databag."""
         return (relation_id, owner) in self._writes
 
+    def _flush_bag(self, local: entities.Local, owner: str, data: Mapping[str, str]) -> None:
+        relation = local.relation
+        bag = relation.bag_of(owner)
+        changed = bag.apply(data)
+        if not changed:
+            return
+        self.hook.writes += [hooks.Write(relation.id, owner, *change) for change in changed]
+        if "/" in owner:
+            self._juju.note_change(relation, self.unit)
+            return
+        for other in relation.other(owner).scope.values():
+            self._juju.wake(other.unit)
+        if relation.peer:
+            local.app_seen = bag.version
+
+    @property
+    def _in_real_time(self) -> bool:
+        host = self.unit.machine.host
+        return isinstance(host, hosts.RealTime) and host.real_time
+
     def _is_leading(self) -> bool:
-        """Tell whether Juju takes the unit for the leader, which holds for as long as a lease."""
         now = self._juju.now
         if self._leads is None or now - self._leads_since > _LEASE:
             unit = self.unit
             self._leads = unit.app.leader is unit or unit.believes_until > now
             self._leads_since = now
         return self._leads
-
-    def _data_version(self) -> int:
-        if self.local is None:
-            return 0
-        if self.due.remote_unit is None:
-            return self.local.remote.bag.version
-        return self.local.relation.bags[self.due.remote_unit].version
-
-    def _bag(self, relation_id: int, owner: str) -> dict[str, str]:
-        """Return a databag as the hook's tools see it."""
-        local = self.locals[relation_id]
-        try:
-            owner = local.remote.real(owner)
-            data = dict(self._read(local, owner))
-        except KeyError:
-            raise ops.ModelError(f"ERROR no settings of {owner} found") from None
-        data.update(self._writes.get((relation_id, owner), {}))
-        return {key: value for key, value in data.items() if value}
 
     def _members(self, relation_id: int) -> set[str]:
         members = set(self.locals[relation_id].members)
@@ -229,56 +220,30 @@ class Running:
 
     def _read(self, local: entities.Local, owner: str) -> Mapping[str, str]:
         relation = local.relation
+        is_member = owner in self._members(relation.id)
+        gone = not is_member or owner not in relation.present
         refused = owner == self.unit.app.name and not relation.peer and not self._is_leading()
-        if refused or (owner in self._juju.unreadable and self._departed(relation, owner)):
+        if refused or (owner in self._juju.unreadable and gone):
             raise ops.ModelError("ERROR permission denied")
         fresh = relation.bag_of(owner).data
-        if owner == self.unit.name or "/" not in owner or not self._juju.behaviour.member_cache:
-            return fresh
-        if owner not in self._members(relation.id):
-            return fresh
-        return local.cache.setdefault(owner, fresh)
-
-    def _departed(self, relation: entities.Relation, owner: str) -> bool:
-        """Tell whether a unit is no member any more, or has left a relation without a hook."""
-        return owner not in self._members(relation.id) or owner not in relation.present
+        # A unit keeps what it has read of a member until that member's next event (not measured).
+        return local.cache.setdefault(owner, fresh) if is_member else fresh
 
     def _run_on_host(
         self, argv: tuple[str, ...], timeout: float | None
     ) -> subprocess.CompletedProcess[str]:
-        host = self.unit.machine.host
         started = time.monotonic()
         try:
-            result = host.run(argv, timeout=timeout)
+            result = self.unit.machine.host.run(argv, timeout=timeout)
         except (OSError, subprocess.SubprocessError) as error:
             self.hook.commands.append(hooks.Command(argv, None, type(error).__name__))
             if isinstance(error, subprocess.TimeoutExpired):
                 self._juju.advance(error.timeout)
             raise
-        if isinstance(host, hosts.RealTime) and host.real_time:
+        if self._in_real_time:
             self._juju.advance(time.monotonic() - started)
         self.hook.commands.append(hooks.Command(argv, result.returncode))
         return result
-
-    def _run_hook_tool(self, argv: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-        """Run `relation-get` for one key, or `relation-set`, of an application's databag."""
-        match argv:
-            case ("relation-get", "--format=json", "-r", relation, "--app", key, owner):
-                bag = self._bag(_relation_id(relation), owner)
-                value = bag.get(key)
-                self.count("relation-get")
-                self.hook.tools["bytes-read"] += len(key) + len(value or "")
-                return subprocess.CompletedProcess(argv, 0, json.dumps(value), "")
-            case ("relation-set", "-r", relation, "--app", *words):
-                if not self._is_leading():
-                    self.count("relation-set")
-                    error = "ERROR cannot write relation settings"
-                    return subprocess.CompletedProcess(argv, 1, "", error)
-                data = dict(word.split("=", 1) for word in words)
-                self.relation_set(_relation_id(relation), self.unit.app.name, data)
-                return subprocess.CompletedProcess(argv, 0, "", "")
-            case _:
-                raise ValueError(f"the model does not know this use of {argv[0]}")
 
     def _goal_state(self, argv: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         if not self._juju.has_goal_state:
@@ -288,29 +253,9 @@ class Running:
         dump = json.dumps if "json" in " ".join(argv) else yaml.safe_dump
         return subprocess.CompletedProcess(argv, 0, dump(state), "")
 
-    def _flush_bag(self, local: entities.Local, owner: str, data: Mapping[str, str]) -> None:
-        relation = local.relation
-        bag = relation.bag_of(owner)
-        changed = bag.apply(data)
-        if not changed:
-            return
-        self.hook.writes += [hooks.Write(relation.id, owner, *change) for change in changed]
-        if "/" in owner:
-            self._juju.tell(relation, self.unit)
-            return
-        for other in relation.other(owner).scope.values():
-            self._juju.wake(other.unit)
-        if relation.peer:
-            local.app_seen = bag.version
-
 
 def goal_state(juju: juju_module.Juju, app: entities.App) -> dict[str, Any]:
-    """Give what `goal-state` says to the units of an application.
-
-    Args:
-        juju: the model.
-        app: the application.
-    """
+    """Return what `goal-state` gives to the units of an application."""
 
     def units(of: entities.App) -> dict[str, Any]:
         return {
@@ -342,7 +287,7 @@ def _goal_status(unit: entities.Unit, behaviour: entities.Behaviour) -> str:
 
 
 def shown_status(unit: entities.Unit) -> entities.Status:
-    """Give the status of a unit that Juju shows, which is not always what its charm said."""
+    """Return a unit's status as Juju shows it, which is not always what its charm has set."""
     if unit.machine.lost:
         return entities.Status("unknown", "agent lost, see `juju debug-log`")
     if unit.error is not None:
@@ -350,6 +295,5 @@ def shown_status(unit: entities.Unit) -> entities.Status:
     return unit.status
 
 
-def _relation_id(text: str) -> int:
-    """Return the id in what hook tools call a relation, such as `cluster:7`."""
-    return int(text.rpartition(":")[2])
+def _size(data: Mapping[str, str]) -> int:
+    return sum(len(key) + len(value) for key, value in data.items())

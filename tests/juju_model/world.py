@@ -1,42 +1,36 @@
-"""What a model holds, and what operators and fate do to it. Hooks are run by `juju`.
+"""What a model holds, and the operations and faults that change it. Hooks are run by `juju`.
 
-An operator's or fate's deed changes the model and wakes the units to which it may be news; it runs
-no hook itself. The deeds are safe in mid-hook too, from a fault injector.
+An operation or a fault changes the model and wakes the units to which it may be news; it runs no
+hook itself. All are safe in mid-hook too, from a fault injector.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tests.juju_model import entities, hosts, relating
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.juju_model import charms
+    from tests.juju_model import charms, hooks
 
 # Seconds until another unit is elected when the leader's machine has died, at the least and at the
-# most, and for which a unit that was told that it leads may go on believing so.
+# most, and for which a deposed leader may go on believing that it leads.
 _SHORTEST_LEASE = 31.0
 _LONGEST_LEASE = 66.0
 _BELIEF = 30.0
 
+# Seconds until a failed hook is tried again; the last goes on for ever.
 RETRIES = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
-"""Seconds until a failed hook is tried again; the last goes on for ever."""
 
 
 class World(relating.Relations):
     """The applications, units, machines and relations of a model.
 
-    Args:
-        name: the model's name.
-        seed: makes every choice.
-        behaviour: where releases of Juju differ.
-
     Attributes:
-        name: as given.
         now: seconds of the model's time.
         unnamed: the units that `goal-state` leaves out where it names a related application's, as
             it does with subordinates of other principals; an application's name stands for all of
@@ -51,7 +45,6 @@ class World(relating.Relations):
         self.now = 0.0
         self.unnamed: set[str] = set()
         self.unreadable: set[str] = set()
-        self._machines: dict[int, entities.Machine] = {}
         self._host_factories: dict[str, Callable[[str], hosts.Host]] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_ids = itertools.count()
@@ -79,9 +72,6 @@ class World(relating.Relations):
 
         Returns:
             The application's name.
-
-        Raises:
-            ValueError: there is such an application already.
         """
         name = app or str(charm.meta["name"])
         if name in self.apps:
@@ -99,59 +89,46 @@ class World(relating.Relations):
         app: str,
         *,
         hostname: str | None = None,
-        to: str | None = None,
         provisioned: bool = True,
     ) -> str:
-        """Add a unit.
+        """Add a unit, on a machine of its own.
 
         Args:
             app: the application.
-            hostname: the host name of its new machine; `juju-<model>-<n>` by default.
-            to: a unit whose machine it shall share instead.
-            provisioned: its new machine comes; otherwise only once the unit is `provision`ed.
+            hostname: the host name of its machine; `juju-<model>-<n>` by default.
+            provisioned: its machine comes; otherwise only once the unit is `provision`ed.
 
         Returns:
             The unit's name.
         """
         application = self.apps[app]
-        if to is not None:
-            machine = self._units[to].machine
-        else:
-            machine = self._add_machine(self._host_factories[app], hostname)
-            machine.provisioned = machine.powered = machine.up = provisioned
+        host_number, up = next(self._machine_ids), provisioned
+        host = self._host_factories[app](hostname or f"juju-{self.name}-{host_number}")
+        machine = entities.Machine(host, provisioned=up, powered=up, up=up)
         number = next(self._unit_ids[app])
         unit = entities.Unit(
-            name=f"{app}/{number}",
-            number=number,
-            app=application,
-            machine=machine,
-            charm=application.charm,
-            charm_seen=application.charm_version,
+            f"{app}/{number}",
+            number,
+            application,
+            machine,
+            application.charm,
+            application.charm_version,
         )
-        application.units[unit.name] = unit
-        machine.units[unit.name] = unit
-        self._units[unit.name] = unit
+        application.units[unit.name] = self._units[unit.name] = unit
         self.wake(unit)
         return unit.name
 
     def provision(self, unit: str) -> None:
         """Let the machine of a unit come at last."""
-        machine = self._units[unit].machine
-        if not machine.provisioned:
-            machine.provisioned = machine.powered = machine.up = True
-            for waiting in machine.units.values():
-                self.wake(waiting)
+        waiting = self._units[unit]
+        waiting.machine.provisioned = waiting.machine.powered = waiting.machine.up = True
+        self.wake(waiting)
 
     def remove_unit(self, unit: str, *, force: bool = False) -> None:
         """Remove a unit.
 
         A unit whose agent is lost or in error stays until it is back, unless it is removed by
-        force: then it is gone at once, and whether the others hear of it is a matter of the
-        release (`Behaviour.force_departs`).
-
-        Args:
-            unit: the unit.
-            force: do not wait for its agent.
+        force: then it is gone at once; `Behaviour.force_departs` is whether it departs.
         """
         leaver = self._units[unit]
         leaver.forced = leaver.forced or force
@@ -187,15 +164,7 @@ class World(relating.Relations):
         self._forget_application(application)
 
     def refresh(self, app: str, charm: charms.Charm) -> None:
-        """Change an application's charm; each unit follows with its upgrade-charm hook.
-
-        Args:
-            app: the application.
-            charm: the new charm.
-
-        Raises:
-            ValueError: the new charm lacks an endpoint that is in use.
-        """
+        """Change an application's charm; each unit follows with its upgrade-charm hook."""
         application = self.apps[app]
         for relation in application.relations.values():
             endpoint = relation.side(app).endpoint
@@ -208,15 +177,7 @@ class World(relating.Relations):
             self._synchronise(unit)
             self.wake(unit)
 
-    def configure(self, app: str, **options: Any) -> None:
-        """Change an application's configuration."""
-        application = self.apps[app]
-        application.config.update(options)
-        application.config_version += 1
-        for unit in application.units.values():
-            self.wake(unit)
-
-    # What fate does.
+    # Faults.
 
     def kill_machine(self, unit: str) -> None:
         """Let the machine of a unit die. No hook runs anywhere because of that."""
@@ -228,34 +189,31 @@ class World(relating.Relations):
 
     def stop_agent(self, unit: str) -> None:
         """Let the agent of a unit's machine die, and not the machine: its programs go on."""
-        machine = self._units[unit].machine
-        if not machine.up:
-            return
-        machine.up = False
-        for lost in machine.units.values():
-            if lost.app.leader is lost:
-                app = lost.app
-                app.lease_ends = self.now + self._rng.uniform(_SHORTEST_LEASE, _LONGEST_LEASE)
-                self._at(app.lease_ends, lambda app=app: self._end_lease(app))
+        lost = self._units[unit]
+        if lost.machine.up and lost.app.leader is lost:
+            app = lost.app
+            app.lease_ends = self.now + self._rng.uniform(_SHORTEST_LEASE, _LONGEST_LEASE)
+            self._at(app.lease_ends, lambda: self._end_lease(app))
+        lost.machine.up = False
 
     def start_machine(self, unit: str) -> None:
         """Start a dead machine again, or its agent alone if only that is dead."""
-        machine = self._units[unit].machine
+        back = self._units[unit]
+        machine = back.machine
         if not machine.lost:
             return
         rebooted = not machine.powered
         if rebooted and isinstance(machine.host, hosts.Powered):
             machine.host.start()
         machine.powered = machine.up = True
-        for back in list(machine.units.values()):
-            back.rebooted = back.rebooted or (rebooted and back.started and not back.dying)
-            if back.app.leader is back:
-                back.app.lease_ends = None
-            elif back.app.leader is None and back.installed:
-                self._elect(back.app)
-            if back.dying:
-                self._retract(back)
-            self._restart(back)
+        back.rebooted = back.rebooted or (rebooted and back.started and not back.dying)
+        if back.app.leader is back:
+            back.app.lease_ends = None
+        elif back.app.leader is None and back.installed:
+            self._elect(back.app)
+        if back.dying:
+            self._retract(back)
+        self._restart(back)
 
     def restart_agent(self, unit: str) -> None:
         """Restart a unit's agent: it forgets what it had read, and notices who is gone."""
@@ -274,45 +232,27 @@ class World(relating.Relations):
             The new leader: another unit if there is one that answers.
         """
         application = self.apps[app]
-        old = application.leader
-        if old is not None and believing:
-            self.believe(old.name)
-        self._elect(application, but=old)
+        if believing and application.leader is not None:
+            # Its hooks write the application's databag, and Juju refuses their flush.
+            application.leader.believes_until = self.now + _BELIEF
+        self._elect(application, but=application.leader)
         return self.leader(app)
 
-    def set_leader(self, unit: str, *, believing: bool = False) -> None:
-        """Give a unit the lease.
-
-        Args:
-            unit: the unit.
-            believing: the old leader goes on believing for a while that it leads.
-        """
+    def set_leader(self, unit: str) -> None:
+        """Give a unit the lease."""
         leader = self._units[unit]
-        old = leader.app.leader
-        if old is leader:
-            return
-        if old is not None and believing:
-            self.believe(old.name)
-        self._give_lease(leader.app, leader)
-
-    def believe(self, unit: str) -> None:
-        """Let a unit believe for a while that it leads, whoever does.
-
-        Its hooks then write the application's databag, and Juju refuses their flush.
-        """
-        self._units[unit].believes_until = self.now + _BELIEF
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass. Elections that fall due happen; hooks do not run."""
-        self.now += seconds
-        self._ring()
-
-    # What hooks in flight see and do.
+        if leader.app.leader is not leader:
+            self._give_lease(leader.app, leader)
 
     def leader(self, app: str) -> str | None:
         """Name the unit that holds an application's lease."""
         leader = self.apps[app].leader
         return None if leader is None else leader.name
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass. Elections that fall due happen; hooks do not run."""
+        self.now += seconds
+        self._ring()
 
     # Units and machines.
 
@@ -320,27 +260,16 @@ class World(relating.Relations):
         number = next(self._addresses)
         return hosts.PlainHost(name, f"10.0.{number >> 8 & 255}.{number & 255}")
 
-    def _add_machine(
-        self, factory: Callable[[str], hosts.Host], hostname: str | None
-    ) -> entities.Machine:
-        number = next(self._machine_ids)
-        host = factory(hostname or f"juju-{self.name}-{number}")
-        self._machines[number] = entities.Machine(number, host)
-        return self._machines[number]
-
     def _vanish(self, unit: entities.Unit, *, notify: bool) -> None:
         """Take a unit out of the model, and its machine if it was the last there."""
         for local in list(unit.relations.values()):
             self._leave_scope(local, notify=notify)
         app, machine = unit.app, unit.machine
         self._units.pop(unit.name)
-        self._awake.discard(unit)
         app.units.pop(unit.name)
-        machine.units.pop(unit.name)
-        if not machine.units:
-            self._machines.pop(machine.number)
-            if isinstance(machine.host, hosts.Powered):
-                machine.host.destroy()
+        self._awake.discard(unit)
+        if isinstance(machine.host, hosts.Powered):
+            machine.host.destroy()
         if app.leader is unit:
             self._elect(app)
         self._forget_application(app)
@@ -349,33 +278,33 @@ class World(relating.Relations):
         self._forget_what_was_read(unit)
         if unit.error is not None:
             # The back-off starts anew with the agent.
-            unit.error = entities.Failure(unit.error.due, 1, self.now + RETRIES[0])
-            self._at(unit.error.retry_at, lambda: self.wake(unit))
+            self._set_error(unit, unit.error.due, attempts=1)
         self._synchronise(unit)
         self.wake(unit)
+
+    def _set_error(self, unit: entities.Unit, due: hooks.Due, attempts: int) -> None:
+        retry_at = self.now + RETRIES[min(attempts, len(RETRIES)) - 1]
+        unit.error = entities.Failure(due, attempts, retry_at)
+        self._at(retry_at, lambda: self.wake(unit))
 
     def _forget_what_was_read(self, unit: entities.Unit) -> None:
         unit.believes_until = 0.0
         for local in unit.relations.values():
             local.cache.clear()
-            if self.behaviour.restart_departs:
-                local.dirty |= local.ghosts
-            else:
-                for ghost in local.ghosts:
-                    local.members.pop(ghost, None)
+            # That the ghosts are gone then was measured on 4.0.15; that they depart was not.
+            local.dirty |= local.ghosts
             local.ghosts.clear()
 
     # Leadership.
 
     def _elect(self, app: entities.App, *, but: entities.Unit | None = None) -> None:
         answering = [unit for unit in app.units.values() if unit.machine.up and unit.installed]
-        others = [unit for unit in answering if unit is not but]
-        electable = others or answering
+        electable = [unit for unit in answering if unit is not but] or answering
         self._give_lease(app, self._rng.choice(electable) if electable else None)
 
     def _give_lease(self, app: entities.App, unit: entities.Unit | None) -> None:
         if app.leader is not None:
-            # Juju tells nobody that it no longer leads.
+            # There is no hook for losing the lead.
             app.leader.leader_seen = False
         app.leader = unit
         app.lease_ends = None

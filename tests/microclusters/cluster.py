@@ -20,30 +20,26 @@ if TYPE_CHECKING:
 Role = Literal["voter", "stand-by", "spare", "PENDING"]
 RaftRole = Literal["voter", "stand-by", "spare"]
 
-#: How many members vote, and how many stand by, once there are enough of them.
+# How many members vote, and how many stand by, once there are enough of them.
 VOTERS = 3
 STAND_BYS = 3
 
-#: Seconds between a cluster's heartbeats.
+# Seconds between a cluster's heartbeats.
 HEARTBEAT = 10.0
 
 
 @dataclasses.dataclass(eq=False)
 class Member:
-    """A row of a cluster's database.
-
-    Args:
-        name: the member's name.
-        address: its address with the port, `IP:6443`.
-        machine: where its daemon runs; with a ghost that daemon knows of no cluster.
-        role: the role that `list` shows, as of the last heartbeat.
-        raft: the role in the database's own configuration; None if it has no place there.
-    """
+    """A row of a cluster's database."""
 
     name: str
+    # With the port.
     address: str
+    # Where its daemon runs; with a ghost that daemon knows of no cluster.
     machine: FakeMachine
+    # The role that `list` shows, as of the last heartbeat.
     role: Role
+    # The role in the database's own configuration; None if it has no place there.
     raft: RaftRole | None
 
     @property
@@ -59,7 +55,7 @@ class Member:
 
 @dataclasses.dataclass(eq=False)
 class TokenRecord:
-    """A token that was issued and not yet used; the clock's `expires` ends its life."""
+    """A token that was issued and not yet used."""
 
     name: str
     secret: str = dataclasses.field(repr=False)
@@ -98,11 +94,6 @@ class Cluster:
             for m in self.members.values()
         )
         return f"<cluster {self.number}: {listed}>"
-
-    @property
-    def voters(self) -> list[str]:
-        """The names of those that have a vote, dead or alive."""
-        return [m.name for m in self.members.values() if m.raft == "voter"]
 
     @property
     def online(self) -> list[str]:
@@ -153,8 +144,7 @@ class Cluster:
         for member in self.members.values():
             if member.raft is not None:
                 member.role = member.raft
-        for address in [a for a, for_good in self.refused_addresses.items() if not for_good]:
-            del self.refused_addresses[address]
+        self.refused_addresses = {a: True for a, good in self.refused_addresses.items() if good}
 
     def elect(self) -> float:
         """Elect a leader if there is none; gives the seconds that it takes."""
@@ -187,8 +177,7 @@ class Cluster:
 
     def pass_vote(self) -> None:
         """Give the first online member that has no vote one, if there is any."""
-        candidates = self._online_with("stand-by") + self._online_with("spare")
-        for heir in candidates[:1]:
+        for heir in (self._online_with("stand-by") + self._online_with("spare"))[:1]:
             heir.raft = "voter"
 
     def _online_with(self, raft: str) -> list[Member]:

@@ -1,36 +1,34 @@
 """The command line that every microcluster has: its outcomes, its messages, its arguments.
 
 The wording is what was measured; where a measured message was cut short it follows the sources of
-microcluster, LXD and Go, and a comment says so.
+microcluster, LXD and Go, and a comment states it.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
-import dataclasses
 import hashlib
 import json
 import math
 import re
 import string
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Moment = Literal["before", "after"]
 
-#: The port on which daemons talk to each other.
+# The port on which daemons talk to each other.
 PORT = 6686
 
-#: Seconds that a token is valid if `add` is not told otherwise.
+# Seconds that a token is valid without `--timeout`.
 TOKEN_LIFE = 10800.0
 
-#: Seconds until a request between daemons gives up, and until the client of a command does.
+# Seconds until a request between daemons gives up, and until the client of a command does.
 DEADLINE = 30.0
 
-#: Seconds of a command that is answered without any work, and of one that asks another machine.
+# Seconds of a command that is answered without any work, and of one that asks another machine.
 AT_ONCE = 0.02
 REFUSED_BY_PEER = 0.1
 
@@ -60,13 +58,8 @@ _BASE64 = set(string.ascii_letters + string.digits + "+/")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
 
 
-@dataclasses.dataclass(frozen=True)
-class Fault:
-    """How a command goes wrong, made with one of the functions below.
-
-    Asked for *before* a command, it strikes instead of the command. Asked for *after* it, the
-    command has taken effect, and the fault is all that the caller sees.
-    """
+class Outcome(NamedTuple):
+    """How a command ends, after `cost` seconds."""
 
     code: int = 0
     stdout: str = ""
@@ -74,14 +67,19 @@ class Fault:
     cost: float = AT_ONCE
 
 
+# How a command goes wrong. Asked for *before* a command, it strikes instead of the command. Asked
+# for *after* it, the command has taken effect, and the fault is all that the caller sees.
+Fault = Outcome
+
+
 def fails(stderr: str = "Error: injected", code: int = 1, cost: float = AT_ONCE) -> Fault:
-    """The command exits with `code` and says `stderr`, after `cost` seconds."""
-    return Fault(code=code, stderr=stderr + "\n", cost=cost)
+    """The command exits with `code` and prints `stderr`."""
+    return Fault(code, "", stderr + "\n", cost)
 
 
 def dies(signal: int = 9) -> Fault:
     """The command is killed by a signal: a negative exit code, and no output."""
-    return Fault(code=-signal)
+    return Fault(-signal)
 
 
 def prints(rubbish: str) -> Fault:
@@ -94,42 +92,27 @@ def hangs() -> Fault:
     return Fault(cost=math.inf)
 
 
+def done(cost: float, stdout: str = "") -> Outcome:
+    """The command exits 0 and prints `stdout`."""
+    return Outcome(0, stdout, "", cost)
+
+
+def error(cost: float, message: str) -> Outcome:
+    """The command exits 1 and prints `message`."""
+    return fails(message, cost=cost)
+
+
 class Command(NamedTuple):
     """One line of the history: what was run, where, and how it ended.
 
     `time` is the clock's when the command began. `words` is what follows the program's own words,
-    a token cut out. `code` is None if the caller was told none: the command ran into its time
-    limit, or the caller died.
+    a token cut out. `code` is None if the command ran into its time limit, or the caller died.
     """
 
     time: float
     machine: str
     words: tuple[str, ...]
     code: int | None
-
-
-class Outcome(NamedTuple):
-    """What a command would give if nothing disturbed it; `cost` in seconds."""
-
-    code: int
-    stdout: str
-    stderr: str
-    cost: float
-
-
-def done(cost: float, stdout: str = "") -> Outcome:
-    """The command exits 0 and prints `stdout`, after `cost` seconds."""
-    return Outcome(0, stdout, "", cost)
-
-
-def error(cost: float, message: str) -> Outcome:
-    """The command exits 1 and says `message`, after `cost` seconds."""
-    return Outcome(1, "", message + "\n", cost)
-
-
-def suffer(fault: Fault) -> Outcome:
-    """What a fault makes of a command."""
-    return Outcome(fault.code, fault.stdout, fault.stderr, fault.cost)
 
 
 def digest(text: str) -> str:
@@ -149,34 +132,15 @@ def is_name(word: str) -> bool:
     return bool(word) and not word.startswith("-")
 
 
-def life(options: Sequence[str], shown: tuple[str, ...]) -> float:
-    """The life of a token, in seconds, by what follows `add NAME`."""
-    match options:
-        case []:
-            return TOKEN_LIFE
-        case ["--timeout", seconds] if seconds.isdecimal():
-            return float(seconds)
-        case _:
-            raise AssertionError(f"add has no such options: {shown}")
-
-
 def decode(text: str) -> dict[str, Any] | str:
-    """A token's content; or what Go says about a text that is no token."""
-    stray = next((i for i, c in enumerate(text.rstrip("=")) if c not in _BASE64), None)
-    if stray is None and len(text) % 4:
-        stray = len(text) - len(text) % 4
-    if stray is not None:
-        return f"illegal base64 data at input byte {stray}"
+    """A token's content; or how Go words that a text is none."""
     try:
-        content: Any = json.loads(base64.b64decode(text))
-    except binascii.Error:
-        return f"illegal base64 data at input byte {len(text.rstrip('='))}"
-    except ValueError:
-        return "unexpected end of JSON input" if not text else "invalid character in JSON input"
-    if not isinstance(content, dict):
-        return "json: cannot unmarshal into a token"
-    empty: dict[str, Any] = {"secret": "", "fingerprint": "", "join_addresses": []}
-    return {**empty, **cast("dict[str, Any]", content)}
+        content: dict[str, Any] = {"secret": "", "fingerprint": "", "join_addresses": []}
+        return {**content, **json.loads(base64.b64decode(text, validate=True))}
+    except (ValueError, TypeError):
+        whole = len(text) // 4 * 4
+        stray = next((i for i, c in enumerate(text) if c not in _BASE64), whole)
+        return f"illegal base64 data at input byte {stray}"
 
 
 def objection_to_name(name: str) -> str | None:

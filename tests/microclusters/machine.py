@@ -14,7 +14,7 @@ import json
 import math
 import os
 import subprocess
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tests.microclusters import commands, removal
 from tests.microclusters.cluster import Member
@@ -26,26 +26,24 @@ if TYPE_CHECKING:
     from tests.microclusters.commands import Fault, Moment, Outcome
     from tests.microclusters.fake import FakeMicrocluster
 
-#: Asked before and after each command: see `FakeMachine.faults`.
+# Asked before and after each command, with the machine, the moment, and the words after the
+# program's own (a token cut out); gives a `Fault` or None. It may raise: so dies an agent in
+# mid-hook.
 FaultPlan: TypeAlias = "Callable[[FakeMachine, Moment, tuple[str, ...]], Fault | None]"
 
-#: What comes of leaving a cluster of four or more while another member is down: the leaver stays a
-#: member; it stays and the cluster has no leader until the other is back; it is out after 16
-#: seconds, or at once.
+# What comes of leaving a cluster of four or more while another member is down: the leaver stays a
+# member; it stays and the cluster has no leader until the other is back; it is out after 16
+# seconds, or at once.
 DegradedLeave = Literal["stays", "stalls", "slow", "fast"]
 
-#: Seconds after which the daemon of a member that was removed by force while it was off ends.
+# Seconds after which the daemon of a member that was removed by force while it was off ends.
 END_OF_REMOVED = 31.0
 
-#: What a daemon that has just left says, as its socket goes away and comes back.
+# Seconds after an upgrade of all members for which each shows as unreachable.
+BLIND = 27.0
+
+# What a daemon that has just left answers, as its socket goes away and comes back.
 _RESETTING = (commands.SHUTTING_DOWN, commands.CUT_SHORT, commands.NO_SOCKET)
-
-
-class Outage(NamedTuple):
-    """A while in which the daemon answers each command with one of some errors."""
-
-    until: float
-    messages: tuple[str, ...]
 
 
 class FakeMachine:
@@ -56,9 +54,7 @@ class FakeMachine:
         member: the row that the daemon believes to be its own; None on a fresh machine. It may be
             struck from the cluster meanwhile: removed by force while the machine was down.
         cluster: the cluster that the daemon believes to be in.
-        faults: asked before and after each command, with this machine, the moment, and the words
-            after the program's own (a token cut out); gives a `Fault`, or None for none. It may
-            raise: so dies an agent in mid-hook. None leaves it to the microcluster's `faults`.
+        faults: a plan in place of the microcluster's `faults`.
         stays_pending: set before a join, raft gives the member no place, and it is `PENDING` for
             good, though `ONLINE`.
         drops_packets: requests to this machine, up or down, are never answered instead of
@@ -70,6 +66,10 @@ class FakeMachine:
     """
 
     def __init__(self, world: FakeMicrocluster, name: str, address: str):
+        self.name = name
+        self.address = address
+        self.command = list(world.command)
+        self.running = True
         self.destroyed = False
         self.member: Member | None = None
         self.cluster: Cluster | None = None
@@ -80,130 +80,80 @@ class FakeMachine:
         self.lists_without_itself = False
         self.resets_for = 0.0
         self._world = world
-        self._name = name
-        self._address = address
-        self._running = True
-        self._outages: list[Outage] = []
+        self._resets_until = 0.0
         self._removed_since: float | None = None
 
     def __repr__(self) -> str:
-        return f"<machine {self._name} at {self._address}>"
-
-    @property
-    def name(self) -> str:
-        """The host name. A member goes by the one that it had when it joined."""
-        return self._name
-
-    @property
-    def address(self) -> str:
-        """The IP address."""
-        return self._address
+        return f"<machine {self.name} at {self.address}>"
 
     @property
     def endpoint(self) -> str:
         """The address with the daemon's port."""
-        return f"{self._address}:{commands.PORT}"
-
-    @property
-    def command(self) -> list[str]:
-        """The words before the sub-command."""
-        return list(self._world.command)
-
-    @property
-    def running(self) -> bool:
-        """Whether the machine is up."""
-        return self._running
+        return f"{self.address}:{commands.PORT}"
 
     @property
     def answers(self) -> bool:
         """Whether the daemon answers those of other machines."""
-        return self._running and not self.drops_packets and self._outage() is None
+        resets = self._world.now < self._resets_until
+        return self.running and not self.drops_packets and not resets
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the cluster knows this daemon as the member that it takes itself for."""
+        if self.member is None or self.cluster is None:
+            return False
+        return self.cluster.members.get(self.member.name) is self.member
 
     def run(
         self, argv: Sequence[str], *, timeout: float | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command line, whose effect is immediate and whose time `spend` is told.
+        """Run a command line, whose effect is immediate and whose time is `spend`'s.
 
         A command that takes longer than `timeout` has taken effect nevertheless: the daemon does
-        the work, and it is only the client that is killed.
-
-        Args:
-            argv: the whole command line.
-            timeout: seconds.
-
-        Raises:
-            AssertionError: no real program has such a command line; or it hangs for ever.
-            FileNotFoundError: it is another program.
-            subprocess.TimeoutExpired: it takes longer than `timeout`.
+        the work, and it is only the client that is killed. A command line that no real program
+        has, or that hangs for ever, fails the test.
         """
         __tracebackhide__ = True  # a failed test must not show the arguments: one may be a token
         if argv[0] != self.command[0]:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
-        if list(argv[: len(self._world.command)]) != self.command:
-            raise AssertionError(f"{self._name}: not the cluster's command line")
-        if self.destroyed:
-            raise AssertionError(f"{self._name} was destroyed: nothing can run there")
-        words = list(argv[len(self._world.command) :])
-        shown = commands.without_token(words)
-        place = self._world.note(commands.Command(self._world.now, self._name, shown, None))
-        fault = self._ask("before", shown)
-        if fault is None:
+        prefix, words = list(argv[: len(self.command)]), list(argv[len(self.command) :])
+        assert prefix == self.command, f"{self.name}: not the cluster's command line"
+        assert not self.destroyed, f"{self.name} was destroyed: nothing can run there"
+        world, shown = self._world, commands.without_token(words)
+        place = len(world.history)
+        world.history.append(commands.Command(world.now, self.name, shown, None))
+        outcome = self._ask("before", shown)
+        if outcome is None:
             outcome = self._execute(words, shown)
-            fault = self._ask("after", shown)
-            if fault is not None:
-                outcome = commands.suffer(fault)
-        else:
-            outcome = commands.suffer(fault)
+            outcome = self._ask("after", shown) or outcome
         if timeout is not None and outcome.cost > timeout:
-            self._world.spend(timeout)
+            world.spend(timeout)
             raise subprocess.TimeoutExpired(list(argv), timeout)
-        if math.isinf(outcome.cost):
-            raise AssertionError(f"{self._name}: {shown} hangs, and has no time limit")
-        self._world.history[place] = self._world.history[place]._replace(code=outcome.code)
-        self._world.spend(outcome.cost)
+        assert outcome.cost < math.inf, f"{self.name}: {shown} hangs, and has no time limit"
+        world.history[place] = world.history[place]._replace(code=outcome.code)
+        world.spend(outcome.cost)
         if self.resets_for:
             # A daemon that left starts anew when the command is over.
-            self._outages = [Outage(self._world.now + self.resets_for, _RESETTING)]
+            self._resets_until = world.now + self.resets_for
             self.resets_for = 0.0
-        code, stdout, stderr, _ = outcome
-        return subprocess.CompletedProcess(list(argv), code, stdout, stderr)
+        return subprocess.CompletedProcess(
+            list(argv), outcome.code, outcome.stdout, outcome.stderr
+        )
 
     def kill(self) -> None:
         """Let the machine die at once; its data survives."""
         self._world.catch_up()
-        self._running = False
-        self._outages = []
+        self.running = False
+        self._resets_until = 0.0
 
     def start(self) -> None:
         """Start a killed machine again."""
-        if self._running or self.destroyed:
-            raise AssertionError(f"{self._name} was not killed")
+        assert not self.running, f"{self.name} was not killed"
+        assert not self.destroyed, f"{self.name} was destroyed"
         self._world.catch_up()
-        self._running = True
-        self._boot([])
-
-    def restart(self, *, refused: float = 1.0, opening: float = 0.5) -> None:
-        """Restart the daemon, as a refresh of its snap does.
-
-        Args:
-            refused: seconds for which its socket refuses connections.
-            opening: seconds after that for which it calls its database not yet initialized.
-        """
-        self._world.catch_up()
-        opens = self._world.now + refused
-        self._boot(
-            [
-                Outage(opens, (commands.SOCKET_REFUSED,)),
-                Outage(opens + opening, (commands.NOT_INITIALIZED,)),
-            ]
-        )
-
-    def reboot(self, outages: list[Outage]) -> None:
-        """Restart the machine, with what its daemon says at first."""
-        if self._running:
-            self.kill()
-        self._running = True
-        self._boot(outages)
+        self.running = True
+        knows_it = self.member is None or self.is_listed or self.lists_without_itself
+        self._removed_since = None if knows_it else self._world.now
 
     def refresh(self) -> None:
         """Bring the daemon to the next schema.
@@ -213,21 +163,21 @@ class FakeMachine:
         """
         self._world.catch_up()
         self.schema += 1
-        cluster = self.cluster
-        if cluster is not None and not self._awaits_upgrade(cluster):
-            cluster.blind_until = self._world.now + self._world.BLIND
+        if self.cluster is not None and not self._awaits_upgrade(self.cluster):
+            self.cluster.blind_until = self._world.now + BLIND
 
     def rename(self, name: str) -> None:
         """Give the machine another host name; a member keeps the name under which it joined."""
         self._world.check_name(name)
-        self._name = name
+        self.name = name
 
     def destroy(self) -> None:
         """Take the machine away with its data."""
         self.kill()
         self.destroyed = True
         self.forget()
-        self._world.discard(self)
+        if self in self._world.machines:
+            self._world.machines.remove(self)
 
     def forget(self) -> None:
         """Reset the daemon: the machine is fresh again."""
@@ -243,78 +193,58 @@ class FakeMachine:
         for the leader in vain (not measured; the others no longer trust its certificate).
         """
         if self.drops_packets:
-            return self._is_listed() and len(cluster.members) == 1
-        return (self._is_listed() or self.lists_without_itself) and cluster.quorum
-
-    def _boot(self, outages: list[Outage]) -> None:
-        self._outages = outages
-        removed = (
-            self.member is not None and not self._is_listed() and not self.lists_without_itself
-        )
-        self._removed_since = self._world.now if removed else None
-
-    def _outage(self) -> Outage | None:
-        """What the daemon answers at the moment; None if it works."""
-        if not self._outages:
-            return None
-        now = self._world.now
-        return next((outage for outage in self._outages if now < outage.until), None)
+            return self.is_listed and len(cluster.members) == 1
+        return (self.is_listed or self.lists_without_itself) and cluster.quorum
 
     def _ask(self, moment: Moment, shown: tuple[str, ...]) -> Fault | None:
         plan = self.faults or self._world.faults
         return plan(self, moment, shown) if plan is not None else None
 
     def _execute(self, words: Sequence[str], shown: tuple[str, ...]) -> Outcome:
-        """Do what the command line says, if it is one that the real programs have."""
+        """Do what the command line asks, if it is one that the real programs have."""
         __tracebackhide__ = True
         self._world.catch_up()
+        name = words[1] if len(words) > 1 and commands.is_name(words[1]) else ""
+        action: Callable[[], Outcome] | None = None
         match words:
             case ["bootstrap", *_]:
                 action = self._bootstrap
-            case ["add", name, *options] if commands.is_name(name):
-                life = commands.life(options, shown)
-                action = functools.partial(self._add, name, life)
+            case ["add", _] if name:
+                action = functools.partial(self._add, name, commands.TOKEN_LIFE)
+            case ["add", _, "--timeout", seconds] if name and seconds.isdecimal():
+                action = functools.partial(self._add, name, float(seconds))
             case ["join", token, *_]:
                 action = functools.partial(self._join, token)
-            case ["list", "-f" | "--format", "json"]:
+            case ["list", "-f", "json"]:
                 action = self._list
-            case ["remove", name] if commands.is_name(name):
-                action = functools.partial(removal.remove, self._world, self, name, force=False)
-            case ["remove", name, "--force"] | ["remove", "--force", name] if commands.is_name(
-                name
-            ):
-                action = functools.partial(removal.remove, self._world, self, name, force=True)
+            case ["remove", _] | ["remove", _, "--force"] if name:
+                force = len(words) > 2
+                action = functools.partial(removal.remove, self._world, self, name, force=force)
             case _:
-                raise AssertionError(f"{self._name}: no such command: {shown}")
-        message = self._unavailable(words[0])
+                pass
+        assert action is not None, f"{self.name}: no such command: {shown}"
+        message = self._unavailable(words)
         return action() if message is None else commands.error(commands.AT_ONCE, message)
 
-    def _unavailable(self, command: str) -> str | None:
-        """What the daemon says to each command as long as it does not work; None if it does."""
-        outage = self._outage()
-        if not self._running:
+    def _unavailable(self, words: Sequence[str]) -> str | None:
+        """What the daemon answers to each command as long as it does not work; None if it does."""
+        world = self._world
+        if not self.running:
             # Not measured: the client cannot reach its daemon.
             return commands.SOCKET_REFUSED
-        if outage is not None:
-            return self._world.choose(outage.messages)
+        if world.now < self._resets_until:
+            return world.rng.choice(_RESETTING)
         if self._removed_since is not None:
-            if self._world.version.removed_keeps_starting:
+            if world.version.removed_keeps_starting:
                 return commands.STILL_STARTING
-            if self._world.now >= self._removed_since + END_OF_REMOVED:
+            if world.now >= self._removed_since + END_OF_REMOVED:
                 return commands.NO_SOCKET
-        if command != "list" and self.cluster is not None and self._awaits_upgrade(self.cluster):
-            return commands.AWAITS_UPGRADE
-        return None
+        waits = self.cluster is not None and self._awaits_upgrade(self.cluster)
+        return commands.AWAITS_UPGRADE if waits and words[0] != "list" else None
 
     def _awaits_upgrade(self, cluster: Cluster) -> bool:
         """Whether a member has an older schema than this daemon."""
         return any(member.machine.schema < self.schema for member in cluster.members.values())
-
-    def _is_listed(self) -> bool:
-        """Whether the cluster knows this daemon as the member that it takes itself for."""
-        if self.member is None or self.cluster is None:
-            return False
-        return self.cluster.members.get(self.member.name) is self.member
 
     def _bootstrap(self) -> Outcome:
         if self.cluster is not None:
@@ -372,7 +302,7 @@ class FakeMachine:
 
     def _status(self, cluster: Cluster, member: Member) -> str:
         """A member's status, as this daemon sees it."""
-        reached = member.online or (member is self.member and self._running)
+        reached = member.online or (member is self.member and self.running)
         if not reached or self._world.now < cluster.blind_until:
             return "UNREACHABLE"
         if self._awaits_upgrade(cluster):
@@ -407,7 +337,7 @@ class FakeMachine:
         return commands.error(cost, f"Error: {tried}. Last error: {last}")
 
     def _objection(self, cluster: Cluster, secret: str) -> tuple[float, str] | None:
-        """Why a cluster does not let this machine in, with the seconds it takes to say so."""
+        """Why a cluster does not let this machine in, with the seconds until the answer."""
         if not cluster.quorum:
             # Not measured: as long as `add` and `list` take, and in their words.
             return self._world.version.no_leader, commands.NO_QUORUM
@@ -420,9 +350,9 @@ class FakeMachine:
         if record.expires <= self._world.now:
             del cluster.tokens[record.name]
             return commands.REFUSED_BY_PEER, commands.TOKEN_EXPIRED
-        if record.name != self._name:
+        if record.name != self.name:
             return commands.REFUSED_BY_PEER, commands.WRONG_NAME
-        if self._name in cluster.members:
+        if self.name in cluster.members:
             # From the source: the row collides, and the transaction that would use up the token
             # is undone with it.
             return commands.REFUSED_BY_PEER, 'This "core_cluster_members" entry already exists'
@@ -434,8 +364,8 @@ class FakeMachine:
         delay = cluster.elect()
         dead = cluster.unreachable()
         wait = commands.DEADLINE if cluster.silent() else 0.0
-        member = Member(self._name, self.endpoint, self, "PENDING", cluster.role_at_start())
-        cluster.members[self._name] = member
+        member = Member(self.name, self.endpoint, self, "PENDING", cluster.role_at_start())
+        cluster.members[self.name] = member
         if dead is None or self._world.version.joins_while_degraded:
             if self.stays_pending:
                 member.raft = None
@@ -445,6 +375,6 @@ class FakeMachine:
         others = len(cluster.members) - 1
         return commands.error(
             1.8 + delay + wait,
-            f'Error: Failed to confirm new member "{self._name}" on any existing system '
+            f'Error: Failed to confirm new member "{self.name}" on any existing system '
             f"({others}): {removal.unanswered(dead)}",
         )

@@ -10,7 +10,7 @@ from tests.microclusters import lxd
 
 
 def require() -> None:
-    """Fail if LXD cannot run here, or skip if a person says by `MCTD_WITHOUT_LXD` that they know.
+    """Fail if LXD cannot run here, or skip if a person has set `MCTD_WITHOUT_LXD=1`.
 
     Nobody should believe that the real daemons were tested when they were not.
     """

@@ -3,7 +3,7 @@
 A *microcluster* is a set of machines. Each machine runs one daemon and answers one command line,
 `<command> bootstrap | add | join | list | remove`, as the real programs do. Everything that the
 charms do goes through `Machine.run`, which stands in for `subprocess.run` on that machine; the
-other methods are what befalls machines from outside.
+other methods are what happens to machines from outside.
 """
 
 from __future__ import annotations
@@ -41,16 +41,7 @@ class Machine(Protocol):
     def run(
         self, argv: Sequence[str], *, timeout: float | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command line on this machine, output captured as text.
-
-        Args:
-            argv: the whole command line, `command` included.
-            timeout: seconds before the command is killed.
-
-        Raises:
-            FileNotFoundError: there is no such program on the machine.
-            subprocess.TimeoutExpired: the command took longer than `timeout`.
-        """
+        """Run a whole command line as `subprocess.run` does, output captured as text."""
         ...
 
     def kill(self) -> None:
@@ -70,10 +61,7 @@ class Microcluster(Protocol):
     """The machines among which clusters form."""
 
     def add_machine(self, name: str) -> Machine:
-        """Bring up a fresh machine, on which no cluster was bootstrapped or joined.
-
-        A name can be used again after the machine that had it was destroyed.
-        """
+        """Bring up a fresh machine; a name can be used again once its machine was destroyed."""
         ...
 
     def expire_tokens(self) -> None:

@@ -12,19 +12,12 @@ if TYPE_CHECKING:
     from tests.microclusters.fake import FakeMicrocluster
     from tests.microclusters.machine import FakeMachine
 
-#: Up to this many members a cluster is left at once, or, while another is down, not at all.
+# Up to this many members a cluster is left at once, or, while another is down, not at all.
 SMALL = 3
 
 
 def remove(world: FakeMicrocluster, machine: FakeMachine, name: str, *, force: bool) -> Outcome:
-    """Run `remove NAME` on a machine.
-
-    Args:
-        world: where the machine is.
-        machine: where the command is run.
-        name: the member to take out, which may be the machine's own.
-        force: whether `--force` is given.
-    """
+    """Run `remove NAME`, with or without `--force`, on a machine."""
     cluster = machine.cluster
     if cluster is None:
         # Not measured: in the words of `add` and `list`.
@@ -37,9 +30,6 @@ def remove(world: FakeMicrocluster, machine: FakeMachine, name: str, *, force: b
         # Measured are the times, and how the message of the one with `--force` ends.
         cost = commands.DEADLINE if force else world.version.no_leader_to_remove
         return commands.error(cost, commands.TIMED_OUT)
-    if len(cluster.members) == 1 and world.version.only_member_leaves:
-        world.dissolve(cluster)
-        return commands.done(0.2)
     delay = cluster.elect()
     refusal = _refusal(world, cluster, target, force=force)
     if refusal is not None:
@@ -63,7 +53,7 @@ def unanswered(member: Member) -> str:
 def _refusal(
     world: FakeMicrocluster, cluster: Cluster, target: Member, *, force: bool
 ) -> tuple[float, str] | None:
-    """Why a removal is refused, with the seconds it takes to say so."""
+    """Why a removal is refused, with the seconds until the answer."""
     if len(cluster.members) == 1:
         return commands.AT_ONCE, commands.ONLY_MEMBER
     if all(member.role == "PENDING" for member in cluster.members.values()):
@@ -92,7 +82,7 @@ def _remove_other(
     # The hook that follows a removal runs on every member, and the dead one fails it: an error
     # after the fact. Measured for ghosts; for others it follows from the source.
     if ghost:
-        world.refuse_address(cluster, target.address)
+        cluster.refused_addresses[target.address] = world.rng.random() < world.address_sticks
     return commands.error(cost, f"Error: Failed to run post-remove hook: {unanswered(dead)}")
 
 
@@ -103,7 +93,7 @@ def _leave(world: FakeMicrocluster, cluster: Cluster, member: Member, delay: flo
     cost = (16.0 if slow else world.version.leave) + delay
     if not world.version.cuts_off_leaver:
         return commands.done(cost)
-    member.machine.resets_for = world.between(0.1, 0.25)
+    member.machine.resets_for = world.rng.uniform(0.1, 0.25)
     return commands.error(cost, commands.CUT_OFF)
 
 
@@ -113,7 +103,7 @@ def _leave_degraded(
     """Try to leave while another member is down."""
     way = "stays"
     if world.version.leaves_while_degraded and len(cluster.members) > SMALL:
-        way = world.degraded_leave or world.choose(("stays", "stalls", "slow", "fast"))
+        way = world.degraded_leave or world.rng.choice(("stays", "stalls", "slow", "fast"))
     if way == "stalls":
         cluster.stalled_by = dead
     if way in ("stays", "stalls"):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 JOINING = r"^Error: \d+ join attempts were unsuccessful\. Last error: "
 
-#: What the reference says, word for word as far as it was measured.
+# How the reference words it, as far as it was measured.
 REFUSALS = suite.Refusals(
     already_member=r"^Error: Unable to initialize cluster: Database is online$",
     not_member=r"^Error: Database is not yet initialized$",
@@ -43,17 +43,12 @@ REFUSALS = suite.Refusals(
 
 
 class TestFakeMicrocluster(suite.ConformanceSuite):
-    """With 2.0.5 the fake differs from the reference in no trait."""
-
     @pytest.fixture(params=["2.0.5", "3.0.0"])
     def cluster(self, request: pytest.FixtureRequest) -> fake.FakeMicrocluster:
-        """A fake with a clock of its own."""
         return fake.FakeMicrocluster(version=request.param)
 
     @pytest.fixture
     def world(self, cluster: fake.FakeMicrocluster) -> suite.Traits:
-        """The version's traits, with time that only the fake's clock tells."""
-
         def eventually(predicate: Callable[[], bool], limit: float) -> None:
             for _ in range(int(limit)):
                 if predicate():

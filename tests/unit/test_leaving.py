@@ -9,6 +9,7 @@ import microcluster_token_distributor as lib
 from tests.unit import consumer, runner
 from tests.unit.consumer import LIST, NO, NO_QUORUM, REFUSED, members
 
+DONE = runner.Answer()
 LEAVE = ("remove", "node-0", "--now")
 TWO = members("node-0", "node-1")
 ONE_DOWN = members("node-0", "node-1 voter UNREACHABLE")
@@ -18,7 +19,6 @@ CLOSING = [
     for text in ["Daemon is shutting down", "EOF", "dial unix control.socket: no such file"]
 ]
 STAYS = {"micro_0": "dying", "micro_1": "active"}
-NOBODY_STAYS = {"micro_0": "dying", "micro_1": "dying"}
 
 
 def leaving(unit: consumer.Unit, *answers: runner.Answer, ends: runner.Answer = REFUSED) -> None:
@@ -39,8 +39,8 @@ def refusal(unit: consumer.Unit) -> str:
 
 @pytest.mark.parametrize("related", [True, False])
 def test_member_leaves_by_its_own_name(unit: consumer.Unit, related: bool) -> None:
-    """With what the charm adds, and after it was told; at once where the cluster obeys."""
-    leaving(unit, TWO, NO, ends=runner.Answer())
+    """With the charm's arguments, and after its event; at once where the cluster obeys."""
+    leaving(unit, TWO, NO, ends=DONE)
     unit.rename("other")
     unit.relate(*[unit.relation] * related)
 
@@ -51,10 +51,8 @@ def test_member_leaves_by_its_own_name(unit: consumer.Unit, related: bool) -> No
     assert "action=cluster_leave node=node-0" in hook.log
 
 
-@pytest.mark.parametrize("ends", [runner.Answer(), CANCELED])
-def test_the_list_decides_whether_a_member_has_left(
-    unit: consumer.Unit, ends: runner.Answer
-) -> None:
+@pytest.mark.parametrize("ends", [DONE, CANCELED])
+def test_list_decides_whether_a_member_has_left(unit: consumer.Unit, ends: runner.Answer) -> None:
     """Microcluster v3 exits with 1 and has left, and its daemon is away for a moment."""
     leaving(unit, TWO, *CLOSING, TWO, members("node-1"), ends=ends)
 
@@ -64,8 +62,8 @@ def test_the_list_decides_whether_a_member_has_left(
     assert (hook.in_cluster, unit.now) == (False, 1)
 
 
-@pytest.mark.parametrize("ends", [REFUSED, CANCELED, runner.Answer()])
-def test_the_only_member_goes_whatever_the_command_says(
+@pytest.mark.parametrize("ends", [REFUSED, CANCELED, DONE])
+def test_only_member_goes_whatever_the_command_says(
     unit: consumer.Unit, ends: runner.Answer
 ) -> None:
     """Microcluster never lets it go, and nobody else is in need of it."""
@@ -94,7 +92,7 @@ def test_with_a_member_down_a_leave_is_refused_untried(
 
 def test_without_a_list_a_leave_is_refused_untried(unit: consumer.Unit) -> None:
     """It is asked for again for some seconds, since the daemon may be restarting."""
-    leaving(unit, NO_QUORUM, ends=runner.Answer())
+    leaving(unit, NO_QUORUM, ends=DONE)
 
     assert refusal(unit) == "Error: no available dqlite leader server found"
     assert unit.now == 5
@@ -103,10 +101,13 @@ def test_without_a_list_a_leave_is_refused_untried(unit: consumer.Unit) -> None:
 
 
 def test_refused_member_stays_while_somebody_stays(unit: consumer.Unit) -> None:
-    """However often; the reason is what the command said."""
+    """However often; the reason is the command's, or that of the list where it gave none."""
     leaving(unit, TWO)
 
     assert [refusal(unit) for _ in range(5)] == ["Error: refused"] * 5
+    unit.expect(*LEAVE)
+    unit.lists(TWO, NO_QUORUM)
+    assert refusal(unit)
 
 
 @pytest.mark.parametrize("answer", [TWO, ONE_DOWN, NO_QUORUM])
@@ -115,7 +116,7 @@ def test_where_nobody_stays_a_member_goes_at_the_third_refusal(
 ) -> None:
     """The operator who removes an application is not made to wait for ever."""
     leaving(unit, answer)
-    unit.goal(**NOBODY_STAYS)
+    unit.goal(micro_0="dying", micro_1="dying")
 
     refusals = [refusal(unit) for _ in range(2)]
     hook = unit.hook("remove")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -41,9 +42,8 @@ class FakeMicroCeph:
         assert list(argv[:2]) == ["microceph", "cluster"]
         self.limits[argv[2]] = options["timeout"]
         printed, error = self._execute(list(argv[2:]))
-        if isinstance(options["stdout"], int) and options["stdout"] >= 0:
-            with open(options["stdout"], "w", closefd=False) as file:
-                file.write(printed)
+        if isinstance(options["stdout"], io.IOBase):
+            options["stdout"].write(printed.encode())
         stderr = f"Error: {error}\n" if error else ""
         return subprocess.CompletedProcess(argv, bool(error), printed, stderr)
 
