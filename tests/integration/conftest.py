@@ -5,10 +5,9 @@ from __future__ import annotations
 import pathlib
 import platform
 import re
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pytest
-import pytest_asyncio
 
 from tests.integration import helpers
 
@@ -33,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Replace `ops_test`, or prepare for the real one."""
+    config.option.asyncio_mode = "auto"
     if config.getoption("driver") == "local":
         config.pluginmanager.import_plugin("tests.integration.local")
         return
@@ -40,8 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for category in ("DeprecationWarning", "pytest.PytestUnraisableExceptionWarning"):
         config.addinivalue_line("filterwarnings", f"default::{category}")
     # For one base, not for all that charmcraft.yaml names.
-    option = cast("Any", config.option)
-    option.charmcraft_args = option.charmcraft_args or [f"--platform={option.base}:{ARCHITECTURE}"]
+    config.option.charmcraft_args.append(f"--platform={config.option.base}:{ARCHITECTURE}")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +49,7 @@ def base(pytestconfig: pytest.Config) -> str:
     return str(pytestconfig.getoption("base"))
 
 
-@pytest_asyncio.fixture(scope="module")
+@pytest.fixture(scope="module")
 async def distributor(request: pytest.FixtureRequest, ops_test: OpsTest, base: str) -> str:
     """The charm under test, as a path."""
     given = request.config.getoption("charm_path")
@@ -63,7 +62,7 @@ async def distributor(request: pytest.FixtureRequest, ops_test: OpsTest, base: s
     return str(path)
 
 
-@pytest_asyncio.fixture(scope="module")
+@pytest.fixture(scope="module")
 async def microovn(
     request: pytest.FixtureRequest,
     ops_test: OpsTest,
@@ -83,7 +82,7 @@ async def microovn(
     return str(helpers.with_library(charm))
 
 
-@pytest_asyncio.fixture(scope="module")
+@pytest.fixture(scope="module")
 async def artifacts(request: pytest.FixtureRequest, ops_test: OpsTest) -> AsyncIterator[None]:
     """Keep the model's status and logs if a test failed, without tokens."""
     yield

@@ -29,15 +29,13 @@ _RELATION = "microcluster-cluster"
 
 def with_library(charm: pathlib.Path) -> pathlib.Path:
     """Copy a packed charm, with this project's library in place of its own."""
+    ours = pathlib.Path(LIBRARY).read_bytes()
     changed = charm.with_suffix(".changed.charm")
     with zipfile.ZipFile(charm) as old, zipfile.ZipFile(changed, "w") as new:
         assert LIBRARY in old.namelist(), f"{charm.name} has no {LIBRARY}"
         for entry in old.infolist():
-            is_library = entry.filename == LIBRARY
             # The entry keeps its mode.
-            new.writestr(
-                entry, pathlib.Path(LIBRARY).read_bytes() if is_library else old.read(entry)
-            )
+            new.writestr(entry, ours if entry.filename == LIBRARY else old.read(entry))
     return changed
 
 
@@ -106,8 +104,8 @@ async def databags(ops_test: OpsTest, *applications: str) -> list[tuple[str, dic
             if _RELATION not in (relation["endpoint"], relation["related-endpoint"]):
                 continue
             related: dict[str, Any] = relation.get("related-units") or {}
-            for other in {unit.partition("/")[0] for unit in related}:
-                found.append((other, relation.get("application-data") or {}))
+            others = {unit.partition("/")[0] for unit in related}
+            found += [(other, relation.get("application-data") or {}) for other in others]
             found += [(unit, seen.get("data") or {}) for unit, seen in related.items()]
     return found
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import jinja2
 import pytest
-import pytest_asyncio
 import yaml
 from juju import errors
 from pytest_operator import plugin
@@ -56,7 +55,7 @@ def load(root: pathlib.Path) -> juju_model.Charm:
 
 
 def charm(source: str, channel: str = "") -> juju_model.Charm:
-    """Return what `juju` would deploy: a project or a packed charm by its path, else Charmhub's."""
+    """Return what `juju` would deploy: what lies at a path, else what Charmhub has."""
     path = pathlib.Path(source)
     if path == ROOT:
         return load(ROOT)
@@ -222,6 +221,14 @@ class OpsTest:
         self._cluster = cluster
         self._model = Model(juju)
         self._directory = directory
+        self._commands = {
+            "debug-log": self._debug_log,
+            "deploy": self._deploy,
+            "download": self._download,
+            "exec": self._exec,
+            "show-unit": self._show_unit,
+            "status": self._status,
+        }
 
     @property
     def model(self) -> Model:
@@ -244,9 +251,8 @@ class OpsTest:
     ) -> tuple[int | None, str, str]:
         """Run `juju`, or `lxc stop` for a machine; anything else is an error of the tests."""
         match cmd:
-            case ("juju", verb, *rest):
-                words, options = _parse(rest)
-                code, out, err = getattr(self, "_" + verb.replace("-", "_"))(words, options)
+            case ("juju", verb, *rest) if verb in self._commands:
+                code, out, err = self._commands[verb](*_parse(rest))
             case ("lxc", "stop", "--force", instance):
                 self._juju.kill_machine(self._unit_on(instance))
                 code, out, err = 0, "", ""
@@ -350,7 +356,7 @@ def _parse(args: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     return words, options
 
 
-@pytest_asyncio.fixture(scope="module")
+@pytest.fixture(scope="module")
 async def ops_test(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OpsTest]:
     """A model of its own for each module, as pytest-operator gives it."""
     needs_lxd.require()

@@ -35,7 +35,7 @@ async def test_refresh(
         *("--num-units", "3", "--constraints", "virt-type=virtual-machine cores=2 mem=2G"),
         check=True,
     )
-    await ops_test.juju("integrate", cluster, mirror, check=True)
+    await ops_test.model.integrate(cluster, mirror)
     await ops_test.model.wait_for_idle([cluster], timeout=TIMEOUT, wait_for_exact_units=3)
     await helpers.assert_one_cluster(ops_test, cluster, distributor=mirror, earlier=True)
 

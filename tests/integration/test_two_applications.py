@@ -31,7 +31,7 @@ async def test_two_applications_form_one_cluster(
         *("--constraints", "virt-type=virtual-machine cores=2 mem=2G"),
         check=True,
     )
-    await ops_test.juju("integrate", ARM64, DISTRIBUTOR, check=True)
+    await ops_test.model.integrate(ARM64, DISTRIBUTOR)
     await ops_test.model.wait_for_idle([MICROOVN, ARM64], timeout=TIMEOUT)
 
     await helpers.assert_one_cluster(ops_test, MICROOVN, ARM64)
