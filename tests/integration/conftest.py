@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import platform
 import re
@@ -20,14 +21,18 @@ ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), "
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add to pytest-operator's options."""
+    """Add to pytest-operator's options; all but the driver can come from the environment."""
     group = parser.getgroup("integration", "integration tests")
-    group.addoption("--driver", choices=("juju", "local"), default="juju", help="local: no Juju")
-    group.addoption("--base", default="ubuntu@24.04", help="of all machines")
-    group.addoption("--charm-path", help="the packed charm, or a directory with one for each base")
-    group.addoption("--microovn-charm", help="a packed MicroOVN, deployed as it is")
-    group.addoption("--microovn-channel", default="latest/edge", help="in Charmhub")
-    group.addoption("--artifacts", default=".tox/artifacts", help="for logs after a failure")
+    group.addoption("--driver", choices=("juju", "local"), default="juju", help="see README.md")
+    for option, default, text in (
+        ("--base", "ubuntu@24.04", "of all machines"),
+        ("--charm-path", "", "the packed charm, or a directory with one for each base"),
+        ("--microovn-charm", "", "a packed MicroOVN, deployed as it is"),
+        ("--microovn-channel", "latest/edge", "of MicroOVN's charm"),
+        ("--artifacts", ".tox/artifacts", "where logs go after a failure"),
+    ):
+        variable = option.strip("-").replace("-", "_").upper()
+        group.addoption(option, default=os.environ.get(variable) or default, help=text)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 import tenacity
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterable
 
     from tests.integration.local import OpsTest, Unit
+
+    # Owners and contents.
+    Bags = list[tuple[str, dict[str, str]]]
 
 DISTRIBUTOR = "microcluster-token-distributor"
 MICROOVN = "microovn"
@@ -94,11 +97,11 @@ async def communicator(ops_test: OpsTest, application: str) -> Unit:
     return next(unit for unit in found if hostname(unit) == first)
 
 
-async def databags(ops_test: OpsTest, *applications: str) -> list[tuple[str, dict[str, str]]]:
-    """Return owners and contents of the databags on the distributor's relations, as 3.x shows."""
+async def databags(ops_test: OpsTest, *applications: str) -> Bags:
+    """Return the databags on the distributor's relations, as Juju 3 shows them."""
     names = [unit.name for unit in units(ops_test, *applications)]
     _, out, _ = await ops_test.juju("show-unit", *names, "--format", "json", check=True)
-    found: list[tuple[str, dict[str, str]]] = []
+    found: Bags = []
     for shown in json.loads(out).values():
         for relation in shown.get("relation-info") or ():
             if _RELATION not in (relation["endpoint"], relation["related-endpoint"]):
@@ -131,8 +134,8 @@ async def assert_one_cluster(
         ops_test: pytest-operator's.
         applications: those of the cluster.
         distributor: the distributor's application.
-        lost: units whose machines are down.
-        earlier: the library or the distributor is an earlier one, which keeps tokens on show.
+        lost: units of the distributor whose machines are down.
+        earlier: one side is an earlier revision, which keeps tokens on show.
 
     Raises:
         AssertionError: what is wrong, a line each, the likeliest cause first.
@@ -140,12 +143,17 @@ async def assert_one_cluster(
     async for attempt in retrying():
         with attempt:
             found: list[str] = []
+            bags = await databags(ops_test, distributor, *applications)
             if not earlier:
-                found += await _not_taken_over(ops_test, distributor, applications)
-            found += await _wrong_members(ops_test, applications, lost)
+                found += _not_taken_over(await leader(ops_test, distributor), bags)
+            found += await _wrong_members(ops_test, applications, bags)
             if not earlier:
-                bags = await databags(ops_test, distributor, *applications)
-                found += [f"{owner} still shows {key}, a token" for owner, key in _tokens(bags)]
+                found += [
+                    f"{owner} still shows {key}, a token"
+                    for owner, bag in bags
+                    for key, value in bag.items()
+                    if is_token(value)
+                ]
             found += [
                 f"{unit.name} is {unit.workload_status}: {unit.workload_status_message}"
                 for unit in units(ops_test, distributor, *applications)
@@ -155,54 +163,43 @@ async def assert_one_cluster(
                 raise AssertionError("\n".join(found))
 
 
-def _tokens(bags: list[tuple[str, dict[str, str]]]) -> Iterator[tuple[str, str]]:
-    for owner, bag in bags:
-        yield from ((owner, key) for key, value in bag.items() if is_token(value))
-
-
-async def _not_taken_over(
-    ops_test: OpsTest, distributor: str, applications: tuple[str, ...]
-) -> list[str]:
-    """Say whether the distributor's databag names another leader than Juju does."""
-    leads = (await leader(ops_test, distributor)).name
-    published = {
-        bag.get("leader", "")
-        for owner, bag in await databags(ops_test, *applications)
-        if owner == distributor
-    }
-    if published == {leads.rpartition("/")[2]}:
+def _not_taken_over(leads: Unit, bags: Bags) -> list[str]:
+    """Say whether the distributor's databags name another leader than Juju does."""
+    application, _, number = leads.name.partition("/")
+    named = {bag.get("leader", "?") for owner, bag in bags if owner == application}
+    if named == {number}:
         return []
-    named = ", ".join(f"{distributor}/{number}" for number in sorted(published) if number)
-    return [f"{leads} leads but has not taken over: the databag names {named or 'no leader'}"]
+    others = ", ".join(f"{application}/{other}" for other in sorted(named))
+    return [f"{leads.name} leads but has not taken over: the databag names {others or 'nobody'}"]
 
 
-async def _wrong_members(
-    ops_test: OpsTest, applications: tuple[str, ...], lost: Container[str]
-) -> list[str]:
-    """Say who should not be in the cluster and is, then who should be and is not."""
-    living = [unit for unit in units(ops_test, *applications) if unit.name not in lost]
-    names = {hostname(unit): unit.name for unit in units(ops_test, *applications)}
+async def _wrong_members(ops_test: OpsTest, applications: Iterable[str], bags: Bags) -> list[str]:
+    """Say who is in the cluster and should not be, then who is not and should be."""
+    names = {hostname(unit): unit for unit in units(ops_test, *applications)}
+    listed = {name: await members(ops_test, unit) for name, unit in names.items()}
+    inside = {name for name, rows in listed.items() if name in [row["name"] for row in rows]}
     ghosts: list[str] = []
     missing: list[str] = []
     others: list[str] = []
-    for unit in living:
-        rows = await members(ops_test, unit)
-        listed = {row["name"] for row in rows}
-        if hostname(unit) not in listed:
-            status = f"{unit.workload_status}: {unit.workload_status_message}"
-            missing.append(f"{unit.name} is not in the cluster: {status}")
+    for name, unit in names.items():
+        if name not in inside:
+            issuers = [owner for owner, bag in bags if is_token(bag.get(f"mirror-{name}", ""))]
+            token = f"; its token is shown by {', '.join(sorted(set(issuers)))}" if issuers else ""
+            status = unit.workload_status_message or unit.workload_status
+            missing.append(f"{unit.name} is not in the cluster: {status}{token}")
             continue
+        rows = {row["name"]: row for row in listed[name]}
         ghosts += [
-            f"{unit.name} lists {name}, whose unit is gone: nobody removed it from the cluster"
-            for name in sorted(listed - names.keys())
+            f"{unit.name} lists {other}, whose unit is gone: nobody removed it from the cluster"
+            for other in sorted(rows.keys() - names.keys())
         ]
         others += [
-            f"{unit.name} does not list {names[name]} ({name})"
-            for name in sorted(names.keys() - listed)
+            f"{unit.name} does not list {names[other].name}, which is in another cluster"
+            for other in sorted(inside - rows.keys())
         ]
         others += [
-            f"{unit.name} lists {row['name']} as {row['role']}, {row['status']}"
-            for row in rows
+            f"{unit.name} lists {other} as {row['role']}, {row['status']}"
+            for other, row in rows.items()
             if row["status"] != "ONLINE" or row["role"] == "PENDING"
         ]
     return [*ghosts, *missing, *others]

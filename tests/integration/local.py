@@ -1,3 +1,4 @@
+# ruff: noqa: D102 - the real classes say what each of these is
 """`ops_test` without a Juju, for `--driver local`: the model of it in memory, on LXD daemons.
 
 It offers what the suite uses, with the signatures of pytest-operator's and python-libjuju's own
@@ -76,12 +77,10 @@ class Machine:
 
     @property
     def hostname(self) -> str | None:
-        """The host name."""
         return self._host.name
 
     @property
     def data(self) -> Mapping[str, str]:
-        """What Juju knows of it."""
         return {"instance-id": self._host.name}
 
 
@@ -94,31 +93,25 @@ class Unit:
 
     @property
     def name(self) -> str:
-        """Its name."""
         return self._name
 
     @property
     def machine(self) -> Machine | None:
-        """Its machine."""
         return Machine(self._juju.host(self._name))
 
     @property
     def agent_status(self) -> str:
-        """Its agent's status: hooks do not run while somebody looks."""
         return "idle" if self._juju.unit(self._name).started else "allocating"
 
     @property
     def workload_status(self) -> str:
-        """Its status."""
         return self._juju.status(self._name).name
 
     @property
     def workload_status_message(self) -> str:
-        """The message beside it."""
         return self._juju.status(self._name).message
 
     async def is_leader_from_status(self) -> bool:
-        """Tell whether it leads."""
         return self._juju.leader(self._name.partition("/")[0]) == self._name
 
 
@@ -131,15 +124,12 @@ class Application:
 
     @property
     def units(self) -> list[Unit]:
-        """Its units."""
         return [Unit(self._juju, name) for name in self._juju.units(self._name)]
 
     async def add_unit(self, count: int = 1) -> list[Unit]:
-        """Add units."""
         return [Unit(self._juju, self._juju.add_unit(self._name)) for _ in range(count)]
 
     async def refresh(self, *, path: pathlib.Path | str | None = None) -> None:
-        """Put a charm of this machine in its place."""
         self._juju.refresh(self._name, charm(str(path)))
 
 
@@ -148,27 +138,24 @@ class Model:
 
     def __init__(self, juju: juju_model.Juju) -> None:
         self._juju = juju
+        self._failures = 0  # of hooks, seen by `wait_for_idle`
 
     @property
     def applications(self) -> dict[str, Application]:
-        """The applications by name."""
         return {name: Application(self._juju, name) for name in self._juju.apps}
 
     async def set_config(self, config: Mapping[str, str]) -> None:
-        """Do nothing: the model's time passes as fast as it can."""
+        """Do nothing: the model's time passes as fast as it can, and failed hooks are retried."""
 
     async def integrate(self, relation1: str, relation2: str) -> None:
-        """Integrate two applications."""
         self._juju.integrate(relation1, relation2)
 
     async def destroy_unit(self, unit_id: str, *, force: bool = False) -> None:
-        """Remove a unit."""
         self._juju.remove_unit(unit_id, force=force)
 
     async def remove_application(
         self, app_name: str, block_until_done: bool = False, *, timeout: float | None = None
     ) -> None:
-        """Remove an application with its units."""
         self._juju.remove_application(app_name)
         if block_until_done:
             await self.block_until(lambda: app_name not in self._juju.apps, timeout=timeout)
@@ -194,16 +181,16 @@ class Model:
     ) -> None:
         """Run hooks until applications have nothing to do, and so many units each."""
         names = list(apps or self.applications)
-        failed = len(self._juju.errors)
         await self.block_until(
             lambda: all(
                 wait_for_exact_units in (None, len(self._juju.units(name))) for name in names
             ),
             timeout=timeout,
         )
-        if raise_on_error and len(self._juju.errors) > failed:
-            hook = self._juju.errors[failed]
-            raise errors.JujuUnitError(f"Unit in error: {hook.unit}\n{hook.error}")
+        failed, self._failures = self._juju.errors[self._failures :], len(self._juju.errors)
+        for hook in failed if raise_on_error else ():
+            if hook.unit.partition("/")[0] in names:
+                raise errors.JujuUnitError(f"Unit in error: {hook.unit}\n{hook.error}")
 
     def settle(self) -> None:
         """Run the hooks that are due, and what comes of them."""
@@ -232,7 +219,6 @@ class OpsTest:
 
     @property
     def model(self) -> Model:
-        """The model."""
         return self._model
 
     async def build_charm(self, charm_path: pathlib.Path | str) -> pathlib.Path:
@@ -240,7 +226,6 @@ class OpsTest:
         return pathlib.Path(charm_path).absolute()
 
     def render_bundle(self, bundle: pathlib.Path | str, **kwcontext: str) -> pathlib.Path:
-        """Render a bundle's template."""
         rendered = jinja2.Template(pathlib.Path(bundle).read_text()).render(**kwcontext)
         path = self._directory / pathlib.Path(bundle).name
         path.write_text(rendered)
@@ -265,7 +250,6 @@ class OpsTest:
     async def juju(
         self, *args: str, check: bool = False, fail_msg: str | None = None
     ) -> tuple[int | None, str, str]:
-        """Run `juju`."""
         return await self.run("juju", *args, check=check, fail_msg=fail_msg)
 
     async def sleep(self, seconds: float) -> None:

@@ -29,6 +29,7 @@ REAL: dict[type, type] = {
 }
 # What the double has for itself.
 OWN = {local.Model.settle, local.OpsTest.sleep}
+RUN: Any = vars(plugin.OpsTest)["run"]
 WAIT_FOR_IDLE: Any = juju.model.Model.wait_for_idle
 
 
@@ -81,9 +82,9 @@ def _parameters(offered: Mapping[str, inspect.Parameter], real: Any) -> Iterator
     first = list(theirs)[: len(positional)]
     if first != positional:
         yield f"it has {first} first, not {positional}"
-    run = plugin.OpsTest.run  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     # `juju` hands its keywords on to `run`.
-    taken = {**theirs, **(inspect.signature(run).parameters if "kwargs" in theirs else {})}
+    taken = dict(inspect.signature(RUN).parameters) if "kwargs" in theirs else {}
+    taken.update(theirs)
     for name, one in offered.items():
         if name not in taken:
             if name not in positional:
