@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import json
 import pathlib
@@ -69,11 +70,11 @@ def charm(source: str, channel: str = "") -> juju_model.Charm:
     return load(LXD_CLUSTER)
 
 
+@dataclasses.dataclass(frozen=True)
 class Machine:
     """A unit's machine."""
 
-    def __init__(self, host: juju_model.Host) -> None:
-        self._host = host
+    _host: juju_model.Host
 
     @property
     def hostname(self) -> str | None:
@@ -84,12 +85,12 @@ class Machine:
         return {"instance-id": self._host.name}
 
 
+@dataclasses.dataclass(frozen=True)
 class Unit:
     """A unit of the model."""
 
-    def __init__(self, juju: juju_model.Juju, name: str) -> None:
-        self._juju = juju
-        self._name = name
+    _juju: juju_model.Juju
+    _name: str
 
     @property
     def name(self) -> str:
@@ -115,12 +116,12 @@ class Unit:
         return self._juju.leader(self._name.partition("/")[0]) == self._name
 
 
+@dataclasses.dataclass(frozen=True)
 class Application:
     """An application of the model."""
 
-    def __init__(self, juju: juju_model.Juju, name: str) -> None:
-        self._juju = juju
-        self._name = name
+    _juju: juju_model.Juju
+    _name: str
 
     @property
     def units(self) -> list[Unit]:
