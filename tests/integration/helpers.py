@@ -146,7 +146,7 @@ async def assert_one_cluster(
             bags = await databags(ops_test, distributor, *applications)
             if not earlier:
                 found += _not_taken_over(await leader(ops_test, distributor), bags)
-            found += await _wrong_members(ops_test, applications, bags)
+            found += await _wrong_members(ops_test, applications, distributor, bags)
             if not earlier:
                 found += [
                     f"{owner} still shows {key}, a token"
@@ -173,7 +173,17 @@ def _not_taken_over(leads: Unit, bags: Bags) -> list[str]:
     return [f"{leads.name} leads but has not taken over: the databag names {others or 'nobody'}"]
 
 
-async def _wrong_members(ops_test: OpsTest, applications: Iterable[str], bags: Bags) -> list[str]:
+def _unmirrored(key: str, distributor: str, bags: Bags) -> str:
+    """Say whose token the distributor does not mirror, if there is one."""
+    owners = {owner for owner, bag in bags if is_token(bag.get(key, ""))}
+    if not owners or any(owner.startswith(f"{distributor}/") for owner in owners):
+        return ""
+    return f"; {distributor} does not mirror the one issued by {', '.join(sorted(owners))}"
+
+
+async def _wrong_members(
+    ops_test: OpsTest, applications: Iterable[str], distributor: str, bags: Bags
+) -> list[str]:
     """Say who is in the cluster and should not be, then who is not and should be."""
     names = {hostname(unit): unit for unit in units(ops_test, *applications)}
     listed = {name: await members(ops_test, unit) for name, unit in names.items()}
@@ -183,9 +193,8 @@ async def _wrong_members(ops_test: OpsTest, applications: Iterable[str], bags: B
     others: list[str] = []
     for name, unit in names.items():
         if name not in inside:
-            issuers = [owner for owner, bag in bags if is_token(bag.get(f"mirror-{name}", ""))]
-            token = f"; its token is shown by {', '.join(sorted(set(issuers)))}" if issuers else ""
             status = unit.workload_status_message or unit.workload_status
+            token = _unmirrored(f"mirror-{name}", distributor, bags)
             missing.append(f"{unit.name} is not in the cluster: {status}{token}")
             continue
         rows = {row["name"]: row for row in listed[name]}
