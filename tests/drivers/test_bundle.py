@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import yaml
 
-from tests.clouds import bundle, protocol
+from tests.clouds import bundle
 from tests.drivers import shapes
 from tests.scenarios import forming
 
@@ -28,28 +28,6 @@ WORDS = {
 
 def _rendered(**words: str) -> dict[str, Any]:
     return cast("dict[str, Any]", yaml.safe_load(bundle.render(forming.BUNDLE, WORDS | words)))
-
-
-def test_it_is_three_units_of_microovn_and_a_distributor_of_this_machine() -> None:
-    """Integrated, all on one base, and MicroOVN on virtual machines."""
-    assert _rendered() == {
-        "default-base": "ubuntu@24.04",
-        "applications": {
-            "microovn": {
-                "charm": "microovn",
-                "channel": "24.03/stable",
-                "base": "ubuntu@24.04",
-                "num_units": 3,
-                "constraints": "virt-type=virtual-machine mem=2G",
-            },
-            protocol.DISTRIBUTOR: {
-                "charm": "/charms/distributor.charm",
-                "base": "ubuntu@24.04",
-                "num_units": 1,
-            },
-        },
-        "relations": [["microovn", protocol.DISTRIBUTOR]],
-    }
 
 
 def test_a_charm_of_this_machine_has_no_channel() -> None:

@@ -1,1 +1,1 @@
-"""The stories that matter most, on a real Juju; one a module, each with a model of its own."""
+"""The charm on Juju, beside MicroOVN; see README.md."""
