@@ -70,7 +70,7 @@ def available() -> str | None:
     if len(str(_place())) > 60:
         return f"{_place()} is too long a path for Unix sockets below it"
     try:
-        _Address().release()
+        _reserve_address()[1].close()
         _run(_isolated("host", "mount -t tmpfs none /mnt"), capture_output=True, check=True)
     except (LxdError, OSError, subprocess.SubprocessError) as error:
         return f"no address, or no namespace with mounts, can be had here: {error}"
@@ -106,29 +106,22 @@ def _reserve(what: str) -> socket.socket | None:
     return lock
 
 
-class _Address:
-    """A loopback address of which no other machine of these tests makes use.
+def _reserve_address() -> tuple[str, socket.socket]:
+    """Take a loopback address of which no other machine of these tests makes use.
 
     Raises:
         LxdError: there is none left.
     """
-
-    def __init__(self) -> None:
-        for last in range(2, 255):  # 127.0.1.1 is the host itself, in Debian's /etc/hosts
-            self.ip = f"127.0.1.{last}"
-            lock = _reserve(self.ip)
-            if lock is not None:
-                self._lock = lock
-                with contextlib.suppress(OSError), socket.socket() as probe:
-                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    probe.bind((self.ip, PORT))
-                    return
-                lock.close()
-        raise LxdError(f"no address in 127.0.1.0/24 has its port {PORT} free")
-
-    def release(self) -> None:
-        """Let others have it."""
-        self._lock.close()
+    for last in range(2, 255):  # 127.0.1.1 is the host itself, in Debian's /etc/hosts
+        ip = f"127.0.1.{last}"
+        lock = _reserve(ip)
+        if lock is not None:
+            with contextlib.suppress(OSError), socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((ip, PORT))
+                return ip, lock
+            lock.close()
+    raise LxdError(f"no address in 127.0.1.0/24 has its port {PORT} free")
 
 
 def _kill_all(directory: pathlib.Path) -> None:
@@ -173,6 +166,7 @@ class LxdMachine:
 
     Attributes:
         name: as given; also the member's name in the cluster.
+        address: its loopback address, without a port.
         command: the words before the sub-command.
         real_time: its daemon goes on while a hook sleeps.
         has_left: whether it has removed itself from its cluster.
@@ -189,7 +183,7 @@ class LxdMachine:
         self._directory = directory
         self._log = directory.with_suffix(".log")
         self._before_add = before_add
-        self._address = _Address()
+        self.address, self._address_lock = _reserve_address()
         self._daemon: subprocess.Popen[bytes] | None = None
         # Until when it is waited for, by the monotonic clock, and whether it was ever ready.
         self._deadline = 0.0
@@ -199,11 +193,6 @@ class LxdMachine:
         # In which LXD leaves a file if it is killed as it starts.
         temporary = {"TMPDIR": str(directory)}
         self._environment = {**clean, **temporary, "LXD_DIR": str(directory)}
-
-    @property
-    def address(self) -> str:
-        """The loopback address, without its port."""
-        return self._address.ip
 
     @property
     def running(self) -> bool:
@@ -342,14 +331,11 @@ class LxdMachine:
                 break
 
     def release_address(self) -> None:
-        """Let others have the address, which the machine's cluster must no longer be there for.
-
-        A cluster's database may for some time call an address that a member had who left.
-        """
-        self._address.release()
+        """Let others have the address, which the cluster's database may call for some time."""
+        self._address_lock.close()
 
     def revoke_tokens(self) -> None:
-        """Drop the join tokens that this daemon knows of."""
+        """Drop the join tokens that this daemon has issued."""
         self._come_up()
         operations = self.workload.ask("GET", "/1.0/operations?recursion=1")
         for operation in operations.get("running", ()):
@@ -378,11 +364,7 @@ class LxdMicrocluster:
         atexit.register(self.close)
 
     def add_machine(self, name: str) -> LxdMachine:
-        """Bring up a fresh machine with an unclustered daemon.
-
-        Args:
-            name: its host name. Nothing keeps two machines from having one name.
-        """
+        """Bring up a fresh machine with an unclustered daemon; several may have one name."""
         directory = self._directory / str(next(self._numbers))
         machine = LxdMachine(name, directory, self._drop_raft_nodes)
         self._machines.append(machine)
@@ -402,18 +384,14 @@ class LxdMicrocluster:
                     machine.drop_raft_nodes(gone)
 
     def expire_tokens(self) -> None:
-        """Let all the unused join tokens end.
-
-        They are revoked, for LXD's clock is that of the host. To whoever joins, and to whoever
-        asks for another token, a revoked token and an expired one are the same.
-        """
+        """Revoke all unused join tokens, which to LXD is the same: its clock is the host's."""
         for machine in self._machines:
             if machine.running:
                 machine.revoke_tokens()
 
     def close(self) -> None:
         """Kill all the daemons and delete their data. A second call does nothing."""
-        # All at once, and not each when the one before is gone.
+        # All at once, not one by one.
         _kill_all(self._directory)
         # Whoever is interrupted in here can begin again.
         while self._machines:
