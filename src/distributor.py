@@ -307,7 +307,7 @@ class Distributor(ops.Object):
         if app_due and host not in ("", published.bootstrap_host):
             logger.info(_wire.ADMIN_EVENT, "grant_bootstrap", host, "may bootstrap")
         for name in sorted(following.left - published.left) if app_due else ():
-            logger.info(_wire.ADMIN_EVENT, "mark_left", name, "has left the model")
+            logger.info(_wire.ADMIN_EVENT, "mark_left", name, "to be removed")
         if view.goal is None or self._memory.is_divided:
             return  # Where it is divided, who has left is dealt with later.
         left = following.left if app_due else published.left

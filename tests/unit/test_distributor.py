@@ -143,7 +143,7 @@ def test_a_unit_leaves(cluster: distributor.Distributor) -> None:
     cluster.forget("a/1")
     cluster.update_status()
     assert cluster.app_bag() == {**FORMED, "left": "a-1"}
-    assert cluster.log == [_event("mark_left", "a-1", "has left the model")]
+    assert cluster.log == [_event("mark_left", "a-1", "to be removed")]
 
     cluster.report("a/0", "true", cluster="a-0", gone="a-1")
     cluster.update_status()
