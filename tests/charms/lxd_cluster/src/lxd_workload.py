@@ -77,14 +77,13 @@ class LxdWorkload:
     @_readable()
     def members(self) -> Sequence[LxdMember]:
         """Return the members; none if the daemon is in no cluster."""
-        if not self._server()["environment"]["server_clustered"]:
-            return ()
-        path = "/1.0/cluster/members?recursion=1"
         try:
-            rows = self.ask("GET", path)
+            rows = self._rows()
         except WorkloadError:
-            # LXD gives up after 5 s, and can lose them to a leader that has just gone.
-            rows = self.ask("GET", path)
+            # It has just left, and restarts; or the leader has gone, and LXD gave up after 5 s.
+            rows = self._rows()
+        if not rows:
+            return ()
         addresses = [row["url"].removeprefix("https://") for row in rows]
         with concurrent.futures.ThreadPoolExecutor(max_workers=16) as pool:
             answering = list(pool.map(_answers, addresses))
@@ -200,6 +199,11 @@ class LxdWorkload:
                 return self.ask("GET", "/1.0")
             time.sleep(0.05)
         return self.ask("GET", "/1.0")
+
+    def _rows(self) -> list[dict[str, Any]]:
+        if not self._server()["environment"]["server_clustered"]:
+            return []
+        return self.ask("GET", "/1.0/cluster/members?recursion=1")
 
     def _fresh_server(self) -> dict[str, Any]:
         server = self._server()
