@@ -1,7 +1,8 @@
 # Runs on a fresh Debian or Ubuntu machine: scripts/prepare installs missing packages.
 TOX = .venv/tox/bin/python -m tox
 
-.PHONY: help demo test lint format integration scenarios pack release promote lock propose-lock clean
+.PHONY: help demo test lint format integration scenarios soak pack release promote lock \
+        propose-lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -29,6 +30,10 @@ integration: ## Run the integration tests on Juju 3; ARGS="--driver local" to ru
 scenarios: ## Run the scenarios; ARGS="--cloud jubilant" to run them on a real Juju
 	@scripts/prepare scenarios $(ARGS)
 	@$(TOX) run -e scenarios -- $(ARGS)
+
+soak: ## Run many schedules of faults; ARGS="--schedules 20000 --hypothesis-seed 7"
+	@scripts/prepare tox
+	@$(TOX) run -e soak -- $(ARGS)
 
 pack: ## Pack the charm for this machine's base and build the package, into dist/; test both
 	@scripts/prepare pack

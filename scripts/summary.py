@@ -28,7 +28,7 @@ status = int(sys.argv[2])
 if status and not total["failed"] + total["errors"]:
     total["errors"] = 1
 outcomes = [
-    f"{total[name]} {name}"
+    f"{total[name]} {'error' if name == 'errors' and total[name] == 1 else name}"
     for name in ("failed", "passed", "skipped", "errors")
     if total[name] or name == "passed"
 ]

@@ -190,7 +190,12 @@ def _check_tox(words: Sequence[str]) -> None:
     commands = section.get("commands", tox["testenv"]["commands"])
     assert "{posargs" in commands, f"tox -e {named[0]} hands nothing on"
     read = _read(
-        "tests/*/conftest.py", "tests/*/choices.py", "benchmarks/*.py", "tox.ini", "Makefile"
+        "tests/*/conftest.py",
+        "tests/*/choices.py",
+        "tests/*/options.py",
+        "benchmarks/*.py",
+        "tox.ini",
+        "Makefile",
     )
     for option, value in re.findall(r"(--?[\w-]+)(?:[ =]([^- ]\S*))?", theirs):
         found = re.search(rf"(?<![\w-]){option}(?![\w-])", read)
