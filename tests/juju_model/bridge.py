@@ -111,7 +111,7 @@ def run(
         stage: a stage of the unit's charm.
         flight: the hook.
         state: what the charm can read that the hook's tools do not answer.
-        folder: the unit's own directory on its machine, which may not exist yet.
+        folder: the unit's own directory on its machine.
         params: the action's parameters.
 
     Returns:

@@ -312,6 +312,7 @@ class Juju(world.World):
         with _outcome(flight.hook):
             flight.strike(hooks.Point.BEFORE_HOOK)
             folder = pathlib.Path(self._disks.name) / unit.name.replace("/", "-")
+            folder.mkdir(exist_ok=True)
             key = unit.charm, self._depth
             if key not in self._stages:
                 self._stages[key] = bridge.Stage(unit.charm, self.behaviour.juju_version)
