@@ -77,53 +77,25 @@ class Stage:
     """Where the hooks of one charm run, one at a time."""
 
     def __init__(self, charm: charms.Charm, juju_version: str) -> None:
-        self.charm = charm
+        meta, actions, config = (
+            dict(of or {}) for of in (charm.meta, charm.actions, charm.config)
+        )
         self.context = ops.testing.Context(
-            charm.charm_type,
-            meta=dict(charm.meta),
-            actions=dict(charm.actions or {}),
-            config=dict(charm.config or {}),
-            juju_version=juju_version,
+            charm.charm_type, meta=meta, actions=actions, config=config, juju_version=juju_version
         )
         # The context takes its own directory away when it is closed.
         self.root = self.context._tmp_path / "charm"
         self.root.mkdir(exist_ok=True)
         # As `ops` parses it.
-        self.meta = ops.CharmMeta(
-            dict(charm.meta), dict(charm.actions or {}), dict(charm.config or {})
-        )
+        self.meta = ops.CharmMeta(meta, actions, config)
 
-
-class Stages:
-    """The stages of one model, used again and again."""
-
-    def __init__(self, juju_version: str) -> None:
-        self._juju_version = juju_version
-        self._idle: dict[charms.Charm, list[Stage]] = {}
-        self._all: list[Stage] = []
-
-    @contextlib.contextmanager
-    def stage(self, charm: charms.Charm) -> Generator[Stage]:
-        """Lend a stage that no hook in flight uses."""
-        idle = self._idle.setdefault(charm, [])
-        if not idle:
-            idle.append(Stage(charm, self._juju_version))
-            self._all.append(idle[-1])
-        stage = idle.pop()
-        try:
-            yield stage
-        finally:
-            context = stage.context
-            context.emitted_events.clear()
-            context.unit_status_history.clear()
-            context.app_status_history.clear()
-            context.workload_version_history.clear()
-            context._output_state = None
-            idle.append(stage)
-
-    def close(self) -> None:
-        for stage in self._all:
-            stage.context.close()
+    def clear(self) -> None:
+        """Let go of what the last hook left."""
+        self.context.emitted_events.clear()
+        self.context.unit_status_history.clear()
+        self.context.app_status_history.clear()
+        self.context.workload_version_history.clear()
+        self.context._output_state = None
 
 
 def run(
@@ -139,7 +111,7 @@ def run(
         stage: a stage of the unit's charm.
         flight: the hook.
         state: what the charm can read that the hook's tools do not answer.
-        folder: the unit's own directory on its machine, which may not exist yet.
+        folder: the unit's own directory on its machine.
         params: the action's parameters.
 
     Returns:
@@ -158,6 +130,8 @@ def run(
             # Juju flushes what a failed action wrote, for its process exits with 0.
             state = cast("ops.testing.State", error.state)
             flight.failure = error.message
+        finally:
+            stage.clear()
     unit.stored_states = frozenset(_stored_states(state))
     # ops.testing gives them in the order of their names; ops emits them in that of their age.
     unit.deferred = tuple(sorted(state.deferred, key=_age))

@@ -28,7 +28,7 @@ from tests.juju_model import bridge, entities, hooks, resolver, running, world
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
 
-    from tests.juju_model import hosts
+    from tests.juju_model import charms, hosts
 
 _UPDATE_STATUS_INTERVAL = 300.0
 _DEEPEST_INTERLEAVING = 3
@@ -90,7 +90,8 @@ class Juju(world.World):
         self._hook_cost = hook_cost
         self._depth = 0
         self._disks = tempfile.TemporaryDirectory(prefix="juju-model-")
-        self._stages = bridge.Stages(self.behaviour.juju_version)
+        # By charm and by how deeply hooks are nested.
+        self._stages: dict[tuple[charms.Charm, int], bridge.Stage] = {}
         self._model = ops.testing.Model(
             name, uuid="00000000-0000-4000-8000-000000000000", type="lxd"
         )
@@ -103,7 +104,8 @@ class Juju(world.World):
 
     def close(self) -> None:
         """Remove what the model keeps outside of memory; hosts are their makers' to close."""
-        self._stages.close()
+        for stage in self._stages.values():
+            stage.context.close()
         self._disks.cleanup()
 
     # What can be seen.
@@ -310,11 +312,14 @@ class Juju(world.World):
         with _outcome(flight.hook):
             flight.strike(hooks.Point.BEFORE_HOOK)
             folder = pathlib.Path(self._disks.name) / unit.name.replace("/", "-")
-            with self._stages.stage(unit.charm) as stage:
-                # ops writes its own state to the machine's disk before Juju flushes the databags,
-                # so that it stays even when Juju refuses those.
-                state = self._state(flight)
-                flight.results = bridge.run(stage, flight, state, folder, params)
+            folder.mkdir(exist_ok=True)
+            key = unit.charm, self._depth
+            if key not in self._stages:
+                self._stages[key] = bridge.Stage(unit.charm, self.behaviour.juju_version)
+            # ops writes its own state to the machine's disk before Juju flushes the databags, so
+            # that it stays even when Juju refuses those.
+            state = self._state(flight)
+            flight.results = bridge.run(self._stages[key], flight, state, folder, params)
             flight.flush()
 
     def _state(self, flight: running.Running) -> ops.testing.State:
