@@ -158,9 +158,11 @@ async def assert_one_cluster(
                     for key, value in bag.items()
                     if value == _TOKEN
                 ]
+            # An earlier library cannot tell the distributor that its unit is a member.
+            shown = applications if earlier else (distributor, *applications)
             found += [
                 f"{unit.name} is {unit.workload_status}: {unit.workload_status_message}"
-                for unit in units(ops_test, distributor, *applications)
+                for unit in units(ops_test, *shown)
                 if unit.name not in lost and unit.workload_status != "active"
             ]
             if found:

@@ -155,8 +155,16 @@ class Model:
         self._juju.remove_unit(unit_id, force=force)
 
     async def remove_application(
-        self, app_name: str, block_until_done: bool = False, *, timeout: float | None = None
+        self,
+        app_name: str,
+        block_until_done: bool = False,
+        force: bool = False,
+        *,
+        timeout: float | None = None,
     ) -> None:
+        for unit in self._juju.units(app_name) if force else ():
+            self._juju.kill_machine(unit)
+            self._juju.remove_unit(unit, force=True)
         self._juju.remove_application(app_name)
         if block_until_done:
             await self.block_until(lambda: app_name not in self._juju.apps, timeout=timeout)

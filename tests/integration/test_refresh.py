@@ -52,5 +52,8 @@ async def test_refresh(
     await ops_test.model.wait_for_idle([cluster], timeout=TIMEOUT, wait_for_exact_units=5)
     await helpers.assert_one_cluster(ops_test, cluster, distributor=mirror)
 
+    # There is hardly memory for the next channel's machines beside these.
     for application in (cluster, mirror):
-        await ops_test.model.remove_application(application, block_until_done=True)
+        await ops_test.model.remove_application(
+            application, block_until_done=True, force=True, timeout=TIMEOUT
+        )
