@@ -1,4 +1,4 @@
-# ruff: noqa: D102 - the real classes say what each of these is
+
 """`ops_test` without a Juju, for `--driver local`: the model of it in memory, on LXD daemons.
 
 It offers what the suite uses, with the signatures of pytest-operator's and python-libjuju's own
