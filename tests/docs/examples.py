@@ -27,7 +27,6 @@ from tests import juju_model
 from tests.chaos import bags
 from tests.clouds import local
 from tests.docs import commands, pages, statuses
-from tests.scenarios import telling
 from tests.unit import vectors
 
 if TYPE_CHECKING:
@@ -87,9 +86,7 @@ def _run_python(page: pages.Page, example: sybil.Example) -> None:
     for name, value in list(example.namespace.items()):
         if before.get(name) is value:
             continue
-        if isinstance(value, telling.Story):
-            _tell(value)
-        elif isinstance(value, type) and issubclass(value, ops.CharmBase):
+        if isinstance(value, type) and issubclass(value, ops.CharmBase):
             run_charm(value, _endpoint(page))
         elif isinstance(value, types.FunctionType) and name.startswith("test_"):
             _run_test(value)
@@ -97,16 +94,17 @@ def _run_python(page: pages.Page, example: sybil.Example) -> None:
 
 def _run_test(test: types.FunctionType) -> None:
     """Run a test as pytest would, with those of its fixtures that tests on a page need."""
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:
-        fixtures = {"tmp_path": pathlib.Path(folder), "monkeypatch": monkeypatch}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        pytest.MonkeyPatch.context() as monkeypatch,
+        juju_model.Juju() as juju,
+    ):
+        fixtures = {
+            "cloud": local.LocalCloud(juju, local.fake_microcluster(juju)),
+            "monkeypatch": monkeypatch,
+            "tmp_path": pathlib.Path(folder),
+        }
         test(**{name: fixtures[name] for name in inspect.signature(test).parameters})
-
-
-def _tell(story: telling.Story) -> None:
-    with juju_model.Juju(seed=0) as juju:
-        cloud = local.LocalCloud(juju, local.fake_microcluster(juju))
-        assert not story.obstacle(cloud)
-        story.tell(cloud)
 
 
 def _endpoint(page: pages.Page) -> dict[str, Any]:

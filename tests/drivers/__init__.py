@@ -1,1 +1,1 @@
-"""What drives a real Juju, against specifications and a stand-in for the `juju` program."""
+"""The cloud of a real Juju, on a fake of the `juju` program."""

@@ -1,0 +1,126 @@
+"""Newcomers join, at the first attempt or a later one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.clouds import protocol
+from tests.clouds.protocol import Capability
+from tests.scenarios import helpers
+
+if TYPE_CHECKING:
+    from tests.clouds.local import LocalCloud
+
+CONSUMER = protocol.CONSUMER
+DISTRIBUTOR = protocol.DISTRIBUTOR
+
+
+@pytest.mark.requires(Capability.FAULTS)
+def test_token_expires_before_it_is_used(cloud: LocalCloud) -> None:
+    """It tries the token, says that it failed, and is given another."""
+    helpers.form(cloud, 2)
+    newcomer = helpers.add_sleeping_newcomer(cloud)
+    cloud.microcluster.expire_tokens()
+    cloud.start_machine(newcomer)
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAULTS)
+def test_join_times_out(cloud: LocalCloud) -> None:
+    """The token is still good, and is tried again."""
+    helpers.form(cloud, 2)
+    newcomer = cloud.add_unit(CONSUMER)
+    cloud.hang("join", unit=newcomer, times=2)
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAULTS)
+def test_join_times_out_and_uses_up_its_token(cloud: LocalCloud) -> None:
+    """Another token is issued for it."""
+    helpers.form(cloud, 2)
+    newcomer = cloud.add_unit(CONSUMER)
+    cloud.hang("join", unit=newcomer)
+    cloud.upon(cloud.microcluster.expire_tokens, unit=newcomer, command="join")
+    cloud.upon(cloud.microcluster.expire_tokens, unit=newcomer, wrote="failed")
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAULTS)
+def test_join_times_out_and_has_worked(cloud: LocalCloud) -> None:
+    """The unit asks its workload, and finds that it is a member."""
+    helpers.form(cloud, 2)
+    newcomer = cloud.add_unit(CONSUMER)
+    cloud.hang("join", unit=newcomer, in_effect=True)
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAULTS)
+def test_hook_dies_after_join(cloud: LocalCloud) -> None:
+    """Nothing of what the hook wrote is there; the next one says it all."""
+    helpers.form(cloud, 2)
+    newcomer = cloud.add_unit(CONSUMER)
+    cloud.kill_agent(unit=newcomer, after="join")
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES, Capability.JOINS_WHILE_DEGRADED)
+def test_tolerant_charm_joins_while_a_member_is_down(cloud: LocalCloud) -> None:
+    """Its charm says that the workload can do that."""
+    helpers.deploy(cloud, consumer_charm=protocol.TOLERANT_CONSUMER)
+    helpers.expect_whole(cloud)
+    cloud.wait()
+    dead = helpers.follower(cloud)
+    cloud.kill_machine(dead)
+    newcomer = cloud.add_unit(CONSUMER)
+    units = [unit for unit in cloud.units(CONSUMER) if unit != dead]
+    helpers.expect_members(cloud, units, helpers.hostnames(cloud))
+    helpers.expect_status(cloud, newcomer, "active")
+    cloud.start_machine(dead)
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_join_never_works(cloud: LocalCloud) -> None:
+    """It uses up its token each time; it is tried twice, then once at each update-status."""
+    helpers.form(cloud, 3)
+    newcomer = cloud.add_unit(CONSUMER)
+    cloud.spoil_joins(newcomer)
+    cloud.settle()
+    assert len(cloud.commands(newcomer, "join")) in (1, 2)
+    for _ in range(5):
+        before = len(cloud.commands(newcomer, "join"))
+        cloud.wait()
+        assert len(cloud.commands(newcomer, "join")) <= before + 1
+    helpers.expect_status(cloud, newcomer, "waiting", "join failed")
+    assert len(cloud.commands(newcomer, "join")) > 2, "it has given up"
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_join_works_at_last(cloud: LocalCloud) -> None:
+    """It failed for half an hour, and used up its token each time; then its cause is mended."""
+    helpers.form(cloud, 3)
+    newcomer = cloud.add_unit(CONSUMER)
+    cloud.spoil_joins(newcomer)
+    cloud.wait(6)
+    cloud.machine(newcomer).faults = None
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_newcomers_daemon_is_newer(cloud: LocalCloud) -> None:
+    """The join does not use up the token: once all are refreshed the same one is good."""
+    helpers.form(cloud, 3)
+    members = cloud.units(CONSUMER)
+    newcomer = cloud.add_unit(CONSUMER)
+    cloud.machine(newcomer).refresh()
+    cloud.wait(3)
+    assert not cloud.members(newcomer), f"{newcomer} has joined a cluster of an older schema"
+    helpers.expect_status(cloud, newcomer, "waiting", "join failed", "EOF")
+    issued = [ran for unit in members for ran in cloud.commands(unit, "add") if ran.code == 0]
+    assert sum(ran.words[1] == cloud.hostname(newcomer) for ran in issued) == 1
+    for unit in members:
+        cloud.machine(unit).refresh()
+        cloud.settle()
+    helpers.expect_whole(cloud)

@@ -1,0 +1,165 @@
+"""Members leave, or are not let go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.clouds import protocol
+from tests.clouds.protocol import Capability
+from tests.scenarios import helpers
+
+if TYPE_CHECKING:
+    from tests.clouds.local import LocalCloud
+    from tests.clouds.protocol import Cloud
+
+CONSUMER = protocol.CONSUMER
+DISTRIBUTOR = protocol.DISTRIBUTOR
+
+
+@pytest.mark.requires(Capability.PENDING_MEMBERS)
+def test_first_member_leaves_before_roles_are_given(cloud: LocalCloud) -> None:
+    """A cluster whose members have no roles yet refuses to let any go; it must not be lost."""
+    helpers.form(cloud, 2, settled=False)
+    cloud.remove_unit(helpers.leader(cloud, CONSUMER))
+    helpers.expect_whole(cloud)
+    cloud.add_unit(CONSUMER)
+    helpers.expect_whole(cloud)
+
+
+def test_application_is_removed_with_a_lost_machine(cloud: Cloud) -> None:
+    """The cluster lets nobody go, but with nobody left to be kept whole they go all the same."""
+    helpers.form(cloud, 3)
+    dead = helpers.follower(cloud)
+    cloud.kill_machine(dead)
+    cloud.settle()
+    cloud.remove_application(CONSUMER)
+    cloud.eventually(f"only {dead} is left", lambda: cloud.units(CONSUMER) in ([], [dead]))
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_only_unit_is_removed(cloud: LocalCloud) -> None:
+    """Its cluster lets nobody go, but there is nobody left to be kept whole."""
+    helpers.form(cloud, 1)
+    (unit,) = cloud.units(CONSUMER)
+    cloud.remove_application(CONSUMER)
+    cloud.eventually("no unit is left", lambda: not cloud.units(CONSUMER))
+    assert not cloud.failed_hooks(unit)
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_leave_that_worked_is_no_failure(cloud: LocalCloud) -> None:
+    """On microcluster v3 the command fails and has worked, and the daemon restarts."""
+    helpers.form(cloud, 4)
+    leaver = helpers.communicator(cloud)
+    cloud.remove_unit(leaver)
+    helpers.expect_whole(cloud)
+    assert not cloud.failed_hooks(leaver)
+    assert "cannot leave" not in cloud.log(leaver)
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_no_leave_is_tried_while_a_member_is_down(cloud: LocalCloud) -> None:
+    """On microcluster v3 the mere attempt can cost the quorum."""
+    helpers.form(cloud, 4)
+    names = helpers.hostnames(cloud)
+    dead = helpers.communicator(cloud)
+    leaver = helpers.another(cloud, dead)
+    cloud.kill_machine(dead)
+    cloud.settle()
+    cloud.remove_unit(leaver)
+    cloud.wait(2)
+    assert not cloud.commands(leaver, "remove")
+    helpers.expect_members(cloud, [u for u in cloud.units(CONSUMER) if u != dead], names)
+    cloud.start_machine(dead)
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES, Capability.JOINS_WHILE_DEGRADED)
+def test_member_is_removed_by_hand_while_another_is_down(cloud: LocalCloud) -> None:
+    """Its own list, for good, has everybody but itself: it is no member, and says so."""
+    helpers.form(cloud, 4)
+    dead = helpers.communicator(cloud)
+    leaver = helpers.another(cloud, dead)
+    cloud.kill_machine(dead)
+    cloud.settle()
+    cloud.fake.degraded_leave = "fast"
+    cloud.run(leaver, "remove", cloud.hostname(leaver))
+    cloud.wait(2)
+    status, message = cloud.status(leaver)
+    assert status == "waiting", f"{leaver} takes itself for a member: {status}, {message!r}"
+    assert "cannot tell" not in message
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_application_is_removed_though_workload_refuses(cloud: LocalCloud) -> None:
+    """It refuses each removal that leaves fewer than three, and they go at the third try."""
+    helpers.form(cloud, 3)
+    cloud.fake.needed_after_removal = 3
+    cloud.remove_application(CONSUMER)
+    cloud.eventually("no unit is left", lambda: not cloud.units(CONSUMER))
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_leave_with_arguments_of_the_charm(cloud: LocalCloud) -> None:
+    """The workload refuses the removal, but not with what the charm adds to the command."""
+    helpers.deploy(cloud, consumer_charm=protocol.FORCEFUL_CONSUMER)
+    helpers.expect_whole(cloud)
+    cloud.wait()
+    cloud.fake.needed_after_removal = 3
+    leaver = helpers.communicator(cloud)
+    cloud.remove_unit(leaver)
+    helpers.expect_whole(cloud)
+    assert not cloud.failed_hooks(leaver)
+
+
+def test_member_is_not_let_go_while_another_is_down(cloud: Cloud) -> None:
+    """A cluster of three refuses to let it go; were it gone all the same, so were the quorum."""
+    helpers.form(cloud, 3)
+    dead = helpers.communicator(cloud)
+    leaver = helpers.another(cloud, dead)
+    cloud.kill_machine(dead)
+    cloud.settle()
+    cloud.remove_unit(leaver)
+    cloud.settle()
+    survivor = cloud.units(CONSUMER)[-1]
+    assert cloud.members(survivor), f"{survivor} is left without a quorum by {leaver}"
+    cloud.start_machine(dead)
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_member_is_not_let_go_while_a_host_is_silent(cloud: LocalCloud) -> None:
+    """No list can be had; were it gone all the same, so were the quorum."""
+    helpers.form(cloud, 3)
+    silent = helpers.communicator(cloud)
+    leaver = helpers.another(cloud, silent)
+    names = helpers.hostnames(cloud)
+    helpers.go_silent(cloud, silent)
+    cloud.settle()
+    cloud.remove_unit(leaver)
+    cloud.settle()
+    cloud.machine(silent).drops_packets = False
+    assert helpers.member_names(cloud, cloud.units(CONSUMER)[-1]) == names
+    cloud.start_machine(silent)
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_member_is_not_let_go_without_statuses(cloud: LocalCloud) -> None:
+    """While one is down, another is not let go: it would take the quorum along."""
+    helpers.deploy(cloud, consumer_charm=protocol.QUIET_CONSUMER)
+    names = helpers.hostnames(cloud)
+    helpers.expect_members(cloud, cloud.units(CONSUMER), names)
+    cloud.wait(2)
+    dead = helpers.communicator(cloud)
+    leaver = helpers.another(cloud, dead)
+    cloud.kill_machine(dead)
+    cloud.settle()
+    cloud.remove_unit(leaver)
+    cloud.wait()
+    assert helpers.member_names(cloud, cloud.units(CONSUMER)[-1]) == names
+    cloud.start_machine(dead)
+    names.remove(cloud.hostname(leaver))
+    helpers.expect_members(cloud, [u for u in cloud.units(CONSUMER) if u != leaver], names)

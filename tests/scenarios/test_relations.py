@@ -1,0 +1,95 @@
+"""The relation ends and is made again, or shows only some units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.clouds import protocol
+from tests.clouds.protocol import Capability
+from tests.scenarios import helpers
+
+if TYPE_CHECKING:
+    from tests.clouds.local import LocalCloud
+    from tests.clouds.protocol import Cloud
+
+CONSUMER = protocol.CONSUMER
+DISTRIBUTOR = protocol.DISTRIBUTOR
+
+
+def test_made_again_with_a_newcomer(cloud: Cloud) -> None:
+    """The databags are all fresh; the cluster is not, and the newcomer joins it."""
+    helpers.form(cloud, 3)
+    cloud.remove_relation(CONSUMER, DISTRIBUTOR)
+    cloud.settle()
+    cloud.add_unit(CONSUMER)
+    cloud.settle()
+    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAULTS)
+def test_made_again_with_a_newcomer_that_leads(cloud: LocalCloud) -> None:
+    """It proposes itself for the bootstrap, and must not be granted it."""
+    helpers.let_newcomer_lead(cloud, 3)
+    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAULTS)
+def test_made_again_while_members_are_slow(cloud: LocalCloud) -> None:
+    """Only the newcomer has been heard: nothing is granted until the others are."""
+    *members, newcomer = helpers.let_newcomer_lead(cloud, 2)
+    for unit in members:
+        cloud.pause_agent(unit)
+    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    cloud.settle()
+    cloud.wait(2)
+    assert not cloud.members(newcomer), f"{newcomer} has bootstrapped a second cluster"
+    for unit in members:
+        cloud.resume_agent(unit)
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAULTS)
+def test_made_again_while_members_are_down(cloud: LocalCloud) -> None:
+    """Machines that are down may come back, and their cluster with them."""
+    *members, newcomer = helpers.let_newcomer_lead(cloud, 2)
+    for unit in members:
+        cloud.kill_machine(unit)
+    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    cloud.settle()
+    cloud.wait(2)
+    assert not cloud.members(newcomer), f"{newcomer} has bootstrapped a second cluster"
+    for unit in members:
+        cloud.start_machine(unit)
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_relation_of_removed_distributor_lingers(cloud: LocalCloud) -> None:
+    """It is empty, and does not count beside another."""
+    cloud.deploy(CONSUMER, units=2)
+    cloud.deploy(DISTRIBUTOR, "first-distributor")
+    cloud.integrate(CONSUMER, "first-distributor")
+    helpers.expect_whole(cloud, distributor="first-distributor")
+    cloud.juju.remove_application("first-distributor", lingers=True)
+    cloud.settle()
+    cloud.deploy(DISTRIBUTOR)
+    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    cloud.add_unit(CONSUMER)
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_goal_state_names_some_units_only(cloud: LocalCloud) -> None:
+    """The others have not left: one that reboots stays a member."""
+    helpers.deploy(cloud)
+    unnamed = cloud.units(CONSUMER)[1:]
+    for unit in unnamed:
+        cloud.juju.unnamed.add(unit)
+    helpers.expect_whole(cloud)
+    for unit in unnamed:
+        helpers.reboot(cloud, unit)
+        helpers.expect_whole(cloud)

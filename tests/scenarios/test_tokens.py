@@ -1,0 +1,85 @@
+"""Tokens are issued, and are not lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.clouds import protocol
+from tests.clouds.protocol import Capability
+from tests.scenarios import helpers
+
+if TYPE_CHECKING:
+    from tests.clouds.local import LocalCloud
+
+CONSUMER = protocol.CONSUMER
+DISTRIBUTOR = protocol.DISTRIBUTOR
+INCONSISTENT = "Error: Membership consistency check failed after timeout"
+
+
+@pytest.mark.requires(Capability.FAULTS)
+def test_hook_dies_after_issuing_a_token(cloud: LocalCloud) -> None:
+    """The cluster issues no second token for hours: the first one must not be lost."""
+    helpers.form(cloud, 2)
+    cloud.kill_agent(unit=CONSUMER, after="add", times=2)
+    for _ in range(2):
+        cloud.add_unit(CONSUMER)
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAULTS)
+def test_hook_dies_before_it_sees_the_issued_token(cloud: LocalCloud) -> None:
+    """The command has printed the token, and nobody but the disk has taken it."""
+    helpers.form(cloud, 2)
+    cloud.kill_agent(unit=CONSUMER, after="add", at_once=True)
+    cloud.add_unit(CONSUMER)
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAULTS)
+def test_machine_dies_for_good_after_issuing_a_token(cloud: LocalCloud) -> None:
+    """The token is lost with the machine; the newcomer waits until its life ends, no longer."""
+    helpers.form(cloud, 3)
+    issuer = helpers.communicator(cloud)
+    cloud.upon(lambda: cloud.kill_machine(issuer), unit=issuer, command="add")
+    newcomer = cloud.add_unit(CONSUMER)
+    helpers.expect_waiting(cloud, newcomer, issuer)
+    cloud.remove_unit(issuer, force=True)
+    cloud.wait(2)
+    cloud.microcluster.expire_tokens()
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAULTS)
+def test_issuing_times_out(cloud: LocalCloud) -> None:
+    """It is tried again; one time the token was issued, and nobody saw it."""
+    helpers.form(cloud, 2)
+    cloud.hang("add", unit=CONSUMER, times=2)
+    cloud.add_unit(CONSUMER)
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_cluster_refuses_to_issue_for_a_moment(cloud: LocalCloud) -> None:
+    """The cluster checks its members after a removal; the next newcomer is served all the same."""
+    helpers.form(cloud, 3)
+    communicator = helpers.communicator(cloud)
+    cloud.pause_agent(communicator)
+    newcomers = [cloud.add_unit(CONSUMER) for _ in range(2)]
+    cloud.settle()
+    cloud.fail_command("add", unit=communicator, errors=[INCONSISTENT], seconds=5.02)
+    cloud.resume_agent(communicator)
+    cloud.settle()
+    assert any(cloud.members(newcomer) for newcomer in newcomers), "nobody was served"
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_issuer_is_removed_at_once(cloud: LocalCloud) -> None:
+    """The token is taken from its databag as it departs: the cluster issues no other for hours."""
+    helpers.form(cloud, 3)
+    issuer = helpers.communicator(cloud)
+    cloud.upon(lambda: cloud.remove_unit(issuer), unit=issuer, wrote="mirror-")
+    cloud.add_unit(CONSUMER)
+    helpers.expect_whole(cloud)
