@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import pkgutil
-from typing import TYPE_CHECKING
+from typing import Any, cast
 from unittest import mock
 
 from tests import juju_model, scenarios
@@ -13,11 +13,6 @@ from tests.clouds import local, protocol
 from tests.clouds.protocol import Capability
 from tests.microclusters import protocol as microclusters
 from tests.scenarios import helpers
-
-if TYPE_CHECKING:
-    from types import ModuleType
-
-    import pytest
 
 # What real daemons cannot be made to do, beside what needs fake machines.
 NOT_ON_LXD = {
@@ -41,10 +36,10 @@ def _required() -> dict[str, set[Capability]]:
     }
 
 
-def _marked(where: ModuleType | object) -> set[Capability]:
-    marks: list[pytest.Mark | pytest.MarkDecorator] = []
-    marks += getattr(where, "pytestmark", [])
-    return {each for mark in marks if mark.name == "requires" for each in mark.args}
+def _marked(where: object) -> set[Capability]:
+    marks: Any = getattr(where, "pytestmark", [])
+    each = cast("list[Any]", marks if isinstance(marks, list) else [marks])
+    return {capability for mark in each if mark.name == "requires" for capability in mark.args}
 
 
 def test_each_scenario_runs_on_the_model() -> None:

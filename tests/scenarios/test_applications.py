@@ -20,7 +20,7 @@ OTHER_DISTRIBUTOR = "other-distributor"
 
 
 def test_first_of_two_leaves(cloud: Cloud) -> None:
-    """The second goes on without the one that bootstrapped, and scales."""
+    """The second application keeps the cluster, and can still grow and shrink."""
     helpers.form_two(cloud, 2, 2)
     cloud.remove_application("first")
     helpers.expect_whole(cloud, "second")
@@ -33,7 +33,7 @@ def test_first_of_two_leaves(cloud: Cloud) -> None:
 
 @pytest.mark.smoke
 def test_second_joins_later(cloud: Cloud) -> None:
-    """Its units join the cluster that is there."""
+    """Its units join the existing cluster."""
     cloud.deploy(CONSUMER, "first", units=2)
     cloud.deploy(DISTRIBUTOR, units=2)
     cloud.integrate("first", DISTRIBUTOR)
@@ -44,14 +44,14 @@ def test_second_joins_later(cloud: Cloud) -> None:
 
 
 def test_first_has_no_units(cloud: Cloud) -> None:
-    """The application that was related first never bootstraps; the second does."""
+    """The second application bootstraps if the first has no units."""
     helpers.form_two(cloud, 0, 2)
     cloud.add_unit("first")
     helpers.expect_whole(cloud, "first", "second")
 
 
 def test_relation_of_one_is_removed_and_the_other_grows(cloud: Cloud) -> None:
-    """Its units are still members, and the first ones by name, but nobody hears them."""
+    """A member of the other application issues the token."""
     helpers.form_two(cloud, 2, 3)
     cloud.remove_relation("first", DISTRIBUTOR)
     cloud.settle()
@@ -60,7 +60,7 @@ def test_relation_of_one_is_removed_and_the_other_grows(cloud: Cloud) -> None:
 
 
 def test_relation_of_one_is_made_again(cloud: Cloud) -> None:
-    """Its units left the distributor's sight, and are there again: nobody has left."""
+    """Units that the distributor does not see for a while have not left."""
     helpers.form_two(cloud, 2, 2)
     cloud.remove_relation("first", DISTRIBUTOR)
     cloud.settle()
@@ -70,7 +70,7 @@ def test_relation_of_one_is_made_again(cloud: Cloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_relation_of_one_is_removed_and_a_machine_reboots(cloud: LocalCloud) -> None:
-    """One of its machines reboots, and stays a member of the other's cluster."""
+    """The machine stays a member of the cluster."""
     helpers.form_two(cloud, 2, 2)
     names = helpers.hostnames(cloud, "first", "second")
     cloud.remove_relation("second", DISTRIBUTOR)
@@ -83,7 +83,7 @@ def test_relation_of_one_is_removed_and_a_machine_reboots(cloud: LocalCloud) -> 
 
 
 def test_new_application_is_related_before_the_cluster(cloud: Cloud) -> None:
-    """The newcomers' application is the first related, and its leader proposes itself."""
+    """Newcomers that are related first must not bootstrap a second cluster."""
     helpers.form(cloud, 3)
     cloud.remove_relation(CONSUMER, DISTRIBUTOR)
     cloud.settle()
@@ -96,7 +96,7 @@ def test_new_application_is_related_before_the_cluster(cloud: Cloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_two_clusters_meet(cloud: LocalCloud) -> None:
-    """The status names both; nobody joins, and nobody is removed, until one is taken away."""
+    """The status names both. No unit joins or is removed until one cluster is unrelated again."""
     firsts, seconds = _form_two_clusters(cloud)
     cloud.remove_relation("second", OTHER_DISTRIBUTOR)
     cloud.settle()

@@ -21,7 +21,7 @@ NOT_INITIALIZED = "Error: Database is not yet initialized"
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_daemon_restarts_during_refresh(cloud: LocalCloud) -> None:
-    """Its socket refuses, then it says that it is in no cluster, then its machine goes down."""
+    """It denies its membership as it restarts, then its machine is down; it stays a member."""
     helpers.form(cloud, 3)
     unit = helpers.follower(cloud)
     errors = [SOCKET_REFUSED, *[NOT_INITIALIZED] * 9]
@@ -37,7 +37,7 @@ def test_daemon_restarts_during_refresh(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_daemon_denies_membership_once(cloud: LocalCloud) -> None:
-    """It restarts during an update-status; the next one hears that it is a member."""
+    """A single denial is not believed."""
     helpers.form(cloud, 3)
     unit = helpers.follower(cloud)
     cloud.fail_command("list", unit=unit, errors=[NOT_INITIALIZED])

@@ -21,7 +21,7 @@ DISTRIBUTOR = protocol.DISTRIBUTOR
 
 
 def test_newcomer_joins_once_offline_member_is_removed(cloud: Cloud) -> None:
-    """It says for whom it waits, and joins when the operator has given that member up."""
+    """It names the member that it waits for, and joins when that member is removed."""
     helpers.form(cloud, 3)
     dead = helpers.communicator(cloud)
     cloud.kill_machine(dead)
@@ -47,7 +47,7 @@ def test_newcomer_waits_for_offline_member(cloud: Cloud, choose: Callable[[Cloud
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_token_is_not_used_once_a_member_is_offline(cloud: LocalCloud) -> None:
-    """The newcomer slept while a member died and the communicator noticed."""
+    """The newcomer's machine was down when the member went offline."""
     helpers.form(cloud, 3)
     newcomer = helpers.add_sleeping_newcomer(cloud)
     dead = helpers.follower(cloud)
@@ -61,7 +61,7 @@ def test_token_is_not_used_once_a_member_is_offline(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_slow_newcomer_does_not_use_its_token(cloud: LocalCloud) -> None:
-    """Its agent was not restarted, and remembers what it had read while all was well."""
+    """Its agent is paused with the databags in memory that it read before."""
     helpers.form(cloud, 3)
     newcomer = cloud.add_unit(CONSUMER)
     cloud.upon(lambda: cloud.pause_agent(newcomer), unit=newcomer, wrote="hostname")
@@ -77,7 +77,7 @@ def test_slow_newcomer_does_not_use_its_token(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_leader_dies_while_joins_are_paused(cloud: LocalCloud) -> None:
-    """Its successor holds them back as well, although the token is there to be taken."""
+    """The next leader pauses joins, too, though the token is still published."""
     helpers.form(cloud, 3, distributors=2)
     newcomer = helpers.add_sleeping_newcomer(cloud)
     dead = helpers.follower(cloud)
@@ -94,7 +94,7 @@ def test_leader_dies_while_joins_are_paused(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_newcomer_waits_for_silent_host(cloud: LocalCloud) -> None:
-    """It was given a token in time, but no list can be had: it joins when the host is back."""
+    """No member can list the others while a host drops packets."""
     helpers.form(cloud, 3)
     names = helpers.hostnames(cloud)
     newcomer = helpers.add_sleeping_newcomer(cloud)
@@ -113,7 +113,7 @@ def test_newcomer_waits_for_silent_host(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_newcomer_waits_without_communicators_agent(cloud: LocalCloud) -> None:
-    """Another member holds it back while a machine is down."""
+    """Another member pauses joins at update-status."""
     helpers.form(cloud, 3)
     communicator = helpers.communicator(cloud)
     cloud.juju.stop_agent(communicator)

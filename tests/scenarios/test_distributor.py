@@ -20,7 +20,7 @@ DISTRIBUTOR = protocol.DISTRIBUTOR
 
 @pytest.mark.smoke
 def test_leader_dies_when_formed(cloud: Cloud) -> None:
-    """Another unit takes over, before and after the dead one is removed."""
+    """Another unit leads, and newcomers join before and after the dead unit is removed."""
     helpers.form(cloud, 3, distributors=3)
     dead = helpers.kill_leader(cloud)
     helpers.expect_whole(cloud, lost=[dead])
@@ -32,7 +32,7 @@ def test_leader_dies_when_formed(cloud: Cloud) -> None:
 
 
 def test_former_leader_comes_back(cloud: Cloud) -> None:
-    """The old leader mirrors no longer, and what it still holds misleads nobody."""
+    """The former leader no longer mirrors, and its old databag does no harm."""
     helpers.form(cloud, 3, distributors=2)
     old = helpers.kill_leader(cloud)
     cloud.add_unit(CONSUMER)
@@ -46,7 +46,7 @@ def test_former_leader_comes_back(cloud: Cloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_former_leader_comes_back_with_a_token(cloud: LocalCloud) -> None:
-    """It takes out of its databag what was there when it went down."""
+    """It removes the token that was in its databag when it went down."""
     helpers.form(cloud, 3, distributors=2)
     newcomer = helpers.add_sleeping_newcomer(cloud)
     former = helpers.kill_leader(cloud)
@@ -58,7 +58,7 @@ def test_former_leader_comes_back_with_a_token(cloud: LocalCloud) -> None:
 
 @pytest.mark.smoke
 def test_all_units_are_replaced(cloud: Cloud) -> None:
-    """Nothing that was in their databags is missed."""
+    """The new units need nothing of the old ones' databags."""
     helpers.form(cloud, 3, distributors=2)
     lost = cloud.units(DISTRIBUTOR)
     for unit in lost:
@@ -75,7 +75,7 @@ def test_all_units_are_replaced(cloud: Cloud) -> None:
 
 
 def test_distributor_is_deployed_anew(cloud: Cloud) -> None:
-    """The application's databag is gone, too: the cluster's members speak for it."""
+    """A new distributor learns from the members that a cluster is formed."""
     helpers.form(cloud, 3)
     cloud.remove_application(DISTRIBUTOR)
     cloud.settle()
@@ -87,7 +87,7 @@ def test_distributor_is_deployed_anew(cloud: Cloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_leader_changes_before_departed_member_is_removed(cloud: LocalCloud) -> None:
-    """The next one was told of no departure, and yet knows of it."""
+    """The next leader finds out about a departure that it got no event for."""
     helpers.form(cloud, 4, distributors=2)
     old = helpers.leader(cloud)
     leaver = helpers.follower(cloud)
@@ -106,7 +106,7 @@ def test_leader_changes_before_departed_member_is_removed(cloud: LocalCloud) -> 
 
 
 def test_member_leaves_before_the_next_leader_is_elected(cloud: Cloud) -> None:
-    """The leader dies, a unit leaves by force, and its name is nobody's when another leads."""
+    """The next leader publishes that the member has left."""
     helpers.form(cloud, 4, distributors=2)
     leader = helpers.leader(cloud)
     cloud.kill_machine(leader)
@@ -118,7 +118,7 @@ def test_member_leaves_before_the_next_leader_is_elected(cloud: Cloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_leader_is_removed_while_a_member_is_down(cloud: LocalCloud) -> None:
-    """As it goes, one relation after the other, it says of nobody that they have left."""
+    """As its relations end, it does not publish that their units have left."""
     helpers.form_two(cloud, 4, 1, distributors=2)
     names = helpers.hostnames(cloud, "first", "second")
     cloud.wait()
@@ -141,7 +141,7 @@ def test_leader_is_removed_while_a_member_is_down(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_databag_of_departed_unit_is_refused(cloud: LocalCloud) -> None:
-    """It says nothing, and no hook fails."""
+    """No hook of the distributor fails."""
     helpers.form(cloud, 3)
     leaver = helpers.communicator(cloud)
     cloud.juju.unreadable.add(leaver)

@@ -30,7 +30,7 @@ def test_related_before_units_start(cloud: Cloud) -> None:
 
 
 def test_related_after_units_start(cloud: Cloud) -> None:
-    """The units wait for a distributor until there is one."""
+    """The units are blocked until they are related."""
     cloud.deploy(CONSUMER, units=3)
     cloud.settle()
     for unit in cloud.units(CONSUMER):
@@ -50,7 +50,7 @@ def test_seven_units(cloud: Cloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_unit_is_added_during_bootstrap(cloud: LocalCloud) -> None:
-    """A unit that was not expected when the bootstrap was granted joins like the others."""
+    """A unit that comes after the grant joins like the others."""
     helpers.deploy(cloud, 2)
 
     def add() -> None:
@@ -62,7 +62,7 @@ def test_unit_is_added_during_bootstrap(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_bootstrap_times_out(cloud: LocalCloud) -> None:
-    """It is tried again by the same unit."""
+    """The same unit tries again."""
     helpers.deploy(cloud)
     cloud.hang("bootstrap", unit=CONSUMER)
     helpers.expect_whole(cloud)
@@ -70,7 +70,7 @@ def test_bootstrap_times_out(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_bootstrap_times_out_and_has_worked(cloud: LocalCloud) -> None:
-    """The unit asks its workload, and nobody bootstraps a second cluster."""
+    """The unit finds out that it has bootstrapped."""
     helpers.deploy(cloud)
     cloud.hang("bootstrap", unit=CONSUMER, in_effect=True)
     helpers.expect_whole(cloud)
@@ -78,7 +78,7 @@ def test_bootstrap_times_out_and_has_worked(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_hook_dies_after_bootstrap(cloud: LocalCloud) -> None:
-    """The cluster is there, and the hook is tried again."""
+    """The next hook finds the cluster."""
     helpers.deploy(cloud)
     cloud.kill_agent(unit=CONSUMER, after="bootstrap")
     helpers.expect_whole(cloud)
@@ -86,7 +86,7 @@ def test_hook_dies_after_bootstrap(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_machine_never_comes(cloud: LocalCloud) -> None:
-    """The bootstrap waits for it, and says so, until an update-status; it joins when it comes."""
+    """The bootstrap waits for it until an update-status, and the status names it."""
     helpers.deploy(cloud, 2)
     late = cloud.juju.add_unit(CONSUMER, provisioned=False)
     cloud.settle()
@@ -101,7 +101,7 @@ def test_machine_never_comes(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_unit_in_error_delays_bootstrap(cloud: LocalCloud) -> None:
-    """It might be a member of a cluster: the bootstrap waits for it, and the status names it."""
+    """The bootstrap waits for it, since it may be a member already; the status names it."""
     helpers.deploy(cloud, 3)
     broken = cloud.units(CONSUMER)[1]
     cloud.break_hooks(broken)
@@ -115,7 +115,7 @@ def test_unit_in_error_delays_bootstrap(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_slow_units_without_status_delay_bootstrap(cloud: LocalCloud) -> None:
-    """Under a new distributor nobody bootstraps while the members of a cluster say nothing yet."""
+    """No unit bootstraps under a new distributor before the members have reported."""
     helpers.deploy(cloud, 2, consumer_charm=protocol.QUIET_CONSUMER)
     helpers.expect_members(cloud, cloud.units(CONSUMER), helpers.hostnames(cloud))
     cloud.remove_application(DISTRIBUTOR)
@@ -147,7 +147,7 @@ def test_granted_unit_dies_before_it_bootstraps(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_unit_dies_as_it_has_bootstrapped(cloud: LocalCloud) -> None:
-    """Its cluster is on its disk: the grant stays where it is."""
+    """The grant is not moved: the cluster is on the unit's disk."""
     helpers.deploy(cloud)
     dead = _granted_unit_dies(cloud, unit=CONSUMER, command="bootstrap")
     cloud.wait(2)

@@ -21,7 +21,7 @@ BAD_NAMES = ("under_score", "1234", "a.1", "x" * 64)
 
 @pytest.mark.requires(Capability.CHOOSES_HOST_NAMES)
 def test_host_name_is_used_again(cloud: Cloud) -> None:
-    """A unit leaves; a new machine of the same name is a newcomer like any other."""
+    """A new machine with the name of a member that left joins."""
     helpers.form(cloud, 3)
     leaver = cloud.units(CONSUMER)[1]
     name = cloud.hostname(leaver)
@@ -34,7 +34,7 @@ def test_host_name_is_used_again(cloud: Cloud) -> None:
 
 @pytest.mark.requires(Capability.CHOOSES_HOST_NAMES)
 def test_host_name_is_used_again_at_once(cloud: Cloud) -> None:
-    """A machine is lost, and replaced by one of the same name, without a pause between."""
+    """A lost machine is replaced by one of the same name without a pause."""
     helpers.form(cloud, 3)
     loser = helpers.follower(cloud)
     name = cloud.hostname(loser)
@@ -47,7 +47,7 @@ def test_host_name_is_used_again_at_once(cloud: Cloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_renamed_machine_reboots(cloud: LocalCloud) -> None:
-    """It stays the member that it was under its first name."""
+    """It stays a member under its first name, also when it reboots."""
     helpers.form(cloud, 3)
     names = helpers.hostnames(cloud)
     renamed = helpers.follower(cloud)
@@ -62,7 +62,7 @@ def test_renamed_machine_reboots(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_qualified_name_after_boot(cloud: LocalCloud) -> None:
-    """Its first hook sees another name, before it is down once more; it stays a member."""
+    """It stays a member, also when it goes down again before its name is as it was."""
     helpers.form(cloud, 3)
     unit = helpers.follower(cloud)
     name = cloud.hostname(unit)
@@ -79,7 +79,7 @@ def test_qualified_name_after_boot(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_all_machines_are_renamed(cloud: LocalCloud) -> None:
-    """Somebody speaks for the cluster all the same: a newcomer joins."""
+    """There is still a communicator: a newcomer joins."""
     helpers.form(cloud, 3)
     names = helpers.hostnames(cloud)
     for number, unit in enumerate(cloud.units(CONSUMER)):
@@ -93,7 +93,7 @@ def test_all_machines_are_renamed(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_unusable_host_names(cloud: LocalCloud) -> None:
-    """Each such unit is blocked, and says why; the others join."""
+    """Each such unit is blocked with the reason; the others join."""
     helpers.deploy(cloud, 2)
     first = cloud.add_unit(CONSUMER, hostname=BAD_NAMES[0])
     lost = {first: BAD_NAMES[0]}

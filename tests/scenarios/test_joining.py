@@ -19,7 +19,7 @@ DISTRIBUTOR = protocol.DISTRIBUTOR
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_token_expires_before_it_is_used(cloud: LocalCloud) -> None:
-    """It tries the token, says that it failed, and is given another."""
+    """It reports that the token failed, and gets another."""
     helpers.form(cloud, 2)
     newcomer = helpers.add_sleeping_newcomer(cloud)
     cloud.microcluster.expire_tokens()
@@ -29,7 +29,7 @@ def test_token_expires_before_it_is_used(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_join_times_out(cloud: LocalCloud) -> None:
-    """The token is still good, and is tried again."""
+    """The token is still valid, and the unit tries it again."""
     helpers.form(cloud, 2)
     newcomer = cloud.add_unit(CONSUMER)
     cloud.hang("join", unit=newcomer, times=2)
@@ -49,7 +49,7 @@ def test_join_times_out_and_uses_up_its_token(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_join_times_out_and_has_worked(cloud: LocalCloud) -> None:
-    """The unit asks its workload, and finds that it is a member."""
+    """The unit finds out that it is a member."""
     helpers.form(cloud, 2)
     newcomer = cloud.add_unit(CONSUMER)
     cloud.hang("join", unit=newcomer, in_effect=True)
@@ -58,7 +58,7 @@ def test_join_times_out_and_has_worked(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_hook_dies_after_join(cloud: LocalCloud) -> None:
-    """Nothing of what the hook wrote is there; the next one says it all."""
+    """What the hook wrote is lost; the next hook reports all of it."""
     helpers.form(cloud, 2)
     newcomer = cloud.add_unit(CONSUMER)
     cloud.kill_agent(unit=newcomer, after="join")
@@ -67,7 +67,7 @@ def test_hook_dies_after_join(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES, Capability.JOINS_WHILE_DEGRADED)
 def test_tolerant_charm_joins_while_a_member_is_down(cloud: LocalCloud) -> None:
-    """Its charm says that the workload can do that."""
+    """The charm has declared that its workload can do that."""
     helpers.deploy(cloud, consumer_charm=protocol.TOLERANT_CONSUMER)
     helpers.expect_whole(cloud)
     cloud.wait()
@@ -83,7 +83,7 @@ def test_tolerant_charm_joins_while_a_member_is_down(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_join_never_works(cloud: LocalCloud) -> None:
-    """It uses up its token each time; it is tried twice, then once at each update-status."""
+    """Each try uses up a token. There are two at once, then one at each update-status."""
     helpers.form(cloud, 3)
     newcomer = cloud.add_unit(CONSUMER)
     cloud.spoil_joins(newcomer)
@@ -99,7 +99,7 @@ def test_join_never_works(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_join_works_at_last(cloud: LocalCloud) -> None:
-    """It failed for half an hour, and used up its token each time; then its cause is mended."""
+    """It fails for half an hour, and uses up its token each time; then its cause is fixed."""
     helpers.form(cloud, 3)
     newcomer = cloud.add_unit(CONSUMER)
     cloud.spoil_joins(newcomer)
@@ -110,7 +110,7 @@ def test_join_works_at_last(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_newcomers_daemon_is_newer(cloud: LocalCloud) -> None:
-    """The join does not use up the token: once all are refreshed the same one is good."""
+    """The failed join leaves the token unused, and it works once all daemons are refreshed."""
     helpers.form(cloud, 3)
     members = cloud.units(CONSUMER)
     newcomer = cloud.add_unit(CONSUMER)

@@ -20,7 +20,7 @@ DISTRIBUTOR = protocol.DISTRIBUTOR
 
 @pytest.mark.requires(Capability.PENDING_MEMBERS)
 def test_first_member_leaves_before_roles_are_given(cloud: LocalCloud) -> None:
-    """A cluster whose members have no roles yet refuses to let any go; it must not be lost."""
+    """The cluster refuses to remove a member while members have no role; the hook tries again."""
     helpers.form(cloud, 2, settled=False)
     cloud.remove_unit(helpers.leader(cloud, CONSUMER))
     helpers.expect_whole(cloud)
@@ -29,7 +29,7 @@ def test_first_member_leaves_before_roles_are_given(cloud: LocalCloud) -> None:
 
 
 def test_application_is_removed_with_a_lost_machine(cloud: Cloud) -> None:
-    """The cluster lets nobody go, but with nobody left to be kept whole they go all the same."""
+    """The cluster refuses each removal, but no unit stays, so the units go nevertheless."""
     helpers.form(cloud, 3)
     dead = helpers.follower(cloud)
     cloud.kill_machine(dead)
@@ -40,7 +40,7 @@ def test_application_is_removed_with_a_lost_machine(cloud: Cloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_only_unit_is_removed(cloud: LocalCloud) -> None:
-    """Its cluster lets nobody go, but there is nobody left to be kept whole."""
+    """The cluster refuses to remove its only member, but no hook fails."""
     helpers.form(cloud, 1)
     (unit,) = cloud.units(CONSUMER)
     cloud.remove_application(CONSUMER)
@@ -50,7 +50,7 @@ def test_only_unit_is_removed(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_leave_that_worked_is_no_failure(cloud: LocalCloud) -> None:
-    """On microcluster v3 the command fails and has worked, and the daemon restarts."""
+    """On microcluster v3 the command works, fails nevertheless, and the daemon restarts."""
     helpers.form(cloud, 4)
     leaver = helpers.communicator(cloud)
     cloud.remove_unit(leaver)
@@ -61,7 +61,7 @@ def test_leave_that_worked_is_no_failure(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_no_leave_is_tried_while_a_member_is_down(cloud: LocalCloud) -> None:
-    """On microcluster v3 the mere attempt can cost the quorum."""
+    """On microcluster v3 the attempt alone can cost the quorum."""
     helpers.form(cloud, 4)
     names = helpers.hostnames(cloud)
     dead = helpers.communicator(cloud)
@@ -78,7 +78,7 @@ def test_no_leave_is_tried_while_a_member_is_down(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES, Capability.JOINS_WHILE_DEGRADED)
 def test_member_is_removed_by_hand_while_another_is_down(cloud: LocalCloud) -> None:
-    """Its own list, for good, has everybody but itself: it is no member, and says so."""
+    """Its daemon goes on listing the others, without itself: it reports that it is no member."""
     helpers.form(cloud, 4)
     dead = helpers.communicator(cloud)
     leaver = helpers.another(cloud, dead)
@@ -94,7 +94,7 @@ def test_member_is_removed_by_hand_while_another_is_down(cloud: LocalCloud) -> N
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_application_is_removed_though_workload_refuses(cloud: LocalCloud) -> None:
-    """It refuses each removal that leaves fewer than three, and they go at the third try."""
+    """It refuses each removal that leaves fewer than three; the units go at the third try."""
     helpers.form(cloud, 3)
     cloud.fake.needed_after_removal = 3
     cloud.remove_application(CONSUMER)
@@ -103,7 +103,7 @@ def test_application_is_removed_though_workload_refuses(cloud: LocalCloud) -> No
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_leave_with_arguments_of_the_charm(cloud: LocalCloud) -> None:
-    """The workload refuses the removal, but not with what the charm adds to the command."""
+    """The workload accepts the removal because of an argument that the charm adds."""
     helpers.deploy(cloud, consumer_charm=protocol.FORCEFUL_CONSUMER)
     helpers.expect_whole(cloud)
     cloud.wait()
@@ -115,7 +115,7 @@ def test_leave_with_arguments_of_the_charm(cloud: LocalCloud) -> None:
 
 
 def test_member_is_not_let_go_while_another_is_down(cloud: Cloud) -> None:
-    """A cluster of three refuses to let it go; were it gone all the same, so were the quorum."""
+    """Without it, a cluster of three would lose its quorum."""
     helpers.form(cloud, 3)
     dead = helpers.communicator(cloud)
     leaver = helpers.another(cloud, dead)
@@ -131,7 +131,7 @@ def test_member_is_not_let_go_while_another_is_down(cloud: Cloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_member_is_not_let_go_while_a_host_is_silent(cloud: LocalCloud) -> None:
-    """No list can be had; were it gone all the same, so were the quorum."""
+    """No member can list the others, and without it the quorum would be lost."""
     helpers.form(cloud, 3)
     silent = helpers.communicator(cloud)
     leaver = helpers.another(cloud, silent)
@@ -148,7 +148,7 @@ def test_member_is_not_let_go_while_a_host_is_silent(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_member_is_not_let_go_without_statuses(cloud: LocalCloud) -> None:
-    """While one is down, another is not let go: it would take the quorum along."""
+    """The charm sets no status, so goal-state cannot tell that a unit is lost."""
     helpers.deploy(cloud, consumer_charm=protocol.QUIET_CONSUMER)
     names = helpers.hostnames(cloud)
     helpers.expect_members(cloud, cloud.units(CONSUMER), names)

@@ -22,7 +22,7 @@ DISTRIBUTOR = protocol.DISTRIBUTOR
 
 @pytest.mark.smoke
 def test_communicator_comes_back(cloud: Cloud) -> None:
-    """Another member speaks for the cluster, and then one of them does."""
+    """Another member is the communicator meanwhile."""
     helpers.form(cloud, 3)
     dead = helpers.communicator(cloud)
     cloud.kill_machine(dead)
@@ -50,7 +50,7 @@ def test_two_of_five_are_lost(cloud: Cloud) -> None:
 
 
 def test_quorum_is_lost_and_regained(cloud: Cloud) -> None:
-    """Nobody does anything rash while the cluster cannot be asked."""
+    """No unit bootstraps or leaves while the cluster cannot list its members."""
     helpers.form(cloud, 3)
     units = cloud.units(CONSUMER)
     for unit in units[:2]:
@@ -65,7 +65,7 @@ def test_quorum_is_lost_and_regained(cloud: Cloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_silent_host_is_removed_by_force(cloud: LocalCloud) -> None:
-    """It drops packets, and no list can be had; it is taken out of the cluster all the same."""
+    """It drops packets, so no member can list the others; it is removed nevertheless."""
     helpers.form(cloud, 3)
     dead = helpers.follower(cloud)
     helpers.go_silent(cloud, dead)
@@ -76,7 +76,7 @@ def test_silent_host_is_removed_by_force(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_member_is_removed_without_communicators_agent(cloud: LocalCloud) -> None:
-    """Another member takes out what is left of it."""
+    """Another member removes it from the cluster."""
     helpers.form(cloud, 4)
     names = helpers.hostnames(cloud)
     communicator = helpers.communicator(cloud)
@@ -93,7 +93,7 @@ def test_member_is_removed_without_communicators_agent(cloud: LocalCloud) -> Non
     "choose", [pytest.param(helpers.communicator, marks=pytest.mark.smoke), helpers.follower]
 )
 def test_member_is_removed_by_force(cloud: Cloud, choose: Callable[[Cloud], str]) -> None:
-    """The communicator removes what is left of it, whether or not Juju reports the departure."""
+    """The communicator removes the member, whether or not Juju reports the departure."""
     helpers.form(cloud, 3)
     dead = choose(cloud)
     cloud.kill_machine(dead)

@@ -19,7 +19,7 @@ DISTRIBUTOR = protocol.DISTRIBUTOR
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_distributor_is_offered(cloud: LocalCloud) -> None:
-    """Each side knows the other under another name; the cluster forms, grows and shrinks."""
+    """Each model knows the other's application under another name."""
     _form_across_models(cloud)
     cloud.add_unit(CONSUMER)
     helpers.expect_whole(cloud)
@@ -29,7 +29,7 @@ def test_distributor_is_offered(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_offer_is_suspended_and_resumed(cloud: LocalCloud) -> None:
-    """A member that reboots meanwhile stays one, and the cluster grows afterwards."""
+    """A member that reboots meanwhile stays a member, and the cluster can grow afterwards."""
     _form_across_models(cloud)
     names = helpers.hostnames(cloud)
     (relation,) = (
@@ -50,7 +50,7 @@ def test_offer_is_suspended_and_resumed(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_consumer_is_offered(cloud: LocalCloud) -> None:
-    """Who of it has left cannot be told: its units are not judged, and those of others are."""
+    """Its units are never taken for gone, since goal-state does not name them."""
     cloud.deploy(CONSUMER, "near", units=3)
     cloud.deploy(CONSUMER, "far", units=3)
     cloud.deploy(DISTRIBUTOR)

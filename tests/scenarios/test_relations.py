@@ -19,7 +19,7 @@ DISTRIBUTOR = protocol.DISTRIBUTOR
 
 
 def test_made_again_with_a_newcomer(cloud: Cloud) -> None:
-    """The databags are all fresh; the cluster is not, and the newcomer joins it."""
+    """All databags are new; the newcomer joins the existing cluster."""
     helpers.form(cloud, 3)
     cloud.remove_relation(CONSUMER, DISTRIBUTOR)
     cloud.settle()
@@ -31,7 +31,7 @@ def test_made_again_with_a_newcomer(cloud: Cloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_made_again_with_a_newcomer_that_leads(cloud: LocalCloud) -> None:
-    """It proposes itself for the bootstrap, and must not be granted it."""
+    """A newcomer that leads must not bootstrap a second cluster."""
     helpers.let_newcomer_lead(cloud, 3)
     cloud.integrate(CONSUMER, DISTRIBUTOR)
     helpers.expect_whole(cloud)
@@ -39,7 +39,7 @@ def test_made_again_with_a_newcomer_that_leads(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_made_again_while_members_are_slow(cloud: LocalCloud) -> None:
-    """Only the newcomer has been heard: nothing is granted until the others are."""
+    """The bootstrap is not granted before the members have reported."""
     *members, newcomer = helpers.let_newcomer_lead(cloud, 2)
     for unit in members:
         cloud.pause_agent(unit)
@@ -54,7 +54,7 @@ def test_made_again_while_members_are_slow(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_made_again_while_members_are_down(cloud: LocalCloud) -> None:
-    """Machines that are down may come back, and their cluster with them."""
+    """The bootstrap is not granted while machines are down that may hold a cluster."""
     *members, newcomer = helpers.let_newcomer_lead(cloud, 2)
     for unit in members:
         cloud.kill_machine(unit)
@@ -69,7 +69,7 @@ def test_made_again_while_members_are_down(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_relation_of_removed_distributor_lingers(cloud: LocalCloud) -> None:
-    """It is empty, and does not count beside another."""
+    """An empty relation does not count beside another."""
     cloud.deploy(CONSUMER, units=2)
     cloud.deploy(DISTRIBUTOR, "first-distributor")
     cloud.integrate(CONSUMER, "first-distributor")
@@ -84,7 +84,7 @@ def test_relation_of_removed_distributor_lingers(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_goal_state_names_some_units_only(cloud: LocalCloud) -> None:
-    """The others have not left: one that reboots stays a member."""
+    """The others have not left: they stay members when they reboot."""
     helpers.deploy(cloud)
     unnamed = cloud.units(CONSUMER)[1:]
     for unit in unnamed:

@@ -59,7 +59,7 @@ def test_refresh_consumer_first(cloud: Cloud) -> None:
 
 @pytest.mark.requires(Capability.EARLIER_CHARMS)
 def test_refresh_both_at_once(cloud: Cloud) -> None:
-    """Both sides follow in whatever order, with a newcomer among them."""
+    """Both sides are refreshed in any order, with a newcomer among the units."""
     _form_earlier(cloud)
     cloud.add_unit(CONSUMER)
     cloud.refresh(CONSUMER, CONSUMER)
@@ -69,7 +69,7 @@ def test_refresh_both_at_once(cloud: Cloud) -> None:
 
 @pytest.mark.requires(Capability.EARLIER_CHARMS, Capability.FAULTS)
 def test_refresh_both_as_the_cluster_forms(cloud: LocalCloud) -> None:
-    """The first unit has just bootstrapped."""
+    """The refresh comes right after the bootstrap."""
     helpers.deploy(cloud, consumer_charm=EARLIER_CONSUMER, distributor_charm=EARLIER_DISTRIBUTOR)
 
     def refresh() -> None:

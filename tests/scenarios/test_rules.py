@@ -24,7 +24,7 @@ pytestmark = pytest.mark.requires(Capability.FAKE_MACHINES)
 
 
 def test_member_cannot_list_when_related_again(cloud: LocalCloud) -> None:
-    """Whether there is a cluster is not known until it can."""
+    """The bootstrap waits until the member can tell whether there is a cluster."""
     member, newcomer = helpers.let_newcomer_lead(cloud, 1)
     cloud.hang("list", unit=member, times=40)
     cloud.integrate(CONSUMER, DISTRIBUTOR)
@@ -36,7 +36,7 @@ def test_member_cannot_list_when_related_again(cloud: LocalCloud) -> None:
 
 
 def test_unit_that_bootstrapped_is_removed_from_cluster(cloud: LocalCloud) -> None:
-    """It is a newcomer now, even where nobody remembers anything any more."""
+    """It joins again as a newcomer, also under a distributor that remembers nothing."""
     cloud.deploy(CONSUMER, units=3)
     cloud.deploy(DISTRIBUTOR, units=1)
     # The one that is seen first, too.
@@ -62,7 +62,7 @@ def test_unit_that_bootstrapped_is_removed_from_cluster(cloud: LocalCloud) -> No
 
 
 def test_forms_and_grows_without_update_status(cloud: LocalCloud) -> None:
-    """Nobody waits five minutes for what the events of the relation bring in seconds."""
+    """Relation events alone are enough."""
     helpers.deploy(cloud, 8)
     cloud.settle()
     _expect_all_members(cloud)
@@ -75,7 +75,7 @@ def test_forms_and_grows_without_update_status(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FORCE_DEPARTS)
 def test_lost_member_is_removed_without_update_status(cloud: LocalCloud) -> None:
-    """Its cluster counts on its vote until then."""
+    """Its vote counts in the quorum until then."""
     helpers.form(cloud, 4)
     cloud.wait(2)
     leaver = helpers.follower(cloud)
@@ -88,7 +88,7 @@ def test_lost_member_is_removed_without_update_status(cloud: LocalCloud) -> None
 
 
 def test_communicator_that_cannot_list_keeps_its_report(cloud: LocalCloud) -> None:
-    """Its `hold` is as true as it was, and so is that it is a member."""
+    """Neither `hold` nor its membership changes because a command failed."""
     helpers.form(cloud, 4)
     unit = helpers.communicator(cloud)
     cloud.kill_machine(cloud.units(CONSUMER)[-1])
@@ -104,7 +104,7 @@ def test_communicator_that_cannot_list_keeps_its_report(cloud: LocalCloud) -> No
 
 
 def test_error_with_a_token_in_it(cloud: LocalCloud) -> None:
-    """What it complains of is logged, but for the token."""
+    """The error is logged without the token."""
     helpers.form(cloud, 1)
     newcomer = cloud.add_unit(CONSUMER)
 
@@ -122,7 +122,7 @@ def test_error_with_a_token_in_it(cloud: LocalCloud) -> None:
 
 
 def test_half_joined_unit_is_related_again(cloud: LocalCloud) -> None:
-    """Everybody waits for what it left behind, and nobody remembers that its token failed."""
+    """What the failed join left in the cluster is removed, though the report of it is lost."""
     helpers.form(cloud, 5)
     cloud.fake.address_sticks = 0.0
     newcomer = helpers.add_sleeping_newcomer(cloud)
@@ -142,7 +142,7 @@ def test_half_joined_unit_is_related_again(cloud: LocalCloud) -> None:
 
 
 def test_one_newcomer_of_many_is_not_slow(cloud: LocalCloud) -> None:
-    """It is not worth waking everybody for it at once; but no later than at update-status."""
+    """It is published at update-status at the latest."""
     helpers.form(cloud, 4)
     cloud.wait(2)
     newcomer, *slow = [cloud.add_unit(CONSUMER) for _ in range(8)]
@@ -155,7 +155,7 @@ def test_one_newcomer_of_many_is_not_slow(cloud: LocalCloud) -> None:
 
 
 def test_former_leader_mirrors_no_longer(cloud: LocalCloud) -> None:
-    """Of two mirrors, those who do not know which one counts might read the old one."""
+    """Earlier consumers do not know which of two mirrors counts."""
     helpers.form(cloud, 2, distributors=2)
     old = helpers.leader(cloud)
     cloud.juju.set_leader(helpers.another(cloud, old))
@@ -165,7 +165,7 @@ def test_former_leader_mirrors_no_longer(cloud: LocalCloud) -> None:
 
 
 def test_two_of_three_leave_at_once(cloud: LocalCloud) -> None:
-    """Were they gone without a word, so were the quorum."""
+    """They have to leave the cluster, or the quorum would be lost."""
     helpers.form(cloud, 3)
     cloud.wait(2)
     for unit in cloud.units(CONSUMER)[1:]:
@@ -174,7 +174,7 @@ def test_two_of_three_leave_at_once(cloud: LocalCloud) -> None:
 
 
 def test_goal_state_fails_while_a_leave_is_refused(cloud: LocalCloud) -> None:
-    """Somebody may stay: it is refused for as long as it takes."""
+    """Some unit may stay, so the leave is refused again and again."""
     helpers.form(cloud, 3)
     leaver, dead, _ = cloud.units(CONSUMER)
     cloud.kill_machine(dead)
@@ -188,7 +188,7 @@ def test_goal_state_fails_while_a_leave_is_refused(cloud: LocalCloud) -> None:
 
 
 def test_two_denials_with_a_list_in_between(cloud: LocalCloud) -> None:
-    """The second time is a first time again."""
+    """A list between two denials cancels the first."""
     helpers.form(cloud, 3)
     unit = helpers.follower(cloud)
     before = len(_written(cloud, unit, "member"))
@@ -201,7 +201,7 @@ def test_two_denials_with_a_list_in_between(cloud: LocalCloud) -> None:
 
 
 def test_daemon_is_reset_before_bootstrap_is_published(cloud: LocalCloud) -> None:
-    """Another relation's grant is another one."""
+    """The grant of an earlier relation does not count."""
     helpers.deploy(cloud, 1)
     unit, lost = cloud.units(CONSUMER)[0], cloud.units(DISTRIBUTOR)[0]
     cloud.upon(lambda: cloud.kill_machine(lost), unit=unit, command="bootstrap")
@@ -216,7 +216,7 @@ def test_daemon_is_reset_before_bootstrap_is_published(cloud: LocalCloud) -> Non
 
 
 def test_newcomers_machine_dies_as_it_joins(cloud: LocalCloud) -> None:
-    """It still waits for a token, as far as anybody knows, and is a member all the same."""
+    """It is published as waiting, and is a member, which must not be removed."""
     helpers.form(cloud, 3)
     newcomer = cloud.add_unit(CONSUMER)
     name = cloud.hostname(newcomer)
@@ -230,7 +230,7 @@ def test_newcomers_machine_dies_as_it_joins(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.EARLIER_CHARMS)
 def test_empty_application_before_an_earlier_one(cloud: LocalCloud) -> None:
-    """Whether an application is an earlier one is known from its units alone."""
+    """Only its units show whether an application is an earlier one."""
     cloud.deploy(CONSUMER, "first", units=0)
     cloud.deploy(protocol.EARLIER_CONSUMER, "second", units=2)
     cloud.deploy(DISTRIBUTOR)
@@ -240,7 +240,7 @@ def test_empty_application_before_an_earlier_one(cloud: LocalCloud) -> None:
 
 
 def test_formation_costs_few_hooks(cloud: LocalCloud) -> None:
-    """What nobody waits for is published with what somebody does."""
+    """Changes that are not urgent are published with those that are."""
     helpers.deploy(cloud, 8)
     cloud.settle()
     _expect_all_members(cloud)
@@ -250,7 +250,7 @@ def test_formation_costs_few_hooks(cloud: LocalCloud) -> None:
 
 
 def test_denial_is_repeated_after_an_error(cloud: LocalCloud) -> None:
-    """What the daemon said before it failed for once is not forgotten."""
+    """An error between two denials does not cancel the first."""
     helpers.form(cloud, 3)
     cloud.wait(2)
     unit = helpers.follower(cloud)

@@ -44,7 +44,7 @@ def test_to_zero_and_back(cloud: Cloud) -> None:
 
 
 def test_to_zero_one_by_one_and_back(cloud: Cloud) -> None:
-    """Each unit sees the others go; the next one forms a new cluster."""
+    """The next unit forms a new cluster."""
     helpers.form(cloud, 2)
     cloud.wait()
     for unit in cloud.units(CONSUMER):
@@ -56,7 +56,7 @@ def test_to_zero_one_by_one_and_back(cloud: Cloud) -> None:
 
 
 def test_leader_of_consumer_leaves(cloud: Cloud) -> None:
-    """Juju's leader is removed, and the communicator too, and the cluster still grows."""
+    """So does the communicator, and the cluster can still grow."""
     helpers.form(cloud, 4)
     cloud.remove_unit(helpers.leader(cloud, CONSUMER))
     helpers.expect_whole(cloud)
@@ -68,7 +68,7 @@ def test_leader_of_consumer_leaves(cloud: Cloud) -> None:
 
 
 def test_unit_is_replaced(cloud: Cloud) -> None:
-    """A unit is replaced in one go."""
+    """One unit is added while another is removed."""
     helpers.form(cloud, 3)
     cloud.add_unit(CONSUMER)
     cloud.remove_unit(helpers.communicator(cloud))
@@ -78,7 +78,7 @@ def test_unit_is_replaced(cloud: Cloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_newcomer_leaves_before_it_joined(cloud: LocalCloud) -> None:
-    """A unit is removed with its token unused: nobody can use it any more."""
+    """Its unused token is withdrawn."""
     helpers.form(cloud, 2)
     newcomer = helpers.add_sleeping_newcomer(cloud)
     cloud.remove_unit(newcomer, force=True)
@@ -90,7 +90,7 @@ def test_newcomer_leaves_before_it_joined(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_three_units_are_replaced_and_one_leave_times_out(cloud: LocalCloud) -> None:
-    """It tries again: else the others, and those that come, would wait for it for good."""
+    """It tries again; otherwise the newcomers would wait for it for good."""
     helpers.form(cloud, 3)
     cloud.wait(2)
     first, *others = cloud.units(CONSUMER)
@@ -108,7 +108,7 @@ def test_three_units_are_replaced_and_one_leave_times_out(cloud: LocalCloud) -> 
 
 @pytest.mark.requires(Capability.PENDING_MEMBERS)
 def test_member_without_a_role_blocks_nothing(cloud: LocalCloud) -> None:
-    """It is a member like the others, but is never given a role."""
+    """A member that stays PENDING counts like the others."""
     helpers.form(cloud, 2)
     cloud.machine(cloud.add_unit(CONSUMER)).stays_pending = True
     helpers.expect_whole(cloud)

@@ -20,7 +20,7 @@ INCONSISTENT = "Error: Membership consistency check failed after timeout"
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_hook_dies_after_issuing_a_token(cloud: LocalCloud) -> None:
-    """The cluster issues no second token for hours: the first one must not be lost."""
+    """The cluster issues no second token for hours, so the first must not be lost."""
     helpers.form(cloud, 2)
     cloud.kill_agent(unit=CONSUMER, after="add", times=2)
     for _ in range(2):
@@ -30,7 +30,7 @@ def test_hook_dies_after_issuing_a_token(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_hook_dies_before_it_sees_the_issued_token(cloud: LocalCloud) -> None:
-    """The command has printed the token, and nobody but the disk has taken it."""
+    """The token is found on the disk."""
     helpers.form(cloud, 2)
     cloud.kill_agent(unit=CONSUMER, after="add", at_once=True)
     cloud.add_unit(CONSUMER)
@@ -39,7 +39,7 @@ def test_hook_dies_before_it_sees_the_issued_token(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_machine_dies_for_good_after_issuing_a_token(cloud: LocalCloud) -> None:
-    """The token is lost with the machine; the newcomer waits until its life ends, no longer."""
+    """The token is lost with the machine; the newcomer waits until it expires, no longer."""
     helpers.form(cloud, 3)
     issuer = helpers.communicator(cloud)
     cloud.upon(lambda: cloud.kill_machine(issuer), unit=issuer, command="add")
@@ -53,7 +53,7 @@ def test_machine_dies_for_good_after_issuing_a_token(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAULTS)
 def test_issuing_times_out(cloud: LocalCloud) -> None:
-    """It is tried again; one time the token was issued, and nobody saw it."""
+    """The communicator tries again."""
     helpers.form(cloud, 2)
     cloud.hang("add", unit=CONSUMER, times=2)
     cloud.add_unit(CONSUMER)
@@ -62,7 +62,7 @@ def test_issuing_times_out(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_cluster_refuses_to_issue_for_a_moment(cloud: LocalCloud) -> None:
-    """The cluster checks its members after a removal; the next newcomer is served all the same."""
+    """Another newcomer gets its token in the same hook."""
     helpers.form(cloud, 3)
     communicator = helpers.communicator(cloud)
     cloud.pause_agent(communicator)
@@ -77,7 +77,7 @@ def test_cluster_refuses_to_issue_for_a_moment(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_issuer_is_removed_at_once(cloud: LocalCloud) -> None:
-    """The token is taken from its databag as it departs: the cluster issues no other for hours."""
+    """The distributor takes the token from the databag of the departing unit."""
     helpers.form(cloud, 3)
     issuer = helpers.communicator(cloud)
     cloud.upon(lambda: cloud.remove_unit(issuer), unit=issuer, wrote="mirror-")
