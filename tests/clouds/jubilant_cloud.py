@@ -154,12 +154,10 @@ class JubilantCloud:
 
     @property
     def name(self) -> str:
-        """What this cloud is made of, in a few words."""
         return f"Juju {self._observe().status.model.version}"
 
     @property
     def capabilities(self) -> frozenset[protocol.Capability]:
-        """What this cloud can do that others may not."""
         found: set[protocol.Capability] = set()
         if self._observe().major < 4:
             found.add(protocol.Capability.FORCE_DEPARTS)
@@ -172,7 +170,6 @@ class JubilantCloud:
     # Operations.
 
     def deploy(self, charm_name: str, application: str = "", *, units: int = 1) -> str:
-        """Deploy one of the charms that `tests.clouds.protocol` names."""
         name = application or charm_name
         source = self._sources[name] = self._charms[charm_name]
         self._juju.deploy(
@@ -186,11 +183,9 @@ class JubilantCloud:
         return name
 
     def integrate(self, one: str, two: str) -> None:
-        """Integrate two applications."""
         self._juju.integrate(one, two)
 
     def remove_relation(self, one: str, two: str) -> None:
-        """Remove the relation between two applications."""
         self._juju.remove_relation(one, two)
 
     def add_unit(self, application: str, *, hostname: str | None = None) -> str:
@@ -208,7 +203,6 @@ class JubilantCloud:
         return added[0]
 
     def remove_unit(self, unit: str, *, force: bool = False) -> None:
-        """Remove a unit; by force with its machine, if that is down."""
         self._leaving.add(unit)
         machine = self._observe().units[unit].machine
         if force and machine in self._down:
@@ -218,12 +212,10 @@ class JubilantCloud:
             self._juju.remove_unit(unit, force=force)
 
     def remove_application(self, application: str) -> None:
-        """Remove an application with all its units."""
         self._leaving.update(self._observe().units_of(application))
         self._juju.remove_application(application)
 
     def refresh(self, application: str, charm_name: str) -> None:
-        """Refresh an application to another charm."""
         source = self._sources[application] = self._charms[charm_name]
         if source.charm.startswith("/"):
             self._juju.refresh(application, path=source.charm)
@@ -231,12 +223,10 @@ class JubilantCloud:
             self._juju.refresh(application, channel=source.channel or None)
 
     def kill_machine(self, unit: str) -> None:
-        """Stop a unit's machine as a power cut does."""
         self._down.add(self._observe().units[unit].machine)
         self._host("stop", "--force", self._instance(unit))
 
     def start_machine(self, unit: str) -> None:
-        """Start a machine that was stopped."""
         self._host("start", self._instance(unit))
         machine = self._observe().units[unit].machine
         self._down.discard(machine)
@@ -250,7 +240,6 @@ class JubilantCloud:
     # Observations.
 
     def units(self, application: str) -> list[str]:
-        """Return the units of an application, without those on their way out."""
         return [
             unit
             for unit in self._staying(self._observe())
@@ -258,17 +247,14 @@ class JubilantCloud:
         ]
 
     def leader(self, application: str) -> str | None:
-        """Return the unit that leads."""
         look = self._observe()
         return next((unit for unit in look.units_of(application) if look.units[unit].leader), None)
 
     def hostname(self, unit: str) -> str:
-        """Return the host name of a unit's machine; empty before that has started."""
         machine = self._observe().machine(unit)
         return machine.hostname if machine else ""
 
     def bag(self, owner: str, other: str = "") -> Mapping[str, str]:
-        """Return a databag on the endpoint that the distributor and its consumers share."""
         look = self._observe()
         application = owner.partition("/")[0]
         for far in [other] if other else look.related(application):
@@ -285,12 +271,10 @@ class JubilantCloud:
         return {}
 
     def status(self, unit: str) -> tuple[str, str]:
-        """Return a unit's status and its message."""
         found = self._observe().units[unit].workload_status
         return found.current, found.message
 
     def members(self, unit: str) -> list[protocol.Member]:
-        """Return the members that the cluster's own command on a unit's machine lists."""
         if self._observe().units[unit].juju_status.current not in ("idle", "executing"):
             return []
         command = self._sources[unit.partition("/")[0]].command
@@ -323,12 +307,10 @@ class JubilantCloud:
         self._retry(calm, lambda: f"not settled: {'; '.join(busy)}")
 
     def wait(self, rounds: int = 1) -> None:
-        """Let so many update-status hooks run on each unit, and what follows from them."""
         time.sleep(rounds * self._timeouts.update_status * 1.2)
         self.settle()
 
     def eventually(self, what: str, observed: Callable[[], bool]) -> None:
-        """Let time pass until something is observed, unless a hook fails before."""
         problems: list[str] = []
 
         def looked() -> bool:

@@ -167,13 +167,11 @@ class LocalCloud:
 
     @property
     def name(self) -> str:
-        """What this cloud is made of, in a few words."""
         below = "real daemons" if self._real else "a fake microcluster"
         return f"the model of Juju {self.juju.behaviour.juju_version} on {below}"
 
     @property
     def capabilities(self) -> frozenset[protocol.Capability]:
-        """What this cloud can do that others may not."""
         found = {
             protocol.Capability.CHOOSES_HOST_NAMES,
             protocol.Capability.EARLIER_CHARMS,
@@ -205,7 +203,6 @@ class LocalCloud:
     # Operations.
 
     def deploy(self, charm_name: str, application: str = "", *, units: int = 1) -> str:
-        """Deploy a charm; one with `provides` needs no machine of the microcluster."""
         deployed = charm(charm_name)
         factory = None if deployed.endpoints("provides") else self.microcluster.add_machine
         return self.juju.deploy(
@@ -213,35 +210,27 @@ class LocalCloud:
         )
 
     def integrate(self, one: str, two: str) -> None:
-        """Integrate two applications."""
         self.juju.integrate(one, two)
 
     def remove_relation(self, one: str, two: str) -> None:
-        """Remove the relation between two applications."""
         self.juju.remove_relation(one, two)
 
     def add_unit(self, application: str, *, hostname: str | None = None) -> str:
-        """Add a unit, on a machine of its own."""
         return self.juju.add_unit(application, hostname=hostname)
 
     def remove_unit(self, unit: str, *, force: bool = False) -> None:
-        """Remove a unit."""
         self.juju.remove_unit(unit, force=force)
 
     def remove_application(self, application: str) -> None:
-        """Remove an application."""
         self.juju.remove_application(application)
 
     def refresh(self, application: str, charm_name: str) -> None:
-        """Refresh an application to another charm."""
         self.juju.refresh(application, charm(charm_name))
 
     def kill_machine(self, unit: str) -> None:
-        """Stop a unit's machine at once."""
         self.juju.kill_machine(unit)
 
     def start_machine(self, unit: str) -> None:
-        """Start a machine that was stopped."""
         self.juju.start_machine(unit)
 
     def run(self, unit: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -251,19 +240,15 @@ class LocalCloud:
     # Observations.
 
     def units(self, application: str) -> list[str]:
-        """Return the units of an application, in order."""
         return sorted(self.juju.units(application), key=lambda unit: int(unit.split("/")[1]))
 
     def leader(self, application: str) -> str | None:
-        """Return the unit that leads."""
         return self.juju.leader(application)
 
     def hostname(self, unit: str) -> str:
-        """Return the host name of a unit's machine."""
         return self.juju.host(unit).name
 
     def bag(self, owner: str, other: str = "") -> Mapping[str, str]:
-        """Return a databag on the endpoint that all these charms share."""
         app = owner.partition("/")[0]
         living = [
             relation
@@ -273,12 +258,10 @@ class LocalCloud:
         return self.juju.bag(owner, relation_id=living[0].id) if living else {}
 
     def status(self, unit: str) -> tuple[str, str]:
-        """Return a unit's status and its message."""
         status = self.juju.status(unit)
         return status.name, status.message
 
     def members(self, unit: str) -> list[protocol.Member]:
-        """Return the members that a unit's machine lists."""
         listed = self.juju.host(unit).run([*COMMAND, "list", "-f", "json"], timeout=30)
         return [] if listed.returncode else protocol.Member.all_in(listed.stdout)
 
@@ -301,11 +284,9 @@ class LocalCloud:
     # Time.
 
     def settle(self) -> None:
-        """Run all hooks that are due, and those that follow from them."""
         self._run(self.juju.settle)
 
     def wait(self, rounds: int = 1) -> None:
-        """Go through rounds of update-status."""
         for _ in range(rounds):
             self._wait(_REAL_PAUSE)
 
@@ -316,7 +297,6 @@ class LocalCloud:
         self._run(self.juju.update_status_round)
 
     def eventually(self, what: str, observed: Callable[[], bool]) -> None:
-        """Go through rounds of update-status until something is observed."""
         self.settle()
         pause = _REAL_PAUSE
         for _ in range(_REAL_ROUNDS if self._real else _ROUNDS):

@@ -24,7 +24,7 @@ OPTIONS = {
     "--charm-path": (
         "",
         "the packed distributor, or a directory with one packed charm for each base; by default "
-        "it is packed into dist/, unless the one there is newer than its sources",
+        "it is packed into dist/",
     ),
     "--consumer": (
         MICROOVN,

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import platform
 import shutil
 import subprocess
 import tempfile
 import zipfile
-from typing import TYPE_CHECKING
 
 import yaml
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = pathlib.Path(__file__).parents[2]
 DIST = ROOT / "dist"
@@ -23,18 +20,6 @@ PACKAGE = "lib/microcluster_token_distributor"
 """The library as a package, in charms of this project."""
 
 _PACKAGE_SOURCE = ROOT / "library" / "src" / "microcluster_token_distributor"
-# What goes into a charm of this project, where it has them.
-_SOURCES = (
-    "charmcraft.yaml",
-    "dispatch",
-    "icon.svg",
-    "lib",
-    "library",
-    "LICENSE",
-    "requirements/charm.txt",
-    "requirements.txt",
-    "src",
-)
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -72,8 +57,9 @@ def given(path: str, name: str, base: str) -> str:
     return str(found)
 
 
+@functools.cache
 def pack(project: pathlib.Path, base: str, *, with_package: bool = False) -> str:
-    """Pack a charm into dist/, unless it is there and no older than what goes into it.
+    """Pack a charm into dist/, once in a run.
 
     Args:
         project: the directory with its charmcraft.yaml.
@@ -87,10 +73,6 @@ def pack(project: pathlib.Path, base: str, *, with_package: bool = False) -> str
         PackingError: charmcraft cannot do it.
     """
     name = str(yaml.safe_load((project / "charmcraft.yaml").read_text())["name"])
-    packed = DIST / file_name(name, base)
-    newest = max(path.stat().st_mtime for path in _sources(project, with_package=with_package))
-    if packed.is_file() and packed.stat().st_mtime >= newest:
-        return str(packed)
     DIST.mkdir(exist_ok=True)
     # charmcraft's snap sees neither /tmp nor hidden directories.
     with tempfile.TemporaryDirectory(dir=pathlib.Path.home(), prefix="pack-") as directory:
@@ -101,15 +83,6 @@ def pack(project: pathlib.Path, base: str, *, with_package: bool = False) -> str
     return given(str(DIST), name, base)
 
 
-def _sources(project: pathlib.Path, *, with_package: bool) -> Iterator[pathlib.Path]:
-    """Yield the files that go into a charm."""
-    paths = [project / source for source in _SOURCES]
-    for path in [*paths, _PACKAGE_SOURCE] if with_package else paths:
-        for file in path.rglob("*") if path.is_dir() else (path,):
-            if file.is_file() and "__pycache__" not in file.parts:
-                yield file
-
-
 def stage(project: pathlib.Path, copy: pathlib.Path) -> pathlib.Path:
     """Copy a charm's sources, with the library's package, to a directory yet to be made."""
     ignore = shutil.ignore_patterns("__pycache__", "*.charm")
@@ -118,8 +91,9 @@ def stage(project: pathlib.Path, copy: pathlib.Path) -> pathlib.Path:
     return copy
 
 
+@functools.cache
 def download(name: str, channel: str, base: str) -> str:
-    """Fetch a charm from Charmhub, and put this project's library into it.
+    """Fetch a charm from Charmhub, once in a run, and put this project's library into it.
 
     Returns:
         The charm's absolute path, in dist/.

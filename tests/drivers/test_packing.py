@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import zipfile
@@ -35,79 +34,29 @@ def test_packed_charm_is_given_by_its_path_or_its_directory(tmp_path: pathlib.Pa
             packing.given(str(path), "x", "ubuntu@26.04")
 
 
-class Project:
-    """A charm's sources, with a dist/ of its own, and what charmcraft was given."""
+def test_charm_is_packed_once_in_a_run(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By charmcraft, for one base, with the library's package in it."""
+    dist, project = tmp_path / "dist", tmp_path / "project"
+    project.mkdir()
+    (project / "charmcraft.yaml").write_text("name: x\n")
+    calls: list[tuple[str, ...]] = []
 
-    def __init__(self, folder: pathlib.Path) -> None:
-        self.root = folder / "project"
-        self.charm = folder / "dist" / packing.file_name("x", BASE)
-        self.calls: list[tuple[str, ...]] = []
-        self.packages: list[set[str]] = []
-        for path in ("src/charm.py", "requirements/charm.txt", "tests/test_it.py"):
-            (self.root / path).parent.mkdir(parents=True)
-            (self.root / path).touch()
-        (self.root / "charmcraft.yaml").write_text("name: x\n")
+    def run(*command: str, cwd: pathlib.Path) -> None:
+        calls.append(command)
+        assert (cwd / packing.PACKAGE / "_consumer.py").exists()
+        (dist / packing.file_name("x", BASE)).touch()
 
-    def run(self, *command: str, cwd: pathlib.Path) -> None:
-        """Stand in for `packing._run`."""
-        self.calls.append(command)
-        self.packages.append({path.name for path in (cwd / packing.PACKAGE).glob("*.py")})
-        self.charm.touch()
-
-
-@pytest.fixture
-def project(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A charm that is not packed yet."""
-    made = Project(tmp_path)
-    monkeypatch.setattr(packing, "DIST", made.charm.parent)
-    monkeypatch.setattr(packing, "_run", made.run)
+    monkeypatch.setattr(packing, "DIST", dist)
+    monkeypatch.setattr(packing, "_run", run)
     monkeypatch.setenv("HOME", str(tmp_path))
-    return made
 
-
-def test_charm_is_packed_once(project: Project) -> None:
-    """By charmcraft, for one base, with the library's package where it is wanted."""
-    paths = {packing.pack(project.root, BASE, with_package=True) for _ in range(2)}
+    paths = {packing.pack(project, BASE, with_package=True) for _ in range(2)}
 
     platform = f"{BASE}:{packing.architecture()}"
-    output = str(project.charm.parent)
-    assert project.calls == [("charmcraft", "pack", "--platform", platform, "--output", output)]
-    assert {"__init__.py", "_consumer.py"} < project.packages[0]
-    assert paths == {str(project.charm)}
-
-
-@pytest.mark.parametrize(
-    ("path", "packed"),
-    [
-        ("charmcraft.yaml", 2),
-        ("requirements/charm.txt", 2),
-        ("src/charm.py", 2),
-        pytest.param("tests/test_it.py", 1, id="no part of the charm"),
-    ],
-)
-def test_charm_is_packed_again_if_its_source_is_newer(
-    project: Project, path: str, packed: int
-) -> None:
-    """Or the tests would test what the source was."""
-    packing.pack(project.root, BASE)
-    newer = project.charm.stat().st_mtime + 60
-    os.utime(project.root / path, (newer, newer))
-
-    packing.pack(project.root, BASE)
-
-    assert len(project.calls) == packed
-
-
-def test_charm_is_packed_again_if_the_package_is_newer(project: Project) -> None:
-    """If that goes into it, which is outside its own sources."""
-    packing.pack(project.root, BASE)
-    for file in [project.charm, *project.root.rglob("*")]:
-        os.utime(file, (0, 0))
-
-    packing.pack(project.root, BASE)
-    packing.pack(project.root, BASE, with_package=True)
-
-    assert len(project.calls) == 2
+    assert calls == [("charmcraft", "pack", "--platform", platform, "--output", str(dist))]
+    assert paths == {str(dist / packing.file_name("x", BASE))}
 
 
 def _published(path: pathlib.Path, library: str = packing.LIBRARY) -> pathlib.Path:
@@ -124,6 +73,7 @@ def test_fetched_charm_gets_this_library(
 ) -> None:
     """All else stays as it was; the published charm is not kept."""
     dist = tmp_path / "dist"
+    packing.download.cache_clear()
     monkeypatch.setattr(packing, "DIST", dist)
     published = _published(tmp_path / "published.charm")
 
@@ -154,6 +104,7 @@ def test_charm_without_the_library_is_refused(tmp_path: pathlib.Path) -> None:
 
 def test_missing_program_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     """So that a person can install it."""
+    packing.download.cache_clear()
     monkeypatch.setattr(packing, "DIST", tmp_path)
     monkeypatch.setattr(subprocess, "run", _no_such_program)
 

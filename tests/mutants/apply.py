@@ -40,7 +40,7 @@ _RULE = re.compile(r"^# rule: (.*(?:\n#   .*)*)", re.MULTILINE)
 _NOTICED = re.compile(r"^# noticed by (\S+?)(?:: (.+))?$", re.MULTILINE)
 _FILE = re.compile(r"^--- .*\n\+\+\+ b/(\S+)\n", re.MULTILINE)
 _HUNK = re.compile(r"^@@ .*\n", re.MULTILINE)
-_FAILURE = re.compile(r"^(?:FAILED|ERROR) \S+(?: - (.*))?$", re.MULTILINE)
+_FAILURE = re.compile(r"^(?:FAILED|ERROR) .*?(?: - (.*))?$", re.MULTILINE)
 
 
 class DoesNotApplyError(Exception):

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.clouds import protocol
-from tests.clouds.protocol import Capability
+from tests.clouds.protocol import CONSUMER, Capability
 from tests.scenarios import helpers
 
 if TYPE_CHECKING:
@@ -15,9 +14,6 @@ if TYPE_CHECKING:
 
     from tests.clouds.local import LocalCloud
     from tests.clouds.protocol import Cloud
-
-CONSUMER = protocol.CONSUMER
-DISTRIBUTOR = protocol.DISTRIBUTOR
 
 
 def test_newcomer_joins_once_offline_member_is_removed(cloud: Cloud) -> None:

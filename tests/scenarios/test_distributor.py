@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.clouds import protocol
-from tests.clouds.protocol import Capability
+from tests.clouds.protocol import CONSUMER, DISTRIBUTOR, Capability
 from tests.scenarios import helpers
 
 if TYPE_CHECKING:
     from tests.clouds.local import LocalCloud
     from tests.clouds.protocol import Cloud
-
-CONSUMER = protocol.CONSUMER
-DISTRIBUTOR = protocol.DISTRIBUTOR
 
 
 @pytest.mark.smoke

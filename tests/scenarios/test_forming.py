@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.clouds import protocol
-from tests.clouds.protocol import Capability
+from tests.clouds.protocol import CONSUMER, DISTRIBUTOR, QUIET_CONSUMER, Capability
 from tests.scenarios import helpers
 
 if TYPE_CHECKING:
     from tests.clouds.local import LocalCloud
     from tests.clouds.protocol import Cloud
-
-CONSUMER = protocol.CONSUMER
-DISTRIBUTOR = protocol.DISTRIBUTOR
 
 
 def test_one_unit(cloud: Cloud) -> None:
@@ -61,18 +57,11 @@ def test_unit_is_added_during_bootstrap(cloud: LocalCloud) -> None:
 
 
 @pytest.mark.requires(Capability.FAULTS)
-def test_bootstrap_times_out(cloud: LocalCloud) -> None:
-    """The same unit tries again."""
+@pytest.mark.parametrize("has_worked", [False, True])
+def test_bootstrap_times_out(cloud: LocalCloud, *, has_worked: bool) -> None:
+    """The same unit tries again, unless it finds out that it has bootstrapped."""
     helpers.deploy(cloud)
-    cloud.hang("bootstrap", unit=CONSUMER)
-    helpers.expect_whole(cloud)
-
-
-@pytest.mark.requires(Capability.FAULTS)
-def test_bootstrap_times_out_and_has_worked(cloud: LocalCloud) -> None:
-    """The unit finds out that it has bootstrapped."""
-    helpers.deploy(cloud)
-    cloud.hang("bootstrap", unit=CONSUMER, in_effect=True)
+    cloud.hang("bootstrap", unit=CONSUMER, in_effect=has_worked)
     helpers.expect_whole(cloud)
 
 
@@ -116,7 +105,7 @@ def test_unit_in_error_delays_bootstrap(cloud: LocalCloud) -> None:
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_slow_units_without_status_delay_bootstrap(cloud: LocalCloud) -> None:
     """No unit bootstraps under a new distributor before the members have reported."""
-    helpers.deploy(cloud, 2, consumer_charm=protocol.QUIET_CONSUMER)
+    helpers.deploy(cloud, 2, consumer_charm=QUIET_CONSUMER)
     helpers.expect_members(cloud, cloud.units(CONSUMER), helpers.hostnames(cloud))
     cloud.remove_application(DISTRIBUTOR)
     cloud.settle()

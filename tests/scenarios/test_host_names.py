@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.clouds import protocol
-from tests.clouds.protocol import Capability
+from tests.clouds.protocol import CONSUMER, Capability
 from tests.scenarios import helpers
 
 if TYPE_CHECKING:
     from tests.clouds.local import LocalCloud
     from tests.clouds.protocol import Cloud
 
-CONSUMER = protocol.CONSUMER
-DISTRIBUTOR = protocol.DISTRIBUTOR
 BAD_NAMES = ("under_score", "1234", "a.1", "x" * 64)
 
 

@@ -6,15 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.clouds import protocol
-from tests.clouds.protocol import Capability
+from tests.clouds.protocol import CONSUMER, TOLERANT_CONSUMER, Capability
 from tests.scenarios import helpers
 
 if TYPE_CHECKING:
     from tests.clouds.local import LocalCloud
-
-CONSUMER = protocol.CONSUMER
-DISTRIBUTOR = protocol.DISTRIBUTOR
 
 
 @pytest.mark.requires(Capability.FAULTS)
@@ -28,11 +24,12 @@ def test_token_expires_before_it_is_used(cloud: LocalCloud) -> None:
 
 
 @pytest.mark.requires(Capability.FAULTS)
-def test_join_times_out(cloud: LocalCloud) -> None:
-    """The token is still valid, and the unit tries it again."""
+@pytest.mark.parametrize(("times", "has_worked"), [(2, False), (1, True)])
+def test_join_times_out(cloud: LocalCloud, times: int, *, has_worked: bool) -> None:
+    """The token is still valid and tried again, unless the unit finds out that it has joined."""
     helpers.form(cloud, 2)
     newcomer = cloud.add_unit(CONSUMER)
-    cloud.hang("join", unit=newcomer, times=2)
+    cloud.hang("join", unit=newcomer, times=times, in_effect=has_worked)
     helpers.expect_whole(cloud)
 
 
@@ -48,15 +45,6 @@ def test_join_times_out_and_uses_up_its_token(cloud: LocalCloud) -> None:
 
 
 @pytest.mark.requires(Capability.FAULTS)
-def test_join_times_out_and_has_worked(cloud: LocalCloud) -> None:
-    """The unit finds out that it is a member."""
-    helpers.form(cloud, 2)
-    newcomer = cloud.add_unit(CONSUMER)
-    cloud.hang("join", unit=newcomer, in_effect=True)
-    helpers.expect_whole(cloud)
-
-
-@pytest.mark.requires(Capability.FAULTS)
 def test_hook_dies_after_join(cloud: LocalCloud) -> None:
     """What the hook wrote is lost; the next hook reports all of it."""
     helpers.form(cloud, 2)
@@ -68,7 +56,7 @@ def test_hook_dies_after_join(cloud: LocalCloud) -> None:
 @pytest.mark.requires(Capability.FAKE_MACHINES, Capability.JOINS_WHILE_DEGRADED)
 def test_tolerant_charm_joins_while_a_member_is_down(cloud: LocalCloud) -> None:
     """The charm has declared that its workload can do that."""
-    helpers.deploy(cloud, consumer_charm=protocol.TOLERANT_CONSUMER)
+    helpers.deploy(cloud, consumer_charm=TOLERANT_CONSUMER)
     helpers.expect_whole(cloud)
     cloud.wait()
     dead = helpers.follower(cloud)

@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.clouds import protocol
-from tests.clouds.protocol import Capability
+from tests.clouds.protocol import CONSUMER, FORCEFUL_CONSUMER, QUIET_CONSUMER, Capability
 from tests.scenarios import helpers
 
 if TYPE_CHECKING:
     from tests.clouds.local import LocalCloud
     from tests.clouds.protocol import Cloud
-
-CONSUMER = protocol.CONSUMER
-DISTRIBUTOR = protocol.DISTRIBUTOR
 
 
 @pytest.mark.requires(Capability.PENDING_MEMBERS)
@@ -104,7 +100,7 @@ def test_application_is_removed_though_workload_refuses(cloud: LocalCloud) -> No
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_leave_with_arguments_of_the_charm(cloud: LocalCloud) -> None:
     """The workload accepts the removal because of an argument that the charm adds."""
-    helpers.deploy(cloud, consumer_charm=protocol.FORCEFUL_CONSUMER)
+    helpers.deploy(cloud, consumer_charm=FORCEFUL_CONSUMER)
     helpers.expect_whole(cloud)
     cloud.wait()
     cloud.fake.needed_after_removal = 3
@@ -149,7 +145,7 @@ def test_member_is_not_let_go_while_a_host_is_silent(cloud: LocalCloud) -> None:
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_member_is_not_let_go_without_statuses(cloud: LocalCloud) -> None:
     """The charm sets no status, so goal-state cannot tell that a unit is lost."""
-    helpers.deploy(cloud, consumer_charm=protocol.QUIET_CONSUMER)
+    helpers.deploy(cloud, consumer_charm=QUIET_CONSUMER)
     names = helpers.hostnames(cloud)
     helpers.expect_members(cloud, cloud.units(CONSUMER), names)
     cloud.wait(2)

@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.clouds import protocol
-from tests.clouds.protocol import Capability
+from tests.clouds.protocol import CONSUMER, DISTRIBUTOR, Capability
 from tests.scenarios import helpers
 
 if TYPE_CHECKING:
     from tests.clouds.local import LocalCloud
     from tests.clouds.protocol import Cloud
-
-CONSUMER = protocol.CONSUMER
-DISTRIBUTOR = protocol.DISTRIBUTOR
 
 
 def test_made_again_with_a_newcomer(cloud: Cloud) -> None:
@@ -38,32 +34,19 @@ def test_made_again_with_a_newcomer_that_leads(cloud: LocalCloud) -> None:
 
 
 @pytest.mark.requires(Capability.FAULTS)
-def test_made_again_while_members_are_slow(cloud: LocalCloud) -> None:
-    """The bootstrap is not granted before the members have reported."""
+@pytest.mark.parametrize("members_are", ["slow", "down"])
+def test_made_again_before_members_report(cloud: LocalCloud, members_are: str) -> None:
+    """The bootstrap is not granted meanwhile."""
     *members, newcomer = helpers.let_newcomer_lead(cloud, 2)
+    slow = members_are == "slow"
     for unit in members:
-        cloud.pause_agent(unit)
+        (cloud.pause_agent if slow else cloud.kill_machine)(unit)
     cloud.integrate(CONSUMER, DISTRIBUTOR)
     cloud.settle()
     cloud.wait(2)
     assert not cloud.members(newcomer), f"{newcomer} has bootstrapped a second cluster"
     for unit in members:
-        cloud.resume_agent(unit)
-    helpers.expect_whole(cloud)
-
-
-@pytest.mark.requires(Capability.FAULTS)
-def test_made_again_while_members_are_down(cloud: LocalCloud) -> None:
-    """The bootstrap is not granted while machines are down that may hold a cluster."""
-    *members, newcomer = helpers.let_newcomer_lead(cloud, 2)
-    for unit in members:
-        cloud.kill_machine(unit)
-    cloud.integrate(CONSUMER, DISTRIBUTOR)
-    cloud.settle()
-    cloud.wait(2)
-    assert not cloud.members(newcomer), f"{newcomer} has bootstrapped a second cluster"
-    for unit in members:
-        cloud.start_machine(unit)
+        (cloud.resume_agent if slow else cloud.start_machine)(unit)
     helpers.expect_whole(cloud)
 
 

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.clouds import protocol
-from tests.clouds.protocol import Capability
+from tests.clouds.protocol import (
+    CONSUMER,
+    DISTRIBUTOR,
+    EARLIER_CONSUMER,
+    EARLIER_DISTRIBUTOR,
+    Capability,
+)
 from tests.scenarios import helpers
 
 if TYPE_CHECKING:
     from tests.clouds.local import LocalCloud
     from tests.clouds.protocol import Cloud
-
-CONSUMER = protocol.CONSUMER
-DISTRIBUTOR = protocol.DISTRIBUTOR
-EARLIER_CONSUMER = protocol.EARLIER_CONSUMER
-EARLIER_DISTRIBUTOR = protocol.EARLIER_DISTRIBUTOR
 
 
 @pytest.mark.requires(Capability.EARLIER_CHARMS)

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.clouds import protocol
-from tests.clouds.protocol import Capability
+from tests.clouds.protocol import CONSUMER, DISTRIBUTOR, EARLIER_CONSUMER, Capability
 from tests.microclusters import fake
 from tests.scenarios import helpers
 
 if TYPE_CHECKING:
     from tests.clouds.local import LocalCloud
 
-CONSUMER = protocol.CONSUMER
-DISTRIBUTOR = protocol.DISTRIBUTOR
 
 pytestmark = pytest.mark.requires(Capability.FAKE_MACHINES)
 
@@ -232,7 +229,7 @@ def test_newcomers_machine_dies_as_it_joins(cloud: LocalCloud) -> None:
 def test_empty_application_before_an_earlier_one(cloud: LocalCloud) -> None:
     """Only its units show whether an application is an earlier one."""
     cloud.deploy(CONSUMER, "first", units=0)
-    cloud.deploy(protocol.EARLIER_CONSUMER, "second", units=2)
+    cloud.deploy(EARLIER_CONSUMER, "second", units=2)
     cloud.deploy(DISTRIBUTOR)
     cloud.integrate("first", DISTRIBUTOR)
     cloud.integrate("second", DISTRIBUTOR)

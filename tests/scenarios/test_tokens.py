@@ -6,34 +6,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.clouds import protocol
-from tests.clouds.protocol import Capability
+from tests.clouds.protocol import CONSUMER, Capability
 from tests.scenarios import helpers
 
 if TYPE_CHECKING:
     from tests.clouds.local import LocalCloud
 
-CONSUMER = protocol.CONSUMER
-DISTRIBUTOR = protocol.DISTRIBUTOR
 INCONSISTENT = "Error: Membership consistency check failed after timeout"
 
 
 @pytest.mark.requires(Capability.FAULTS)
-def test_hook_dies_after_issuing_a_token(cloud: LocalCloud) -> None:
-    """The cluster issues no second token for hours, so the first must not be lost."""
+@pytest.mark.parametrize(("times", "at_once"), [(2, False), (1, True)])
+def test_hook_dies_after_issuing_a_token(cloud: LocalCloud, times: int, *, at_once: bool) -> None:
+    """The cluster issues no second token for hours, so the first is found on the disk."""
     helpers.form(cloud, 2)
-    cloud.kill_agent(unit=CONSUMER, after="add", times=2)
-    for _ in range(2):
+    cloud.kill_agent(unit=CONSUMER, after="add", times=times, at_once=at_once)
+    for _ in range(times):
         cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
-
-
-@pytest.mark.requires(Capability.FAULTS)
-def test_hook_dies_before_it_sees_the_issued_token(cloud: LocalCloud) -> None:
-    """The token is found on the disk."""
-    helpers.form(cloud, 2)
-    cloud.kill_agent(unit=CONSUMER, after="add", at_once=True)
-    cloud.add_unit(CONSUMER)
     helpers.expect_whole(cloud)
 
 
