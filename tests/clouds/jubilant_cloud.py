@@ -298,13 +298,13 @@ class JubilantCloud:
         quiet = 0
         busy: list[str] = []
 
-        def calm() -> bool:
+        def is_quiet() -> bool:
             nonlocal quiet
             busy[:] = self._busy(self._observe())
             quiet = 0 if busy else quiet + 1
             return quiet >= _QUIET_LOOKS
 
-        self._retry(calm, lambda: f"not settled: {'; '.join(busy)}")
+        self._retry(is_quiet, lambda: f"not settled: {'; '.join(busy)}")
 
     def wait(self, rounds: int = 1) -> None:
         time.sleep(rounds * self._timeouts.update_status * 1.2)
@@ -317,7 +317,7 @@ class JubilantCloud:
             try:
                 return observed()
             except AssertionError as error:
-                # A leader may be missing for a minute, say.
+                # For example, a leader may be missing for a minute.
                 problems[:] = [str(error)]
                 return False
 

@@ -25,7 +25,7 @@ EARLIER_CONSUMER = "earlier-consumer"
 QUIET_CONSUMER = "quiet-consumer"
 """A consumer whose charm sets no status: Juju calls its units `unknown`."""
 TOLERANT_CONSUMER = "tolerant-consumer"
-"""A consumer whose charm says that newcomers may join while a member is down."""
+"""A consumer whose charm declares that newcomers may join while a member is down."""
 FORCEFUL_CONSUMER = "forceful-consumer"
 """A consumer whose charm has its units leave by `remove NAME --force`."""
 

@@ -98,7 +98,7 @@ def test_added_unit_is_the_one_that_was_not_there(world: World) -> None:
 
 
 def test_host_name_cannot_be_chosen(world: World) -> None:
-    """A scenario that wants it says so among its requirements."""
+    """A scenario requires that capability."""
     world.juju.answers("status", juju_json.status({CONSUMER: TWO}))
 
     with pytest.raises(ValueError, match="does not choose host names"):
@@ -209,7 +209,7 @@ def test_databag_of_an_application(world: World, version: str, asked: str) -> No
 
 
 def test_members_are_what_the_clusters_own_command_lists(world: World) -> None:
-    """Sorted by name, each with what the cluster says of it."""
+    """Sorted by name."""
     listed = [
         {"name": "juju-abc-2", "role": "voter", "status": "UNREACHABLE"},
         {"name": "juju-abc-1", "role": "voter", "status": "ONLINE"},
@@ -326,7 +326,7 @@ def test_model_that_never_settles_fails_with_who_is_busy(world: World) -> None:
 
 
 def test_what_is_never_observed_fails_with_the_reason_and_the_status(world: World) -> None:
-    """A missing leader, say, is a reason to look again, not to give up."""
+    """An assertion that fails, like that of a leader, is a reason to look again."""
     world.juju.answers("status", _status("idle"))
 
     def observed() -> bool:

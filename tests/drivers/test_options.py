@@ -90,7 +90,7 @@ def test_lxd_clusters_take_the_place_of_microovn() -> None:
 def test_there_are_no_earlier_charms_where_none_was_published(
     base: str, architecture: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Scenarios that require them are skipped there, and say why."""
+    """Scenarios that require them are skipped there, with the reason."""
     monkeypatch.setattr(packing, "architecture", lambda: architecture)
 
     found = _sources(base=base)
