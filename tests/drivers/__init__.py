@@ -1,1 +1,1 @@
-"""The cloud of a real Juju, on a fake of the `juju` program."""
+"""The cloud of a real Juju, on a specification of Jubilant's client."""

@@ -1,9 +1,8 @@
-"""A cloud on a fake of the `juju` program, on which no time passes."""
+"""A cloud on a specification of Jubilant's client, on which no time passes."""
 
 from __future__ import annotations
 
 import dataclasses
-import subprocess
 import time
 from unittest import mock
 
@@ -11,7 +10,6 @@ import jubilant
 import pytest
 
 from tests.clouds import jubilant_cloud, options, protocol
-from tests.drivers import fake_juju_cli
 
 SOURCES = {
     protocol.DISTRIBUTOR: options.CharmSource("/charms/distributor.charm", base="ubuntu@24.04"),
@@ -33,31 +31,36 @@ class World:
 
     Attributes:
         cloud: the cloud.
-        juju: the fake of the program.
+        juju: knows each method and argument of Jubilant's client.
         lxc: the calls of `lxc`.
         slept: the seconds of each wait.
     """
 
     cloud: jubilant_cloud.JubilantCloud
-    juju: fake_juju_cli.FakeJujuCli
+    juju: mock.Mock
     lxc: mock.Mock
     slept: list[float]
 
+    def shows(self, *statuses: jubilant.Status | Exception) -> None:
+        """Let these be the next looks at the model, and the last of them all that follow."""
+        left = list(statuses)
+
+        def status() -> jubilant.Status:
+            shown = left.pop(0) if len(left) > 1 else left[0]
+            if isinstance(shown, Exception):
+                raise shown
+            return shown
+
+        self.juju.status.side_effect = status
+
 
 @pytest.fixture
-def juju(monkeypatch: pytest.MonkeyPatch) -> fake_juju_cli.FakeJujuCli:
-    """The fake of the program."""
-    made = fake_juju_cli.FakeJujuCli()
-    monkeypatch.setattr(subprocess, "run", made.run)
-    return made
-
-
-@pytest.fixture
-def world(juju: fake_juju_cli.FakeJujuCli, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A cloud of a model `m`."""
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """A cloud whose model shows nothing yet."""
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     lxc = mock.create_autospec(jubilant_cloud.lxc)
-    client = jubilant.Juju(model="m")
-    cloud = jubilant_cloud.JubilantCloud(client, SOURCES, TIMEOUTS, host=lxc)
+    juju = mock.create_autospec(jubilant.Juju, instance=True)
+    juju.cli.return_value = "a picture of the model"
+    cloud = jubilant_cloud.JubilantCloud(juju, SOURCES, TIMEOUTS, host=lxc)
     return World(cloud, juju, lxc, slept)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import pathlib
 import subprocess
 import zipfile
 from typing import TYPE_CHECKING
@@ -12,13 +12,10 @@ import pytest
 from tests.clouds import packing
 
 if TYPE_CHECKING:
-    import pathlib
     from collections.abc import Sequence
 
-    from tests.drivers.fake_juju_cli import FakeJujuCli
 
 BASE = "ubuntu@24.04"
-LIBRARY_HERE = packing.ROOT / packing.LIBRARY
 
 
 def test_packed_charm_is_given_by_its_path_or_its_directory(tmp_path: pathlib.Path) -> None:
@@ -69,18 +66,19 @@ def _published(path: pathlib.Path, library: str = packing.LIBRARY) -> pathlib.Pa
 
 
 def test_fetched_charm_gets_this_library(
-    juju: FakeJujuCli, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All else stays as it was; the published charm is not kept."""
     dist = tmp_path / "dist"
-    packing.download.cache_clear()
+    calls: list[tuple[str, ...]] = []
+
+    def run(*command: str) -> None:
+        calls.append(command)
+        _published(pathlib.Path(command[command.index("--filepath") + 1]))
+
     monkeypatch.setattr(packing, "DIST", dist)
-    published = _published(tmp_path / "published.charm")
-
-    def copy(words: Sequence[str]) -> None:
-        shutil.copy(published, words[words.index("--filepath") + 1])
-
-    juju.upon["download"] = copy
+    monkeypatch.setattr(packing, "_run", run)
+    packing.download.cache_clear()
 
     path = packing.download("microovn", "latest/edge", BASE)
 
@@ -88,10 +86,10 @@ def test_fetched_charm_gets_this_library(
     with zipfile.ZipFile(path) as charm:
         assert charm.namelist() == ["dispatch", packing.LIBRARY]
         assert charm.getinfo("dispatch").external_attr >> 16 == 0o100755
-        assert charm.read(packing.LIBRARY) == LIBRARY_HERE.read_bytes()
-    (call,) = juju.calls
-    assert call[:6] == ["download", "microovn", "--channel", "latest/edge", "--base", BASE]
-    assert call[6:8] == ["--arch", packing.architecture()]
+        assert charm.read(packing.LIBRARY) == (packing.ROOT / packing.LIBRARY).read_bytes()
+    ((*first, _, _, _),) = calls
+    words = f"juju download microovn --channel latest/edge --base {BASE} --arch"
+    assert first == [*words.split(), packing.architecture()]
 
 
 def test_charm_without_the_library_is_refused(tmp_path: pathlib.Path) -> None:
