@@ -80,6 +80,12 @@ def form_two(cloud: Cloud, first: int, second: int, *, distributors: int = 1) ->
     expect_whole(cloud, "first", "second")
 
 
+def grow(cloud: Cloud, *, earlier: Collection[str] = (), lost: Collection[str] = ()) -> None:
+    """Add a unit to the consumer, and expect one cluster; see `expect_whole`."""
+    cloud.add_unit(CONSUMER)
+    expect_whole(cloud, earlier=earlier, lost=lost)
+
+
 def let_newcomer_lead(cloud: LocalCloud, units: int) -> list[str]:
     """Form a cluster, remove its relation, add a unit and make it the leader.
 

@@ -20,24 +20,20 @@ def test_leader_dies_when_formed(cloud: Cloud) -> None:
     helpers.form(cloud, 3, distributors=3)
     dead = helpers.kill_leader(cloud)
     helpers.expect_whole(cloud, lost=[dead])
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud, lost=[dead])
+    helpers.grow(cloud, lost=[dead])
     cloud.remove_unit(dead, force=True)
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
 
 
 def test_former_leader_comes_back(cloud: Cloud) -> None:
     """The former leader no longer mirrors, and its old databag does no harm."""
     helpers.form(cloud, 3, distributors=2)
     old = helpers.kill_leader(cloud)
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud, lost=[old])
+    helpers.grow(cloud, lost=[old])
     cloud.start_machine(old)
     helpers.expect_whole(cloud)
     cloud.remove_unit(helpers.leader(cloud))
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
 
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
@@ -66,8 +62,7 @@ def test_all_units_are_replaced(cloud: Cloud) -> None:
     for _ in range(2):
         cloud.add_unit(DISTRIBUTOR)
     helpers.expect_whole(cloud)
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
 
 
 def test_distributor_is_deployed_anew(cloud: Cloud) -> None:
@@ -143,8 +138,7 @@ def test_databag_of_departed_unit_is_refused(cloud: LocalCloud) -> None:
     cloud.juju.unreadable.add(leaver)
     cloud.remove_unit(leaver)
     helpers.expect_whole(cloud)
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
     assert not cloud.failed_hooks(helpers.leader(cloud))
 
 

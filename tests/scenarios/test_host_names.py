@@ -98,8 +98,7 @@ def test_unusable_host_names(cloud: LocalCloud) -> None:
     helpers.expect_whole(cloud, lost=lost)
     for name in BAD_NAMES[1:]:
         lost[cloud.add_unit(CONSUMER, hostname=name)] = name
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud, lost=lost)
+    helpers.grow(cloud, lost=lost)
     for unit, name in lost.items():
         helpers.expect_status(cloud, unit, "blocked", name)
 

@@ -20,8 +20,7 @@ def test_first_member_leaves_before_roles_are_given(cloud: LocalCloud) -> None:
     helpers.form(cloud, 2, settled=False)
     cloud.remove_unit(helpers.leader(cloud, CONSUMER))
     helpers.expect_whole(cloud)
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
 
 
 def test_application_is_removed_with_a_lost_machine(cloud: Cloud) -> None:

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 def test_distributor_is_offered(cloud: LocalCloud) -> None:
     """Each model knows the other's application under another name."""
     _form_across_models(cloud)
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
     cloud.remove_unit(helpers.communicator(cloud))
     helpers.expect_whole(cloud)
 
@@ -40,8 +39,7 @@ def test_offer_is_suspended_and_resumed(cloud: LocalCloud) -> None:
     cloud.wait(2)
     cloud.start_machine(rebooted)
     helpers.expect_members(cloud, cloud.units(CONSUMER), names)
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
 
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)

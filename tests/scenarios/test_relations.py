@@ -61,8 +61,7 @@ def test_relation_of_removed_distributor_lingers(cloud: LocalCloud) -> None:
     cloud.settle()
     cloud.deploy(DISTRIBUTOR)
     cloud.integrate(CONSUMER, DISTRIBUTOR)
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
 
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)

@@ -28,8 +28,7 @@ def test_refresh_distributor_first(cloud: Cloud) -> None:
     helpers.expect_whole(cloud, earlier=[CONSUMER])
     cloud.refresh(CONSUMER, CONSUMER)
     helpers.expect_whole(cloud)
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
 
 
 @pytest.mark.smoke
@@ -39,8 +38,7 @@ def test_refresh_distributor_alone(cloud: Cloud) -> None:
     _form_earlier(cloud)
     cloud.refresh(DISTRIBUTOR, DISTRIBUTOR)
     helpers.expect_whole(cloud, earlier=[CONSUMER])
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud, earlier=[CONSUMER])
+    helpers.grow(cloud, earlier=[CONSUMER])
 
 
 @pytest.mark.requires(Capability.EARLIER_CHARMS)
@@ -49,12 +47,10 @@ def test_refresh_consumer_first(cloud: Cloud) -> None:
     _form_earlier(cloud)
     cloud.refresh(CONSUMER, CONSUMER)
     helpers.expect_whole(cloud, earlier=[CONSUMER, DISTRIBUTOR])
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud, earlier=[CONSUMER, DISTRIBUTOR])
+    helpers.grow(cloud, earlier=[CONSUMER, DISTRIBUTOR])
     cloud.refresh(DISTRIBUTOR, DISTRIBUTOR)
     helpers.expect_whole(cloud)
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
 
 
 @pytest.mark.requires(Capability.EARLIER_CHARMS)
@@ -86,12 +82,10 @@ def test_earlier_distributor_serves_todays_consumers(cloud: Cloud) -> None:
     helpers.deploy(cloud, distributor_charm=EARLIER_DISTRIBUTOR)
     earlier = [CONSUMER, DISTRIBUTOR]
     helpers.expect_whole(cloud, earlier=earlier)
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud, earlier=earlier)
+    helpers.grow(cloud, earlier=earlier)
     cloud.remove_unit(helpers.communicator(cloud))
     helpers.expect_whole(cloud, earlier=earlier)
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud, earlier=earlier)
+    helpers.grow(cloud, earlier=earlier)
 
 
 @pytest.mark.requires(Capability.EARLIER_CHARMS)
@@ -99,8 +93,7 @@ def test_todays_distributor_serves_earlier_consumers(cloud: Cloud) -> None:
     """They form a cluster, which grows and shrinks."""
     helpers.deploy(cloud, distributors=2, consumer_charm=EARLIER_CONSUMER)
     helpers.expect_whole(cloud, earlier=[CONSUMER])
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud, earlier=[CONSUMER])
+    helpers.grow(cloud, earlier=[CONSUMER])
     cloud.remove_unit(helpers.communicator(cloud))
     helpers.expect_whole(cloud, earlier=[CONSUMER])
 

@@ -19,8 +19,7 @@ def test_out_and_in(cloud: Cloud) -> None:
     """Two units are added at once, then two others removed at once."""
     helpers.form(cloud, 3)
     for _ in range(2):
-        cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+        helpers.grow(cloud)
     for unit in cloud.units(CONSUMER)[1:3]:
         cloud.remove_unit(unit)
     helpers.expect_whole(cloud)
@@ -35,8 +34,7 @@ def test_to_zero_and_back(cloud: Cloud) -> None:
     cloud.settle()
     helpers.expect_units(cloud, 0)
     for _ in range(2):
-        cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+        helpers.grow(cloud)
 
 
 def test_to_zero_one_by_one_and_back(cloud: Cloud) -> None:
@@ -47,8 +45,7 @@ def test_to_zero_one_by_one_and_back(cloud: Cloud) -> None:
         cloud.remove_unit(unit)
         helpers.expect_whole(cloud)
     helpers.expect_units(cloud, 0)
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
 
 
 def test_leader_of_consumer_leaves(cloud: Cloud) -> None:
@@ -58,8 +55,7 @@ def test_leader_of_consumer_leaves(cloud: Cloud) -> None:
     helpers.expect_whole(cloud)
     cloud.remove_unit(helpers.communicator(cloud))
     helpers.expect_whole(cloud)
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
     helpers.expect_units(cloud, 3)
 
 
@@ -79,8 +75,7 @@ def test_newcomer_leaves_before_it_joined(cloud: LocalCloud) -> None:
     newcomer = helpers.add_sleeping_newcomer(cloud)
     cloud.remove_unit(newcomer, force=True)
     helpers.expect_whole(cloud)
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
     helpers.expect_units(cloud, 3)
 
 
@@ -108,7 +103,6 @@ def test_member_without_a_role_blocks_nothing(cloud: LocalCloud) -> None:
     helpers.form(cloud, 2)
     cloud.machine(cloud.add_unit(CONSUMER)).stays_pending = True
     helpers.expect_whole(cloud)
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
     cloud.remove_unit(helpers.communicator(cloud))
     helpers.expect_whole(cloud)

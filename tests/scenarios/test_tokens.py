@@ -22,8 +22,7 @@ def test_hook_dies_after_issuing_a_token(cloud: LocalCloud, times: int, *, at_on
     helpers.form(cloud, 2)
     cloud.kill_agent(unit=CONSUMER, after="add", times=times, at_once=at_once)
     for _ in range(times):
-        cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+        helpers.grow(cloud)
 
 
 @pytest.mark.requires(Capability.FAULTS)
@@ -45,8 +44,7 @@ def test_issuing_times_out(cloud: LocalCloud) -> None:
     """The communicator tries again."""
     helpers.form(cloud, 2)
     cloud.hang("add", unit=CONSUMER, times=2)
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
 
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
@@ -70,5 +68,4 @@ def test_issuer_is_removed_at_once(cloud: LocalCloud) -> None:
     helpers.form(cloud, 3)
     issuer = helpers.communicator(cloud)
     cloud.upon(lambda: cloud.remove_unit(issuer), unit=issuer, wrote="mirror-")
-    cloud.add_unit(CONSUMER)
-    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
