@@ -1,1 +1,1 @@
-"""Clouds: what a story about charms is told against, whatever is behind it."""
+"""Clouds: a Juju with machines that run a microcluster, real or not."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import json
 import math
 import pathlib
 import subprocess
@@ -16,11 +15,11 @@ import yaml
 
 from tests import juju_model
 from tests.charms import earlier, variants
-from tests.clouds import bundle, field, protocol, redaction
+from tests.clouds import protocol
 from tests.microclusters import fake, lxd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from tests.microclusters import protocol as microclusters
 
@@ -32,10 +31,10 @@ COMMAND = lxd.COMMAND
 ENDPOINT = "microcluster-cluster"
 """The endpoint that all these charms share."""
 
-# How often something goes wrong that does so each time.
+# How often a fault strikes that never ends.
 _ALWAYS = math.inf
 # Seconds of the model's time that a command takes before it is killed.
-_HANGS = 30.0
+_TIME_LIMIT = 30.0
 # Rounds of update-status, five minutes of the model's time each.
 _ROUNDS = 8
 # Seconds of real time before a round: real daemons need it to notice things, some of them little.
@@ -68,21 +67,6 @@ def charm(name: str) -> juju_model.Charm:
     return juju_model.Charm(charm_type, {"name": name, **meta})
 
 
-def behaviour(version: str, needs: Collection[protocol.Trait]) -> juju_model.Behaviour:
-    """Give a release's behaviour, but for what a story needs of a removal by force.
-
-    Args:
-        version: the release of Juju.
-        needs: what the story needs.
-    """
-    release = juju_model.Behaviour.of(version)
-    if protocol.Trait.FORCE_DEPARTS in needs:
-        return dataclasses.replace(release, force_departs=True)
-    if protocol.Trait.FORCE_IS_SILENT in needs:
-        return dataclasses.replace(release, force_departs=False)
-    return release
-
-
 def fake_microcluster(
     juju: juju_model.Juju, seed: int = 0, version: str = "2.0.5"
 ) -> fake.FakeMicrocluster:
@@ -99,32 +83,28 @@ def fake_microcluster(
 
 
 def tail(juju: juju_model.Juju, length: int = 30) -> str:
-    """Give the last hooks, line by line, for a failure's message.
+    """Return the last hooks, one a line, for a failure's message.
 
-    An update-status that went well and wrote nothing is left out: while something is waited for
-    in vain there are rounds of them, and the cause lies before.
-
-    Args:
-        juju: the model.
-        length: how many hooks to give.
+    An update-status that went well and wrote nothing is left out: a failed wait ends with rounds
+    of them, and the cause lies before.
     """
-    telling = (
+    relevant = (
         hook
         for hook in reversed(juju.trace)
         if hook.kind != "update-status" or hook.writes or hook.outcome is not juju_model.Outcome.OK
     )
-    return "\n".join(reversed([str(hook) for hook in itertools.islice(telling, length)]))
+    return "\n".join(reversed([str(hook) for hook in itertools.islice(relevant, length)]))
 
 
 @dataclasses.dataclass
 class _Fault:
-    """Something that is to happen at a moment of a hook.
+    """Something that happens at a moment of a hook.
 
     Attributes:
-        what: what has to happen first, in a word or two.
+        what: what it is, in a word or two.
         unit: the unit, or the application for any of its units.
-        point: where in the hook; `None` for anywhere.
-        happened: tells whether it is that moment.
+        point: where in the hook; None for anywhere.
+        happened: whether it is that moment.
         act: what happens then; it may raise.
         times: how often.
     """
@@ -162,11 +142,11 @@ def _wrote(key: str) -> Callable[[juju_model.HookContext], bool]:
     )
 
 
-class LocalCloud(field.LocalField):
+class LocalCloud:
     """The in-memory model of Juju, on machines of a microcluster.
 
-    It has the powers of `tests.clouds.protocol.Faults`, too, and with a fake microcluster those
-    of `tests.clouds.protocol.Field`.
+    It is a `tests.clouds.protocol.Cloud`, and has the fault injectors below besides. Some of them
+    need a fake microcluster, and raise TypeError without.
 
     Args:
         juju: the model.
@@ -178,107 +158,96 @@ class LocalCloud(field.LocalField):
     """
 
     def __init__(self, juju: juju_model.Juju, microcluster: microclusters.Microcluster):
-        super().__init__(juju, microcluster)
+        self.juju = juju
+        self.microcluster = microcluster
         self._real = not isinstance(microcluster, fake.FakeMicrocluster)
         self._faults: list[_Fault] = []
         self._paused: set[str] = set()
 
     @property
     def name(self) -> str:
-        """What this cloud is made of, in a few words."""
         below = "real daemons" if self._real else "a fake microcluster"
         return f"the model of Juju {self.juju.behaviour.juju_version} on {below}"
 
     @property
-    def traits(self) -> frozenset[protocol.Trait]:
-        """What it can do, and does, that others may not."""
-        traits = {
-            protocol.Trait.FAULTS,
-            protocol.Trait.CHOOSES_HOST_NAMES,
-            protocol.Trait.EARLIER_CHARMS,
-            protocol.Trait.SAYS_WHAT_FOR,
+    def capabilities(self) -> frozenset[protocol.Capability]:
+        found = {
+            protocol.Capability.CHOOSES_HOST_NAMES,
+            protocol.Capability.EARLIER_CHARMS,
+            protocol.Capability.FAULTS,
+            protocol.Capability.STATUS_NAMES_CAUSE,
         }
         if self.juju.behaviour.force_departs:
-            traits.add(protocol.Trait.FORCE_DEPARTS)
-        else:
-            traits.add(protocol.Trait.FORCE_IS_SILENT)
+            found.add(protocol.Capability.FORCE_DEPARTS)
         if isinstance(self.microcluster, fake.FakeMicrocluster):
-            traits |= {
-                protocol.Trait.FIELD,
-                protocol.Trait.PENDING_AT_FIRST,
-                protocol.Trait.STAYS_PENDING,
-                protocol.Trait.JOINS_WHILE_DEGRADED
-                if self.microcluster.version.joins_while_degraded
-                else protocol.Trait.HARMED_BY_DEGRADED_JOINS,
-            }
-        return frozenset(traits)
+            found |= {protocol.Capability.FAKE_MACHINES, protocol.Capability.PENDING_MEMBERS}
+            if self.microcluster.version.joins_while_degraded:
+                found.add(protocol.Capability.JOINS_WHILE_DEGRADED)
+        return frozenset(found)
+
+    @property
+    def fake(self) -> fake.FakeMicrocluster:
+        """The microcluster, which has to be a fake one."""
+        if not isinstance(self.microcluster, fake.FakeMicrocluster):
+            raise TypeError("this needs a fake microcluster")
+        return self.microcluster
+
+    def machine(self, unit: str) -> fake.FakeMachine:
+        """Return a unit's machine, which has to be a fake one."""
+        machine = self.juju.host(unit)
+        if not isinstance(machine, fake.FakeMachine):
+            raise TypeError("this needs a fake microcluster")
+        return machine
+
+    # Operations.
 
     def deploy(self, charm_name: str, application: str = "", *, units: int = 1) -> str:
-        """Deploy a charm; one with `provides` needs no machine of the microcluster."""
         deployed = charm(charm_name)
         factory = None if deployed.endpoints("provides") else self.microcluster.add_machine
         return self.juju.deploy(
             deployed, application or charm_name, units=units, host_factory=factory
         )
 
-    def deploy_bundle(self, template: pathlib.Path) -> None:
-        """Deploy a bundle's applications, with the charms that its words stand for here."""
-        charms = {"consumer": protocol.CONSUMER, "distributor": protocol.DISTRIBUTOR}
-        words = dict.fromkeys(
-            ("base", *(f"{of}_{what}" for of in charms for what in ("channel", "constraints"))), ""
-        )
-        wanted = cast("dict[str, Any]", yaml.safe_load(bundle.render(template, words | charms)))
-        for name, application in wanted["applications"].items():
-            self.deploy(application["charm"], name, units=application["num_units"])
-        for one, two in wanted["relations"]:
-            self.integrate(one, two)
-
     def integrate(self, one: str, two: str) -> None:
-        """Integrate two applications."""
         self.juju.integrate(one, two)
 
     def remove_relation(self, one: str, two: str) -> None:
-        """Remove the relation between two applications."""
         self.juju.remove_relation(one, two)
 
     def add_unit(self, application: str, *, hostname: str | None = None) -> str:
-        """Add a unit, on a machine of its own."""
         return self.juju.add_unit(application, hostname=hostname)
 
     def remove_unit(self, unit: str, *, force: bool = False) -> None:
-        """Remove a unit."""
         self.juju.remove_unit(unit, force=force)
 
     def remove_application(self, application: str) -> None:
-        """Remove an application."""
         self.juju.remove_application(application)
 
     def refresh(self, application: str, charm_name: str) -> None:
-        """Put another charm in an application's place."""
         self.juju.refresh(application, charm(charm_name))
 
     def kill_machine(self, unit: str) -> None:
-        """Let the machine of a unit die."""
         self.juju.kill_machine(unit)
 
     def start_machine(self, unit: str) -> None:
-        """Start a machine that died."""
         self.juju.start_machine(unit)
 
+    def run(self, unit: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the cluster on a unit's machine, as an operator does."""
+        return self.juju.host(unit).run([*COMMAND, *words], timeout=60)
+
+    # Observations.
+
     def units(self, application: str) -> list[str]:
-        """Name the units of an application."""
         return sorted(self.juju.units(application), key=lambda unit: int(unit.split("/")[1]))
 
     def leader(self, application: str) -> str | None:
-        """Name the unit that leads."""
         return self.juju.leader(application)
 
     def hostname(self, unit: str) -> str:
-        """Return the host name of a unit's machine."""
         return self.juju.host(unit).name
 
     def bag(self, owner: str, other: str = "") -> Mapping[str, str]:
-        """Return a databag on the endpoint that all these charms share."""
         app = owner.partition("/")[0]
         living = [
             relation
@@ -288,21 +257,35 @@ class LocalCloud(field.LocalField):
         return self.juju.bag(owner, relation_id=living[0].id) if living else {}
 
     def status(self, unit: str) -> tuple[str, str]:
-        """Return a unit's status and its message."""
         status = self.juju.status(unit)
         return status.name, status.message
 
     def members(self, unit: str) -> list[protocol.Member]:
-        """Ask the machine of a unit."""
         listed = self.juju.host(unit).run([*COMMAND, "list", "-f", "json"], timeout=30)
         return [] if listed.returncode else protocol.Member.all_in(listed.stdout)
 
+    def commands(self, unit: str, command: str) -> list[fake.Command]:
+        """Return the runs of one of the cluster's commands on a unit's machine, in order."""
+        name = self.juju.host(unit).name
+        return [
+            ran for ran in self.fake.history if ran.machine == name and ran.words[0] == command
+        ]
+
+    def failed_hooks(self, unit: str) -> list[str]:
+        """Return the names of the hooks of a unit that failed."""
+        return [hook.kind for hook in self.juju.errors if hook.unit == unit]
+
+    def log(self, unit: str) -> str:
+        """Return what a unit's charm has logged."""
+        hooks = (hook for hook in self.juju.trace if hook.unit == unit)
+        return "\n".join(message for hook in hooks for _, message in hook.logs)
+
+    # Time.
+
     def settle(self) -> None:
-        """Run all hooks that are due, and those that come of them."""
         self._run(self.juju.settle)
 
     def wait(self, rounds: int = 1) -> None:
-        """Go through rounds of update-status."""
         for _ in range(rounds):
             self._wait(_REAL_PAUSE)
 
@@ -312,61 +295,79 @@ class LocalCloud(field.LocalField):
             time.sleep(pause)
         self._run(self.juju.update_status_round)
 
-    def eventually(self, what: str, seen: Callable[[], bool]) -> None:
-        """Go through rounds of update-status until something is seen."""
+    def eventually(self, what: str, observed: Callable[[], bool]) -> None:
         self.settle()
         pause = _REAL_PAUSE
         for _ in range(_REAL_ROUNDS if self._real else _ROUNDS):
-            if seen():
+            if observed():
                 return
             self._wait(pause)
             pause = min(2 * pause, _LONGEST_REAL_PAUSE)
-        if not seen():
-            raise AssertionError(f"not seen: {what}; the last hooks were\n{tail(self.juju)}")
+        if not observed():
+            raise AssertionError(f"not observed: {what}; the last hooks were\n{tail(self.juju)}")
 
-    def evidence(self) -> Iterator[tuple[str, str]]:
-        """Gather what a person needs who has to find out what went wrong.
+    def _run(self, run: Callable[..., int]) -> None:
+        """Run hooks; failures that are no fault of the charm are tried again."""
+        before = len(self.juju.errors)
+        run(retry_failed=True, patience=_PATIENCE)
+        for hook in self.juju.errors[before:]:
+            if hook.outcome is juju_model.Outcome.FAILED and not any(
+                reason in hook.error for reason in GOOD_REASONS
+            ):
+                raise juju_model.HookFailed(hook)
 
-        Yields:
-            A file's name and its text, without tokens.
-        """
-        yield "hooks.txt", redaction.redact("".join(f"{hook}\n" for hook in self.juju.trace))
-        bags = {
-            f"{owner} to {relation.other(app.name).app}": dict(
-                self.juju.bag(owner, relation_id=relation.id)
-            )
-            for app in self.juju.apps.values()
-            for relation in app.related(ENDPOINT)
-            for owner in (app.name, *self.units(app.name))
-        }
-        yield "databags.json", redaction.redact(json.dumps(bags, indent=2))
-
-    # Faults.
+    # Fault injectors. Each strikes once unless told otherwise, on the first unit to which it
+    # applies. An application as `unit` stands for any of its units.
 
     def upon(
-        self, deed: Callable[[], None], *, unit: str, command: str = "", wrote: str = ""
+        self, operation: Callable[[], None], *, unit: str, command: str = "", wrote: str = ""
     ) -> None:
-        """Let something happen right after a command, or after a key was written."""
+        """Do something in the middle of a hook.
+
+        Args:
+            operation: what is done.
+            unit: the unit whose hook it is.
+            command: right after the hook has run this command, whatever the outcome.
+            wrote: or right after it has written this key to a databag, for everybody to see. A
+                key that ends in a hyphen stands for all that begin so.
+        """
         if command:
             point, happened = juju_model.Point.AFTER_COMMAND, _runs(command)
         else:
             point, happened = juju_model.Point.AFTER_FLUSH, _wrote(wrote)
-        what = f"a deed upon {command or wrote}"
-        self._arm(_Fault(what, unit, point, happened, lambda _: deed()))
+        what = f"an operation upon {command or wrote}"
+        self._arm(_Fault(what, unit, point, happened, lambda _: operation()))
 
     def hang(self, command: str, *, unit: str, times: int = 1, in_effect: bool = False) -> None:
-        """Let a command run into its time limit, before or after it has done its work."""
+        """Let a command run into its time limit.
+
+        Args:
+            command: the command.
+            unit: on which unit.
+            times: how often.
+            in_effect: whether it has done its work nevertheless.
+        """
 
         def strike(_: juju_model.HookContext) -> None:
-            self.juju.advance(_HANGS)
+            self.juju.advance(_TIME_LIMIT)
             # Without the arguments, among which a token may be.
-            raise subprocess.TimeoutExpired([*COMMAND, command], _HANGS)
+            raise subprocess.TimeoutExpired([*COMMAND, command], _TIME_LIMIT)
 
         point = juju_model.Point.AFTER_COMMAND if in_effect else juju_model.Point.BEFORE_COMMAND
         self._arm(_Fault(f"{command} hangs", unit, point, _runs(command), strike, times))
 
     def kill_agent(self, *, unit: str, after: str, times: int = 1, at_once: bool = False) -> None:
-        """Let a unit's agent die after a command, at once or at the hook's next step."""
+        """Kill a unit's agent in mid-hook, after a command.
+
+        What the hook wrote is lost, and the hook is tried again.
+
+        Args:
+            unit: the unit.
+            after: the command.
+            times: how often.
+            at_once: whether the agent dies before the charm has the command's result; otherwise
+                it dies before whatever the charm does next.
+        """
         what = f"the agent dies after {after}"
 
         def die(context: juju_model.HookContext) -> None:
@@ -380,14 +381,14 @@ class LocalCloud(field.LocalField):
         self._arm(_Fault(what, unit, point, _runs(after), die if at_once else die_next, times))
 
     def pause_agent(self, unit: str) -> None:
-        """Let a unit's agent run no further hook."""
+        """Let a unit's agent run no further hook, as if it were slow; its machine works on."""
         if not self._paused:
             self.juju.on_hook.append(self._stay_paused)
         self._paused.add(unit)
         self.juju.unit(unit).machine.busy = True
 
     def resume_agent(self, unit: str) -> None:
-        """Let a paused agent go on."""
+        """Let a paused agent go on, with what it had read before."""
         self._paused.remove(unit)
         if not self._paused:
             self.juju.on_hook.remove(self._stay_paused)
@@ -399,7 +400,7 @@ class LocalCloud(field.LocalField):
             self.juju.unit(hook.unit).machine.busy = True
 
     def break_hooks(self, unit: str) -> None:
-        """Let each hook of a unit fail from now on."""
+        """Let each hook of a unit fail from now on, so that its agent is in error."""
 
         def fail(_: juju_model.HookContext) -> None:
             raise juju_model.HookFault(f"{unit}: this hook fails, whatever it is")
@@ -407,21 +408,54 @@ class LocalCloud(field.LocalField):
         point = juju_model.Point.BEFORE_HOOK
         self._arm(_Fault("each hook fails", unit, point, lambda _: True, fail, _ALWAYS))
 
-    def expire_tokens(self) -> None:
-        """Let all unused join tokens reach the end of their life."""
-        self.microcluster.expire_tokens()
+    def fail_command(
+        self, command: str, *, unit: str, errors: Sequence[str], seconds: float = 0.02
+    ) -> None:
+        """Let a command fail in a unit's next hooks, without any effect.
 
-    def make_leader(self, unit: str) -> None:
-        """Give a unit its application's lease."""
-        self.juju.set_leader(unit)
+        Args:
+            command: the command.
+            unit: the unit.
+            errors: its standard error, once each, in order; then the command works again. A later
+                call for the same unit replaces them.
+            seconds: how long each run takes.
+        """
+        left = list(errors)
 
-    def keep_pending(self, unit: str) -> None:
-        """Keep a unit from ever getting a role."""
-        self._machine(unit).stays_pending = True
+        def fail(
+            _: fake.FakeMachine, moment: fake.Moment, words: tuple[str, ...]
+        ) -> fake.Fault | None:
+            # A command that a test runs itself is not affected.
+            if moment == "before" and left and words[0] == command and self._in_hook(unit):
+                return fake.fails(left.pop(0), cost=seconds)
+            return None
 
-    def unspent(self) -> list[str]:
-        """Name the faults that never struck: what was told with them has shown nothing."""
-        return [str(fault) for fault in self._faults if 0 < fault.times < _ALWAYS]
+        self.machine(unit).faults = fail
+
+    def spoil_joins(self, unit: str) -> None:
+        """Let each join of a unit fail, and use up its token, until `machine(unit).faults = None`.
+
+        This is a machine on whose network the cluster has no address.
+        """
+
+        def spoil(
+            machine: fake.FakeMachine, moment: fake.Moment, words: tuple[str, ...]
+        ) -> fake.Fault | None:
+            if moment == "before" and words[0] == "join" and self._in_hook(unit):
+                for cluster in self.fake.clusters:
+                    cluster.tokens.pop(machine.name, None)
+                return fake.fails("Error: the network interface has no such address")
+            return None
+
+        self.machine(unit).faults = spoil
+
+    def _in_hook(self, unit: str) -> bool:
+        return self.juju.unit(unit).in_hook
+
+    def check(self) -> None:
+        """Expect that all faults have struck: a scenario shows nothing without its fault."""
+        left = [str(fault) for fault in self._faults if 0 < fault.times < _ALWAYS]
+        assert not left, f"these faults never struck: {', '.join(left)}"
 
     def _arm(self, fault: _Fault) -> None:
         self._faults.append(fault)
@@ -432,13 +466,3 @@ class LocalCloud(field.LocalField):
             if fault.applies(context):
                 fault.times -= 1
                 fault.act(context)
-
-    def _run(self, run: Callable[..., int]) -> None:
-        """Run hooks; failures that are no fault of the charm are tried again."""
-        before = len(self.juju.errors)
-        run(retry_failed=True, patience=_PATIENCE)
-        for hook in self.juju.errors[before:]:
-            if hook.outcome is juju_model.Outcome.FAILED and not any(
-                reason in hook.error for reason in GOOD_REASONS
-            ):
-                raise juju_model.HookFailed(hook)

@@ -8,7 +8,7 @@ import re
 
 CUT_OUT = "<token>"
 
-# Values of mirrored keys that are no tokens: what is said before, after and instead of one.
+# Values of mirrored keys that are no tokens.
 _WORDS = frozenset({"", "empty", "joined", CUT_OUT})
 # A mirrored key with its value, in JSON, YAML and the output of Juju's own tools.
 _MIRRORED = re.compile(r"""(mirror-[\w.-]+\\?["']?\s*[:=]\s*\\?["']?)([^\s"'\\,}]*)""")

@@ -191,7 +191,7 @@ def _check_tox(words: Sequence[str]) -> None:
     assert "{posargs" in commands, f"tox -e {named[0]} hands nothing on"
     read = _read(
         "tests/*/conftest.py",
-        "tests/*/choices.py",
+        "tests/clouds/options.py",
         "tests/*/options.py",
         "benchmarks/*.py",
         "tox.ini",

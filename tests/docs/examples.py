@@ -74,9 +74,6 @@ def _run_python(page: pages.Page, block: pages.Block, namespace: dict[str, Any])
             run_charm(value, _endpoint(page))
         elif isinstance(value, types.FunctionType) and name.startswith("test_"):
             _run_test(value)
-        elif tell := getattr(cast("Any", value), "tell", None):
-            with juju_model.Juju(seed=0) as juju:
-                tell(local.LocalCloud(juju, local.fake_microcluster(juju)))
 
 
 def _run_test(test: types.FunctionType) -> None:

@@ -1,1 +1,1 @@
-"""What drives a real Juju, against specifications and a stand-in for the `juju` program."""
+"""The cloud of a real Juju, on a specification of Jubilant's client."""

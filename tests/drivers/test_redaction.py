@@ -8,9 +8,8 @@ import json
 import pytest
 
 from tests.clouds import redaction
-from tests.drivers import shapes
 
-TOKEN = shapes.TOKEN
+TOKEN = base64.b64encode(b'{"secret": "not-a-real-one", "addresses": []}').decode()
 SPACED = base64.b64encode(b'{\n  "secret": "none", "addresses": []\n}').decode()
 URLSAFE = base64.urlsafe_b64encode(b'{"a":"\xc3\xbf\xc3\xbe>>>???"}').decode()
 

@@ -1,4 +1,3 @@
-
 """`ops_test` without a Juju, for `--driver local`: the model of it in memory, on LXD daemons.
 
 It offers what the suite uses, with the signatures of pytest-operator's and python-libjuju's own

@@ -13,13 +13,6 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let whoever has the time run more schedules, and whoever has a failure run that one."""
     parser.addoption(
-        "--story-seeds",
-        type=int,
-        default=2,
-        metavar="N",
-        help="tell each story with the seeds 0 to N-1 (default: 2)",
-    )
-    parser.addoption(
         "--seeds",
         type=int,
         default=run.SEEDS_IN_CI,

@@ -11,7 +11,7 @@ import pytest
 
 from tests import juju_model
 from tests.clouds import local, protocol
-from tests.scenarios import telling
+from tests.scenarios import helpers
 
 # Of its hooks a consumer's unit has four at its start, two from entering the relation, and one for
 # each of the distributor's two writes; it causes three at the distributor.
@@ -26,7 +26,7 @@ def test_scale_of_a_formation(version: str, request: pytest.FixtureRequest) -> N
     behaviour = juju_model.Behaviour.of(version)
     with juju_model.Juju(behaviour=behaviour) as juju:
         cloud = local.LocalCloud(juju, local.fake_microcluster(juju))
-        telling.deploy(cloud, units)
+        helpers.deploy(cloud, units)
 
         hooks = juju.settle(max_hooks=10 * _HOOKS_A_UNIT * units)
 
@@ -40,7 +40,7 @@ def test_scale_of_a_newcomer() -> None:
     """It joins without a round of update-status, and wakes each unit a few times."""
     with juju_model.Juju() as juju:
         cloud = local.LocalCloud(juju, local.fake_microcluster(juju))
-        telling.deploy(cloud, 30)
+        helpers.deploy(cloud, 30)
         juju.settle()
 
         cloud.add_unit(protocol.CONSUMER)

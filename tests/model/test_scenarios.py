@@ -1,97 +1,89 @@
-"""Every story, on the model of Juju with a fake microcluster below.
-
-Two seeds, each on half of the pairs of versions of Juju and microcluster, so that each pair is
-there once; `--story-seeds N` for more.
-"""
+"""Each scenario can run somewhere, and nobody believes that one ran where it was skipped."""
 
 from __future__ import annotations
 
-from typing import cast
-
-import pytest
+import importlib
+import itertools
+import pkgutil
+from typing import Any, cast
+from unittest import mock
 
 from tests import juju_model, scenarios
-from tests.chaos import bags
-from tests.clouds import local
-from tests.scenarios import telling
+from tests.clouds import local, protocol
+from tests.clouds.protocol import Capability
+from tests.microclusters import protocol as microclusters
+from tests.scenarios import helpers
 
-STORIES = scenarios.every_story()
-_PAIRS = (
-    (("3.6", "2.0.5"), ("4.0", "3.0.0")),
-    (("3.6", "3.0.0"), ("4.0", "2.0.5")),
-)
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tell each story on each schedule: a version of Juju, a seed, and what the seed says."""
-    if "story" not in metafunc.fixturenames:
-        return
-    seeds = cast("int", metafunc.config.getoption("--story-seeds", 2))
-    metafunc.parametrize(
-        ("story", "seed", "version", "microcluster"),
-        [
-            pytest.param(
-                story,
-                seed,
-                version,
-                microcluster,
-                id=f"{story.name}-seed{seed}-juju{version}-microcluster{microcluster}",
-            )
-            for story in STORIES
-            for seed in range(seeds)
-            for version, microcluster in _PAIRS[seed % 2]
-        ],
-    )
+# What real daemons cannot be made to do, beside what needs fake machines.
+NOT_ON_LXD = {
+    "test_leaving::test_first_member_leaves_before_roles_are_given",
+    "test_scaling::test_member_without_a_role_blocks_nothing",
+}
 
 
-def test_story(story: telling.Story, seed: int, version: str, microcluster: str) -> None:
-    """A story comes to its good end, whatever the schedule."""
-    # In two of three, other machines run their hooks while one waits for a command.
-    interleave = 0.3 if seed % 3 else 0.0
-    with juju_model.Juju(
-        seed, behaviour=local.behaviour(version, story.needs), interleave=interleave
-    ) as juju:
-        cloud = local.LocalCloud(juju, local.fake_microcluster(juju, seed, microcluster))
-        if obstacle := story.obstacle(cloud):
-            pytest.skip(obstacle)
-        complaints: list[str] = []
-        juju.on_hook.append(
-            lambda hook: complaints.extend(
-                f"{hook}: {complaint}" for complaint in bags.complaints(juju, hook)
-            )
-        )
-
-        story.tell(cloud)
-
-        assert not cloud.unspent(), "these faults never struck"
-        assert not complaints
+def _required() -> dict[str, set[Capability]]:
+    """Return what each scenario requires, by `module::function`."""
+    modules = [
+        importlib.import_module(f"{scenarios.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(scenarios.__path__)
+        if module.name.startswith("test_")
+    ]
+    return {
+        f"{module.__name__.rpartition('.')[2]}::{name}": _marked(module) | _marked(value)
+        for module in modules
+        for name, value in vars(module).items()
+        if name.startswith("test_")
+    }
 
 
-def test_failure_shows_what_came_before_rounds_in_which_nothing_happened() -> None:
-    """The last hooks are those of the rounds, and would say nothing of the cause."""
-    with juju_model.Juju() as juju:
-        cloud = local.LocalCloud(juju, local.fake_microcluster(juju))
-        telling.form(cloud, 2)
-        cloud.wait(20)
-
-        told = local.tail(juju, 30).splitlines()
-
-    assert len(told) == 30
-    assert [line for line in told if "update-status" in line and "wrote" not in line] == []
-    assert told == sorted(told)
+def _marked(where: object) -> set[Capability]:
+    marks: Any = getattr(where, "pytestmark", [])
+    each = cast("list[Any]", marks if isinstance(marks, list) else [marks])
+    return {capability for mark in each if mark.name == "requires" for capability in mark.args}
 
 
-def test_no_story_is_beyond_the_model() -> None:
-    """Each can be told with some microcluster: a story that needs more is skipped above."""
-    beyond: list[str] = []
-    for story in STORIES:
-        with juju_model.Juju(behaviour=local.behaviour("4.0", story.needs)) as juju:
-            clouds = (
-                local.LocalCloud(juju, local.fake_microcluster(juju, version=version))
-                for version in ("2.0.5", "3.0.0")
-            )
-            if all(story.obstacle(cloud) for cloud in clouds):
-                beyond.append(story.name)
+def test_each_scenario_runs_on_the_model() -> None:
+    """With some pair of versions."""
+    beyond = set(_required())
+    for juju_version, version in itertools.product(("3.6", "4.0"), ("2.0.5", "3.0.0")):
+        behaviour = juju_model.Behaviour.of(juju_version)
+        with juju_model.Juju(behaviour=behaviour) as juju:
+            cloud = local.LocalCloud(juju, local.fake_microcluster(juju, version=version))
+            beyond &= _unsupported(cloud)
 
     assert not beyond
-    assert len(STORIES) == len({story.name for story in STORIES})
+
+
+def test_only_known_scenarios_are_skipped_on_lxd() -> None:
+    """Nobody should believe that one ran there when it did not."""
+    with juju_model.Juju(behaviour=juju_model.Behaviour.of("4.0")) as juju:
+        cloud = local.LocalCloud(juju, mock.create_autospec(microclusters.Microcluster))
+        skipped = {
+            name
+            for name in _unsupported(cloud)
+            if Capability.FAKE_MACHINES not in _required()[name]
+        }
+
+    assert skipped == NOT_ON_LXD
+
+
+def _unsupported(cloud: protocol.Cloud) -> set[str]:
+    return {
+        name
+        for name, required in _required().items()
+        if protocol.unsupported_reason(cloud, required)
+    }
+
+
+def test_failure_leaves_out_hooks_in_which_nothing_happened() -> None:
+    """A failed wait ends with rounds of them, which would hide the cause."""
+    with juju_model.Juju() as juju:
+        cloud = local.LocalCloud(juju, local.fake_microcluster(juju))
+        helpers.form(cloud, 2)
+        cloud.wait(20)
+
+        lines = local.tail(juju, 30).splitlines()
+
+    assert len(lines) == 30
+    assert [line for line in lines if "update-status" in line and "wrote" not in line] == []
+    assert lines == sorted(lines)

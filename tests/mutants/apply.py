@@ -1,11 +1,10 @@
-"""Read patches, and break rules with them.
+"""Read patches, break rules with them, and run the tests that have to notice.
 
-A patch's head has a line `# rule: ...`, which may go on in further comment lines, and a line that
-says what notices when the rule is broken, and in which words:
+A patch's head has a line `# rule: ...`, which may go on in further comment lines, and a line with
+the test that fails when the rule is broken; for a scenario also with words of its failure:
 
-    # noticed by tests/unit/test_membership.py::test_nobody_bootstraps_beside_a_cluster: fails
-    # noticed by schedule, seed 7: issues a token while
-    # noticed by sickness::a_newcomer_waits, seed 0, Juju 4.0, microcluster 2.0.5: has joined while
+    # noticed by tests/unit/test_membership.py::test_nobody_bootstraps_beside_a_cluster
+    # noticed by tests/scenarios/test_loss.py::test_x[juju3.6-microcluster2.0.5-seed0]: has joined
 
 Patches are applied by the text of their lines rather than by line numbers, so only a change where
 a rule is kept matters.
@@ -14,19 +13,34 @@ a rule is kept matters.
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 import re
 import shutil
+import subprocess
+import sys
+
+import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 PATCHES = pathlib.Path(__file__).with_name("patches")
-SOURCES = ("library/src", "src")
-"""The folders that a patch may change."""
 
+_COPIED = (
+    "charmcraft.yaml",
+    "docs/reference/wire",
+    "lib",
+    "library",
+    "pyproject.toml",
+    "src",
+    "tests",
+)
+# Seconds of real time for one test.
+_LIMIT = 900.0
 _RULE = re.compile(r"^# rule: (.*(?:\n#   .*)*)", re.MULTILINE)
-_NOTICED = re.compile(r"^# noticed by (.+?): (.+)$", re.MULTILINE)
+_NOTICED = re.compile(r"^# noticed by (\S+?)(?:: (.+))?$", re.MULTILINE)
 _FILE = re.compile(r"^--- .*\n\+\+\+ b/(\S+)\n", re.MULTILINE)
 _HUNK = re.compile(r"^@@ .*\n", re.MULTILINE)
+_FAILURE = re.compile(r"^(?:FAILED|ERROR) .*?(?: - (.*))?$", re.MULTILINE)
 
 
 class DoesNotApplyError(Exception):
@@ -39,8 +53,8 @@ class Mutant:
 
     name: str  # of the file, without its suffix: what the broken code does
     rule: str
-    trial: str  # what notices: a test, or what `trial.Trial` reads; empty where not known
-    complaint: str  # words of its complaint
+    test: str  # the node id of the test that notices
+    complaint: str  # words of the first line of its failure
     path: str  # of the file that is changed, from the repository's root
     hunks: tuple[tuple[str, str], ...]  # what is replaced, and by what
 
@@ -49,17 +63,17 @@ class Mutant:
         """Read a patch.
 
         Raises:
-            ValueError: it does not state a rule, or does not change exactly one file.
+            ValueError: it does not state a rule and a test, or does not change exactly one file.
         """
         head, *files = _FILE.split(file.read_text())
         rule, noticed = _RULE.search(head), _NOTICED.search(head)
-        if rule is None or len(files) != 2:
-            raise ValueError(f"{file.name} is no patch of one file that states its rule")
+        if rule is None or noticed is None or len(files) != 2:
+            raise ValueError(f"{file.name} is no patch of one file with its rule and its test")
         return cls(
             name=file.stem,
             rule=rule[1].replace("\n#  ", ""),
-            trial=noticed[1] if noticed else "",
-            complaint=noticed[2] if noticed else "",
+            test=noticed[1],
+            complaint=noticed[2] or "",
             path=files[0],
             hunks=tuple((_side(h, "-"), _side(h, "+")) for h in _HUNK.split(files[1])[1:]),
         )
@@ -80,36 +94,62 @@ class Mutant:
             text = text.replace(f"\n{old}", f"\n{new}")
         return text[1:]
 
-    def copy(self, folder: pathlib.Path) -> None:
-        """Copy the code into a folder, and break the rule there.
+    def failure(self, folder: pathlib.Path) -> str | None:
+        """Copy the project into a folder, break the rule there, and run the test.
+
+        Returns:
+            The first line of the test's failure; None if it passes.
 
         Raises:
             DoesNotApplyError: see `apply`.
+            RuntimeError: the test cannot be run.
         """
-        for source in SOURCES:
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / source, folder / source, ignore=ignored)
-        shutil.copy(ROOT / "charmcraft.yaml", folder)  # `ops.testing` looks for it beside `src`
+        # Compiled modules are copied with them, and stay valid.
+        for name in _COPIED:
+            source, target = ROOT / name, folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns(PATCHES.name))
+            else:
+                shutil.copy2(source, target)
         file = folder / self.path
         file.write_text(self.apply(file.read_text()))
+        return run(self.test, folder)
+
+
+def run(test: str, folder: pathlib.Path = ROOT) -> str | None:
+    """Run one test in a copy of the project.
+
+    Returns:
+        The first line of its failure; None if it passes.
+
+    Raises:
+        RuntimeError: it cannot be run, or is skipped.
+    """
+    # Wide enough for pytest not to cut the line that is looked for.
+    environment = os.environ | {"COLUMNS": "2000", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment.pop("PYTHONPATH", None)
+    done = subprocess.run(  # noqa: S603 (our own command line)
+        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", test],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=_LIMIT,
+        check=False,
+    )
+    if done.returncode == pytest.ExitCode.OK and " passed" in done.stdout:
+        return None
+    failure = _FAILURE.search(done.stdout)
+    if done.returncode != pytest.ExitCode.TESTS_FAILED or failure is None:
+        output = f"{done.stdout[-4000:]}{done.stderr[-4000:]}"
+        raise RuntimeError(f"{test} cannot be run ({done.returncode}):\n{output}")
+    return failure[1] or ""
 
 
 def every_mutant() -> list[Mutant]:
     """Read all patches, by name."""
     return [Mutant.load(file) for file in sorted(PATCHES.glob("*.patch"))]
-
-
-def is_test(trial: str) -> bool:
-    """Tell whether what notices is one of the tests, for pytest."""
-    return trial.startswith("tests/")
-
-
-def note(mutant: Mutant, trial: str, complaint: str) -> None:
-    """Write what notices into a patch's head."""
-    file = PATCHES / f"{mutant.name}.patch"
-    head, start, diff = file.read_text().partition("\n--- ")
-    lines = [line for line in head.splitlines() if not line.startswith("# noticed by ")]
-    file.write_text("\n".join([*lines, f"# noticed by {trial}: {complaint}"]) + start + diff)
 
 
 def _side(hunk: str, mark: str) -> str:

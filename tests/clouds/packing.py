@@ -1,19 +1,16 @@
-"""Charms as files on this machine: packed from their sources, or from Charmhub and changed."""
+"""Charms as files on this machine: packed from their sources, or fetched and changed."""
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import platform
 import shutil
 import subprocess
 import tempfile
 import zipfile
-from typing import TYPE_CHECKING
 
 import yaml
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = pathlib.Path(__file__).parents[2]
 DIST = ROOT / "dist"
@@ -23,19 +20,6 @@ PACKAGE = "lib/microcluster_token_distributor"
 """The library as a package, in charms of this project."""
 
 _PACKAGE_SOURCE = ROOT / "library" / "src" / "microcluster_token_distributor"
-
-# What goes into a charm of this project, where it has them.
-_SOURCES = (
-    "charmcraft.yaml",
-    "dispatch",
-    "icon.svg",
-    "lib",
-    "library",
-    "LICENSE",
-    "requirements/charm.txt",
-    "requirements.txt",
-    "src",
-)
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -44,46 +28,43 @@ class PackingError(Exception):
 
 
 def architecture() -> str:
-    """Name this machine's architecture as Juju does."""
+    """Return this machine's architecture as Juju names it."""
     machine = platform.machine()
     return _ARCHITECTURES.get(machine, machine)
 
 
-def choose(directory: pathlib.Path, name: str, base: str) -> pathlib.Path | None:
-    """Find the charm for a base among those that charmcraft packed into a directory."""
-    path = directory / f"{name}_{base}-{architecture()}.charm"
-    return path if path.is_file() else None
+def file_name(name: str, base: str) -> str:
+    """Return the name that charmcraft gives a charm for a base and this machine."""
+    return f"{name}_{base}-{architecture()}.charm"
 
 
 def given(path: str, name: str, base: str) -> str:
-    """Take the packed charm that a person or an earlier job has named.
+    """Return the absolute path of a packed charm that a person or an earlier job has named.
 
     Args:
         path: the charm, or a directory with one for each base.
         name: of the charm.
         base: like `ubuntu@24.04`.
 
-    Returns:
-        Its absolute path, which Juju takes for nothing but a path.
-
     Raises:
         PackingError: it is not there.
     """
-    found: pathlib.Path | None = pathlib.Path(path).resolve()
-    if found and found.is_dir():
-        found = choose(found, name, base)
-    if found is None or not found.is_file():
+    found = pathlib.Path(path).resolve()
+    if found.is_dir():
+        found /= file_name(name, base)
+    if not found.is_file():
         raise PackingError(f"{path} is, or holds, no {name} for {base} on {architecture()}")
     return str(found)
 
 
+@functools.cache
 def pack(project: pathlib.Path, base: str, *, with_package: bool = False) -> str:
-    """Pack a charm into dist/, unless it is there and no older than what goes into it.
+    """Pack a charm into dist/, once in a run.
 
     Args:
         project: the directory with its charmcraft.yaml.
         base: like `ubuntu@24.04`.
-        with_package: put the library's package into it first.
+        with_package: whether to put the library's package into it first.
 
     Returns:
         The charm's absolute path.
@@ -92,10 +73,6 @@ def pack(project: pathlib.Path, base: str, *, with_package: bool = False) -> str
         PackingError: charmcraft cannot do it.
     """
     name = str(yaml.safe_load((project / "charmcraft.yaml").read_text())["name"])
-    newest = max(path.stat().st_mtime for path in _sources(project, with_package=with_package))
-    found = choose(DIST, name, base)
-    if found and found.stat().st_mtime >= newest:
-        return str(found)
     DIST.mkdir(exist_ok=True)
     # charmcraft's snap sees neither /tmp nor hidden directories.
     with tempfile.TemporaryDirectory(dir=pathlib.Path.home(), prefix="pack-") as directory:
@@ -103,19 +80,7 @@ def pack(project: pathlib.Path, base: str, *, with_package: bool = False) -> str
             project = stage(project, pathlib.Path(directory) / "charm")
         platform_name = f"{base}:{architecture()}"
         _run("charmcraft", "pack", "--platform", platform_name, "--output", str(DIST), cwd=project)
-    found = choose(DIST, name, base)
-    if found is None:
-        raise PackingError(f"charmcraft has packed no {name} for {base} into {DIST}")
-    return str(found)
-
-
-def _sources(project: pathlib.Path, *, with_package: bool) -> Iterator[pathlib.Path]:
-    """Give the files that go into a charm."""
-    paths = [project / source for source in _SOURCES]
-    for path in [*paths, _PACKAGE_SOURCE] if with_package else paths:
-        for file in path.rglob("*") if path.is_dir() else (path,):
-            if file.is_file() and "__pycache__" not in file.parts:
-                yield file
+    return given(str(DIST), name, base)
 
 
 def stage(project: pathlib.Path, copy: pathlib.Path) -> pathlib.Path:
@@ -126,8 +91,9 @@ def stage(project: pathlib.Path, copy: pathlib.Path) -> pathlib.Path:
     return copy
 
 
+@functools.cache
 def download(name: str, channel: str, base: str) -> str:
-    """Fetch a charm from Charmhub, and put this project's library into it.
+    """Fetch a charm from Charmhub, once in a run, and put this project's library into it.
 
     Returns:
         The charm's absolute path, in dist/.
@@ -136,18 +102,18 @@ def download(name: str, channel: str, base: str) -> str:
         PackingError: Charmhub has no such charm, or that charm no such library.
     """
     DIST.mkdir(exist_ok=True)
-    published = DIST / f"{name}_{base}-{architecture()}.published.charm"
+    changed = DIST / file_name(name, base)
+    published = changed.with_suffix(".published.charm")
     _run(
         *("juju", "download", name, "--channel", channel, "--base", base),
         *("--arch", architecture(), "--filepath", str(published), "--no-progress"),
     )
-    changed = DIST / f"{name}_{base}-{architecture()}.charm"
-    graft(published, changed)
+    replace_library(published, changed)
     published.unlink()
     return str(changed)
 
 
-def graft(charm: pathlib.Path, changed: pathlib.Path) -> None:
+def replace_library(charm: pathlib.Path, changed: pathlib.Path) -> None:
     """Copy a packed charm, with this project's library in the place of its own.
 
     Raises:

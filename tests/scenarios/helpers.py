@@ -1,8 +1,8 @@
-"""What stories are made of: how one is marked, and what it expects to see after a step.
+"""Steps and expectations that scenarios share.
 
-Nothing here looks behind the cloud: an expectation asks the machines for the cluster's own list of
-members, reads databags and statuses, and says which unit is not as it has to be, and why. It never
-shows a databag's value, for that may be a token.
+An expectation asks the machines for the cluster's own list of members, and reads databags and
+statuses. Its failure names each unit that is wrong, and why. It never shows the value of a
+mirrored key, for that may be a token.
 """
 
 from __future__ import annotations
@@ -18,74 +18,18 @@ from tests.clouds import protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
+    from tests.clouds.local import LocalCloud
+    from tests.clouds.protocol import Cloud
+
 CONSUMER = protocol.CONSUMER
 DISTRIBUTOR = protocol.DISTRIBUTOR
 
 
-@dataclasses.dataclass(frozen=True)
-class Story:
-    """A story that can be told on a cloud.
-
-    Attributes:
-        tell: tells it.
-        needs: what a cloud must be able to do for it.
-    """
-
-    tell: Callable[[protocol.Cloud], None]
-    needs: frozenset[protocol.Trait] = frozenset()
-
-    @property
-    def module(self) -> str:
-        """The module it is in, without the package."""
-        return self.tell.__module__.rpartition(".")[2]
-
-    @property
-    def name(self) -> str:
-        """Its module and its title."""
-        return f"{self.module}::{self.tell.__name__}"
-
-    def obstacle(self, cloud: protocol.Cloud) -> str:
-        """Say why a cloud cannot express it; empty if it can."""
-        missing = sorted(f"one that {need.value}" for need in self.needs - cloud.traits)
-        return f"{cloud.name} is not {' nor '.join(missing)}" if missing else ""
-
-
-def story(*needs: protocol.Trait) -> Callable[[Callable[[protocol.Cloud], None]], Story]:
-    """Mark a function as a story.
-
-    Args:
-        needs: what a cloud must be able to do for it.
-    """
-    return lambda tell: Story(tell, frozenset(needs))
-
-
-def faults(cloud: protocol.Cloud) -> protocol.Faults:
-    """Take a cloud's powers over the moment, which the story has to name among its needs.
-
-    Raises:
-        TypeError: it has none.
-    """
-    if not isinstance(cloud, protocol.Faults):
-        raise TypeError(f"{cloud.name} has no such powers")
-    return cloud
-
-
-def field(cloud: protocol.Cloud) -> protocol.Field:
-    """Take a cloud's powers over the field, which the story has to name among its needs.
-
-    Raises:
-        TypeError: it has none.
-    """
-    if not isinstance(cloud, protocol.Field):
-        raise TypeError(f"{cloud.name} has no such powers")
-    return cloud
-
-
-# Steps that many stories begin with.
+# Steps.
 
 
 def deploy(
-    cloud: protocol.Cloud,
+    cloud: Cloud,
     units: int = 3,
     *,
     distributors: int = 1,
@@ -98,7 +42,7 @@ def deploy(
         cloud: the cloud.
         units: of the consumer.
         distributors: units of the distributor.
-        consumer_charm: an earlier one instead, in an application that can be refreshed.
+        consumer_charm: another charm, under the same application name.
         distributor_charm: likewise.
     """
     cloud.deploy(consumer_charm, CONSUMER, units=units)
@@ -106,10 +50,8 @@ def deploy(
     cloud.integrate(CONSUMER, DISTRIBUTOR)
 
 
-def form(
-    cloud: protocol.Cloud, units: int = 3, *, distributors: int = 1, settled: bool = True
-) -> None:
-    """Deploy and integrate them, and see one cluster.
+def form(cloud: Cloud, units: int = 3, *, distributors: int = 1, settled: bool = True) -> None:
+    """Deploy and integrate, and expect one cluster.
 
     Args:
         cloud: the cloud.
@@ -128,15 +70,8 @@ def form(
         )
 
 
-def form_two(cloud: protocol.Cloud, first: int, second: int, *, distributors: int = 1) -> None:
-    """Let the units of two applications, named `first` and `second`, form one cluster.
-
-    Args:
-        cloud: the cloud.
-        first: units of the one.
-        second: units of the other.
-        distributors: units of the distributor.
-    """
+def form_two(cloud: Cloud, first: int, second: int, *, distributors: int = 1) -> None:
+    """Form one cluster of two applications, `first` and `second`, with so many units."""
     cloud.deploy(CONSUMER, "first", units=first)
     cloud.deploy(CONSUMER, "second", units=second)
     cloud.deploy(DISTRIBUTOR, units=distributors)
@@ -145,12 +80,14 @@ def form_two(cloud: protocol.Cloud, first: int, second: int, *, distributors: in
     expect_whole(cloud, "first", "second")
 
 
-def let_newcomer_lead(cloud: protocol.Cloud, units: int) -> list[str]:
-    """Form a cluster, remove its relation, and let a newcomer lead.
+def grow(cloud: Cloud, *, earlier: Collection[str] = (), lost: Collection[str] = ()) -> None:
+    """Add a unit to the consumer, and expect one cluster; see `expect_whole`."""
+    cloud.add_unit(CONSUMER)
+    expect_whole(cloud, earlier=earlier, lost=lost)
 
-    Args:
-        cloud: the cloud.
-        units: that form the cluster.
+
+def let_newcomer_lead(cloud: LocalCloud, units: int) -> list[str]:
+    """Form a cluster, remove its relation, add a unit and make it the leader.
 
     Returns:
         All units, the newcomer last.
@@ -160,26 +97,68 @@ def let_newcomer_lead(cloud: protocol.Cloud, units: int) -> list[str]:
     cloud.settle()
     newcomer = cloud.add_unit(CONSUMER)
     cloud.settle()
-    faults(cloud).make_leader(newcomer)
+    cloud.juju.set_leader(newcomer)
     return cloud.units(CONSUMER)
 
 
-def communicator(cloud: protocol.Cloud, application: str = CONSUMER) -> str:
-    """Name the unit of an application that speaks for a cluster whose members are all online."""
+def add_sleeping_newcomer(cloud: LocalCloud) -> str:
+    """Add a unit whose machine goes down once it has published its name, and issue its token."""
+    newcomer = cloud.add_unit(CONSUMER)
+    cloud.upon(lambda: cloud.kill_machine(newcomer), unit=newcomer, wrote="hostname")
+    expect_token(cloud, newcomer)
+    return newcomer
+
+
+def kill_leader(cloud: Cloud) -> str:
+    """Kill the machine of the distributor's leader, and wait for another leader.
+
+    Returns:
+        The unit that led.
+    """
+    former = leader(cloud, DISTRIBUTOR)
+    cloud.kill_machine(former)
+    expect_another_leader(cloud, former)
+    return former
+
+
+def reboot(cloud: Cloud, unit: str) -> None:
+    """Keep a machine down for as long as it takes to remove its member from the cluster."""
+    cloud.kill_machine(unit)
+    cloud.wait(3)
+    cloud.start_machine(unit)
+    cloud.wait()
+
+
+def go_silent(cloud: LocalCloud, unit: str) -> None:
+    """Kill a unit's machine, and let it drop packets instead of refusing connections."""
+    cloud.kill_machine(unit)
+    cloud.machine(unit).drops_packets = True
+
+
+# Observations.
+
+
+def communicator(cloud: Cloud, application: str = CONSUMER) -> str:
+    """Return the communicator of a cluster whose members are all online."""
     members = cloud.members(cloud.units(application)[0])
     voters = [member.name for member in members if member.role == "voter" and member.online]
     names = voters or [member.name for member in members if member.online]
     return next(unit for unit in cloud.units(application) if cloud.hostname(unit) == min(names))
 
 
-def another(cloud: protocol.Cloud, *units: str) -> str:
-    """Name the first unit of the same application that is none of these."""
+def another(cloud: Cloud, *units: str) -> str:
+    """Return the first other unit of the same application."""
     application = units[0].partition("/")[0]
     return next(unit for unit in cloud.units(application) if unit not in units)
 
 
-def leader(cloud: protocol.Cloud, application: str) -> str:
-    """Name the unit that leads.
+def follower(cloud: Cloud) -> str:
+    """Return a consumer's unit that is not the communicator."""
+    return another(cloud, communicator(cloud))
+
+
+def leader(cloud: Cloud, application: str = DISTRIBUTOR) -> str:
+    """Return the unit that leads.
 
     Raises:
         AssertionError: none does.
@@ -189,29 +168,30 @@ def leader(cloud: protocol.Cloud, application: str) -> str:
     return name
 
 
-def fall_asleep_once_named(cloud: protocol.Cloud, newcomer: str) -> None:
-    """Let a fresh unit's machine go down when it has given its host name, but not joined."""
-    faults(cloud).upon(lambda: cloud.kill_machine(newcomer), unit=newcomer, wrote="hostname")
+def hostnames(cloud: Cloud, *applications: str) -> set[str]:
+    """Return the host names of all units, by default of the one consumer's."""
+    units = (unit for app in applications or (CONSUMER,) for unit in cloud.units(app))
+    return {cloud.hostname(unit) for unit in units}
 
 
-def pause_once_named(cloud: protocol.Cloud, newcomer: str) -> None:
-    """Let a fresh unit's agent run no further hook once it has given its host name."""
-    powers = faults(cloud)
-    powers.upon(lambda: powers.pause_agent(newcomer), unit=newcomer, wrote="hostname")
+def member_names(cloud: Cloud, unit: str) -> set[str]:
+    """Return the names of the members that a unit's machine lists."""
+    return {member.name for member in cloud.members(unit)}
 
 
-def offers_token(cloud: protocol.Cloud, newcomer: str) -> bool:
-    """Tell whether the distributor shows a token for a unit."""
-    application = newcomer.partition("/")[0]
-    bag = cloud.bag(leader(cloud, DISTRIBUTOR), application)
-    return is_token(bag.get(f"mirror-{cloud.hostname(newcomer)}", ""))
+def is_token(value: str) -> bool:
+    """Tell whether a databag's value is a join token: base64 of a JSON object."""
+    try:
+        return isinstance(json.loads(base64.b64decode(value, validate=True)), dict)
+    except (binascii.Error, ValueError):
+        return False
 
 
 # Expectations.
 
 
 def expect_whole(
-    cloud: protocol.Cloud,
+    cloud: Cloud,
     *applications: str,
     distributor: str = DISTRIBUTOR,
     earlier: Collection[str] = (),
@@ -228,27 +208,22 @@ def expect_whole(
         lost: units whose machines are down, and which are no members.
 
     Raises:
-        AssertionError: it does not come to that; with what is not as it has to be, unit by unit.
+        AssertionError: it does not come to that; with what is wrong, unit by unit.
     """
-    view = _View(cloud, applications or (CONSUMER,), distributor, earlier, lost)
-    _expect("one cluster of all units, and nothing left to do", cloud, view.problems)
+    whole = _Whole(cloud, applications or (CONSUMER,), distributor, earlier, lost)
+    _expect("one cluster of all units, and nothing left to do", cloud, whole.problems)
 
 
-def expect_waiting(cloud: protocol.Cloud, newcomer: str, *down: str) -> None:
-    """Expect that a unit waits to join, that it says for whom, and that the cluster is unharmed.
-
-    Where its charm does not show what the library says, it has to wait all the same.
-
-    Args:
-        cloud: the cloud.
-        newcomer: the unit.
-        down: the units that it has to wait for.
-    """
+def expect_waiting(cloud: Cloud, newcomer: str, *down: str) -> None:
+    """Expect that a unit waits to join for members that are down, and that nothing is harmed."""
 
     def problems() -> Iterator[str]:
-        for unit in (newcomer, leader(cloud, DISTRIBUTOR)):
+        for unit in (newcomer, leader(cloud)):
             status, message = cloud.status(unit)
-            if unit == newcomer and protocol.Trait.SAYS_WHAT_FOR not in cloud.traits:
+            if (
+                unit == newcomer
+                and protocol.Capability.STATUS_NAMES_CAUSE not in cloud.capabilities
+            ):
                 if status == "active":
                     yield f"{unit} does not wait: it is {status}, {message!r}"
                 continue
@@ -264,50 +239,53 @@ def expect_waiting(cloud: protocol.Cloud, newcomer: str, *down: str) -> None:
     assert not found, "; ".join(found)
 
 
-def _harm(cloud: protocol.Cloud, newcomer: str, down: Collection[str]) -> Iterator[str]:
-    """Say what a join while members are down has done, or an attempt at one."""
+def _harm(cloud: Cloud, newcomer: str, down: Collection[str]) -> Iterator[str]:
+    """Yield what a join while members are down has done, or an attempt at one."""
     if cloud.members(newcomer):
         yield f"{newcomer} has joined while {', '.join(down)} is down"
     for unit in cloud.units(newcomer.partition("/")[0]):
         if unit == newcomer or unit in down:
             continue
-        names = {member.name for member in cloud.members(unit)}
+        names = member_names(cloud, unit)
         if not names:
             yield f"{unit} lists no members: the cluster has lost its quorum"
         if cloud.hostname(newcomer) in names:
             yield f"{unit} lists {cloud.hostname(newcomer)}, which has not joined"
 
 
-def expect_hold(cloud: protocol.Cloud, *down: str) -> None:
-    """Expect that the distributor holds newcomers back for these units, and for no others."""
+def expect_hold(cloud: Cloud, *down: str) -> None:
+    """Expect that the distributor pauses joins for these units, and for no others."""
     names = {cloud.hostname(unit) for unit in down}
-
-    def held() -> bool:
-        published = cloud.bag(DISTRIBUTOR, CONSUMER)
-        return set(published.get("hold", "").split()) == names
-
-    cloud.eventually(f"the distributor holds newcomers back for {', '.join(down)}", held)
+    cloud.eventually(
+        f"the distributor pauses joins for {', '.join(down)}",
+        lambda: set(cloud.bag(DISTRIBUTOR, CONSUMER).get("hold", "").split()) == names,
+    )
 
 
-def expect_members(cloud: protocol.Cloud, units: Collection[str], names: Collection[str]) -> None:
-    """Expect that some units list certain members, and no others.
-
-    Args:
-        cloud: the cloud.
-        units: the units that are asked.
-        names: the members, online or not, by the names under which they joined.
-    """
+def expect_members(cloud: Cloud, units: Collection[str], names: Collection[str]) -> None:
+    """Expect that some units list certain members, online or not, and no others."""
 
     def problems() -> Iterator[str]:
         for unit in units:
-            listed = {member.name for member in cloud.members(unit)}
+            listed = member_names(cloud, unit)
             if listed != set(names):
                 yield f"{unit} lists {', '.join(sorted(listed)) or 'nobody'}"
 
     _expect(f"{', '.join(units)} list {', '.join(sorted(names))}", cloud, problems)
 
 
-def expect_status(cloud: protocol.Cloud, unit: str, name: str, *words: str) -> None:
+def expect_no_member(cloud: Cloud) -> None:
+    """Expect that no unit of the consumer is in a cluster."""
+
+    def problems() -> Iterator[str]:
+        for unit in cloud.units(CONSUMER):
+            if cloud.members(unit):
+                yield f"{unit} is still a member"
+
+    _expect("no unit is a member", cloud, problems)
+
+
+def expect_status(cloud: Cloud, unit: str, name: str, *words: str) -> None:
     """Expect that a unit has a status, with some words in its message."""
 
     def problems() -> Iterator[str]:
@@ -315,59 +293,55 @@ def expect_status(cloud: protocol.Cloud, unit: str, name: str, *words: str) -> N
         if status != name or not all(word in message for word in words):
             yield f"{unit} is {status}: {message!r}"
 
-    _expect(f"{unit} is {name}, and says {', '.join(words) or 'anything'}", cloud, problems)
+    _expect(f"{unit} is {name}, with {', '.join(words) or 'any message'}", cloud, problems)
 
 
-def hostnames(cloud: protocol.Cloud, *applications: str) -> set[str]:
-    """Return the host names of all units, by default of the one consumer's."""
-    units = (unit for app in applications or (CONSUMER,) for unit in cloud.units(app))
-    return {cloud.hostname(unit) for unit in units}
+def expect_units(cloud: Cloud, number: int) -> None:
+    """Check the number of the consumer's units."""
+    units = cloud.units(CONSUMER)
+    assert len(units) == number, f"there should be {number} units, and these are left: {units}"
 
 
-def expect_no_member(cloud: protocol.Cloud, application: str = CONSUMER) -> None:
-    """Expect that no unit of an application is in a cluster."""
-    _expect(
-        f"no unit of {application} is a member",
-        cloud,
-        lambda: (
-            f"{unit} is still a member" for unit in cloud.units(application) if cloud.members(unit)
-        ),
+def expect_another_leader(cloud: Cloud, former: str) -> None:
+    """Expect that another unit of the distributor leads."""
+    cloud.eventually("another leader", lambda: cloud.leader(DISTRIBUTOR) not in (former, None))
+
+
+def expect_token(cloud: Cloud, newcomer: str) -> None:
+    """Expect that the distributor publishes a token for a unit."""
+    key = f"mirror-{cloud.hostname(newcomer)}"
+    application = newcomer.partition("/")[0]
+    cloud.eventually(
+        f"a token for {newcomer}",
+        lambda: is_token(cloud.bag(leader(cloud), application).get(key, "")),
     )
 
 
-def is_token(value: str) -> bool:
-    """Tell whether a databag's value is a join token: base64 of a JSON object."""
-    try:
-        return isinstance(json.loads(base64.b64decode(value, validate=True)), dict)
-    except (binascii.Error, ValueError):
-        return False
-
-
-def _expect(what: str, cloud: protocol.Cloud, problems: Callable[[], Iterator[str]]) -> None:
+def _expect(what: str, cloud: Cloud, problems: Callable[[], Iterator[str]]) -> None:
     found: list[str] = []
 
-    def seen() -> bool:
+    def observed() -> bool:
         found[:] = problems()
         return not found
 
     try:
-        cloud.eventually(what, seen)
+        cloud.eventually(what, observed)
     except AssertionError as error:
         raise AssertionError(f"{'; '.join(found)}\n{error}") from None
 
 
 @dataclasses.dataclass(frozen=True)
-class _View:
-    """Looks at a cloud for what keeps it from being one cluster with nothing left to do."""
+class _Whole:
+    """What keeps a cloud from being one cluster with nothing left to do."""
 
-    cloud: protocol.Cloud
+    cloud: Cloud
     applications: Collection[str]
     distributor: str
     earlier: Collection[str]
     lost: Collection[str]
 
     def problems(self) -> Iterator[str]:
-        """Say what is not as it has to be, unit by unit."""
+        """Yield what is wrong, unit by unit."""
         names = {unit: self.cloud.hostname(unit) for unit in self._consumers()}
         # What is wrong there is often the cause of what is wrong elsewhere, so it comes first.
         if self.distributor not in self.earlier:
@@ -409,8 +383,11 @@ class _View:
     def _consumer_bag(self, unit: str) -> Iterator[str]:
         bag = self.cloud.bag(unit, self.distributor)
         if bag.get("member") != "true":
-            yield f"{unit} does not say that it is a member"
-        yield from self._leftovers(unit, bag, ("hold", "gone", "failed"))
+            yield f"{unit} does not report that it is a member"
+        for key in ("hold", "gone", "failed"):
+            if key in bag:
+                yield f"{unit} still reports {key}: {bag[key]}"
+        yield from self._tokens(unit, bag)
 
     def _distributor_bags(self, application: str, expected: set[str]) -> Iterator[str]:
         leads = self.cloud.leader(self.distributor)
@@ -419,7 +396,7 @@ class _View:
             return
         decided = self.cloud.bag(self.distributor, application)
         if decided.get("leader", "") != leads.rpartition("/")[2]:
-            yield f"{leads} leads, and does not say so to {application}: it has not taken over"
+            yield f"{leads} leads, and does not publish it to {application}"
         for word in sorted(decided.get("waiting", "").split()):
             name = word.partition("=")[0]
             issued = self._issued(name)
@@ -433,10 +410,10 @@ class _View:
             if key.startswith("mirror-") and key.removeprefix("mirror-") not in expected:
                 yield f"{leads} publishes {key} to {application}, whose unit is gone"
         for unit in self._living(self.distributor):
-            yield from self._leftovers(unit, self.cloud.bag(unit, application), ())
+            yield from self._tokens(unit, self.cloud.bag(unit, application))
 
     def _issued(self, name: str) -> str:
-        """Say who has issued a token that is not published."""
+        """Name the unit that has issued a token which is not published."""
         for unit in self._consumers():
             if is_token(self.cloud.bag(unit, self.distributor).get(f"mirror-{name}", "")):
                 return f", and does not mirror the token that {unit} has issued"
@@ -446,7 +423,7 @@ class _View:
         for application in self.applications:
             left = self.cloud.bag(self.distributor, application).get("left")
             if left:
-                yield f"{self.distributor} still says to {application} that these left: {left}"
+                yield f"{self.distributor} still publishes left to {application}: {left}"
 
     def _is_earlier(self, name: str) -> bool:
         return any(
@@ -456,13 +433,8 @@ class _View:
             for unit in self.cloud.units(application)
         )
 
-    def _leftovers(
-        self, unit: str, bag: Mapping[str, str], unwanted: Collection[str]
-    ) -> Iterator[str]:
-        for key in unwanted:
-            if key in bag:
-                yield f"{unit} still says {key}: {bag[key]}"
+    def _tokens(self, unit: str, bag: Mapping[str, str]) -> Iterator[str]:
         for key, value in bag.items():
-            # An earlier charm never says that it is a member: its token is shown for good.
+            # An earlier charm never reports that it is a member: its token is shown for good.
             if is_token(value) and not self._is_earlier(key.removeprefix("mirror-")):
                 yield f"{unit} still has a token in {key}"

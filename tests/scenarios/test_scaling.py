@@ -1,0 +1,108 @@
+"""The cluster grows and shrinks with its application."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.clouds.protocol import CONSUMER, Capability
+from tests.scenarios import helpers
+
+if TYPE_CHECKING:
+    from tests.clouds.local import LocalCloud
+    from tests.clouds.protocol import Cloud
+
+
+@pytest.mark.smoke
+def test_out_and_in(cloud: Cloud) -> None:
+    """Two units are added at once, then two others removed at once."""
+    helpers.form(cloud, 3)
+    for _ in range(2):
+        helpers.grow(cloud)
+    for unit in cloud.units(CONSUMER)[1:3]:
+        cloud.remove_unit(unit)
+    helpers.expect_whole(cloud)
+    helpers.expect_units(cloud, 3)
+
+
+def test_to_zero_and_back(cloud: Cloud) -> None:
+    """All units are removed; the next ones form a new cluster."""
+    helpers.form(cloud, 3)
+    for unit in cloud.units(CONSUMER):
+        cloud.remove_unit(unit)
+    cloud.settle()
+    helpers.expect_units(cloud, 0)
+    for _ in range(2):
+        helpers.grow(cloud)
+
+
+def test_to_zero_one_by_one_and_back(cloud: Cloud) -> None:
+    """The next unit forms a new cluster."""
+    helpers.form(cloud, 2)
+    cloud.wait()
+    for unit in cloud.units(CONSUMER):
+        cloud.remove_unit(unit)
+        helpers.expect_whole(cloud)
+    helpers.expect_units(cloud, 0)
+    helpers.grow(cloud)
+
+
+def test_leader_of_consumer_leaves(cloud: Cloud) -> None:
+    """So does the communicator, and the cluster can still grow."""
+    helpers.form(cloud, 4)
+    cloud.remove_unit(helpers.leader(cloud, CONSUMER))
+    helpers.expect_whole(cloud)
+    cloud.remove_unit(helpers.communicator(cloud))
+    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
+    helpers.expect_units(cloud, 3)
+
+
+def test_unit_is_replaced(cloud: Cloud) -> None:
+    """One unit is added while another is removed."""
+    helpers.form(cloud, 3)
+    cloud.add_unit(CONSUMER)
+    cloud.remove_unit(helpers.communicator(cloud))
+    helpers.expect_whole(cloud)
+    helpers.expect_units(cloud, 3)
+
+
+@pytest.mark.requires(Capability.FAULTS)
+def test_newcomer_leaves_before_it_joined(cloud: LocalCloud) -> None:
+    """Its unused token is withdrawn."""
+    helpers.form(cloud, 2)
+    newcomer = helpers.add_sleeping_newcomer(cloud)
+    cloud.remove_unit(newcomer, force=True)
+    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
+    helpers.expect_units(cloud, 3)
+
+
+@pytest.mark.requires(Capability.FAULTS)
+def test_three_units_are_replaced_and_one_leave_times_out(cloud: LocalCloud) -> None:
+    """It tries again; otherwise the newcomers would wait for it for good."""
+    helpers.form(cloud, 3)
+    cloud.wait(2)
+    first, *others = cloud.units(CONSUMER)
+    cloud.hang("remove", unit=first)
+    for unit in others:
+        cloud.pause_agent(unit)
+    for unit in (first, *others):
+        cloud.remove_unit(unit)
+    cloud.settle()
+    cloud.add_unit(CONSUMER)
+    for unit in others:
+        cloud.resume_agent(unit)
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.PENDING_MEMBERS)
+def test_member_without_a_role_blocks_nothing(cloud: LocalCloud) -> None:
+    """A member that stays PENDING counts like the others."""
+    helpers.form(cloud, 2)
+    cloud.machine(cloud.add_unit(CONSUMER)).stays_pending = True
+    helpers.expect_whole(cloud)
+    helpers.grow(cloud)
+    cloud.remove_unit(helpers.communicator(cloud))
+    helpers.expect_whole(cloud)
