@@ -12,6 +12,7 @@ from tests.unit import distributor
 
 GRANTED = _wire.Published(leader="0", bootstrap_app="a", bootstrap_host="a-0")
 OLD_GRANT = _wire.Published(leader="0", bootstrap_app="a")
+RENAMED = _wire.Published(leader="0", bootstrap_app="a", bootstrap_host="old")
 NO_GRANT = _wire.Published()
 LEDGER = {"a/0": "a-0", "a/1": "a-1"}
 
@@ -102,6 +103,13 @@ def test_a_grant_stays_where_it_is(units: str, goal: str, at_once: str, later: s
     """Until its unit has left, or its application is not related any more."""
     assert _decide(units, goal, GRANTED) == at_once
     assert _decide(units, goal, GRANTED, at_update_status=True) == later
+
+
+def test_a_grant_of_a_renamed_machine_is_moved() -> None:
+    """At update-status, where the ledger has no unit of the old name, and could have one."""
+    assert _decide("a/0 a/1", "a/0 a/1", RENAMED) == "a old"
+    assert _decide("a/0 a/1", "a/0 a/1", RENAMED, at_update_status=True) == "a a-0"
+    assert _decide("a/0 a/1", "b/0", RENAMED, at_update_status=True) == "a old"
 
 
 @pytest.mark.parametrize("at_update_status", [False, True])

@@ -296,6 +296,7 @@ def test_report_of_who_cannot_tell(fields: dict[str, Any], expected: dict[str, s
         (True, {"own": {"hostname": "node-0"}}, False),
         (True, {"own": {**MEMBER, "member": "unknown"}}, False),
         (True, {"own": {**MEMBER, "hold": "x"}}, False),
+        (True, {"own": {**MEMBER, "offline": "x"}}, False),
         (True, {"own": {**MEMBER, "gone": "x"}}, False),
         (True, {"own": {**MEMBER, "failed": DIGEST_0}}, False),
         (True, {"own": {**MEMBER, "mirror-x": TOKEN_1}}, False),
