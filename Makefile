@@ -1,7 +1,7 @@
 # Runs on a fresh Debian or Ubuntu machine: scripts/prepare installs what is missing.
 TOX = .venv/tox/bin/python -m tox
 
-.PHONY: help demo test lint format integration list-integration pack release promote lock \
+.PHONY: help demo test lint format integration soak list-integration pack release promote lock \
         propose-lock clean
 
 help: ## Show this
@@ -26,6 +26,10 @@ format: ## Format the code and put right what can be put right without asking
 integration: ## Tell the stories on a Juju; ARGS="--driver local" for one in memory, on LXD daemons
 	@scripts/prepare integration $(ARGS)
 	@$(TOX) run -e integration -- $(ARGS)
+
+soak: ## Run many schedules of faults; ARGS="--schedules 20000 --hypothesis-seed 7"
+	@scripts/prepare tox
+	@$(TOX) run -e soak -- $(ARGS)
 
 list-integration: ## List the modules of the integration tests, as JSON for a workflow's output
 	@/usr/bin/python3 scripts/integration_modules.py

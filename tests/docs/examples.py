@@ -24,7 +24,7 @@ from sybil.evaluators import python
 import microcluster_token_distributor
 from scripts import single_file
 from tests import juju_model
-from tests.chaos import bags
+from tests.simulation import bags
 from tests.clouds import local
 from tests.docs import commands, pages, statuses
 from tests.scenarios import telling

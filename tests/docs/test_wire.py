@@ -9,7 +9,7 @@ import jsonschema_rs
 import pytest
 
 from microcluster_token_distributor import _wire
-from tests.chaos import bags
+from tests.simulation import bags
 from tests.docs import pages
 from tests.unit import vectors
 

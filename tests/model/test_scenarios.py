@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from tests import juju_model, scenarios
-from tests.chaos import bags
+from tests.simulation import bags
 from tests.clouds import local
 from tests.scenarios import telling
 
