@@ -1,8 +1,10 @@
-"""How many schedules are drawn, and how."""
+"""How many schedules are drawn, and how large a cluster is formed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from tests.simulation import schedules
 
 if TYPE_CHECKING:
     import pytest
@@ -13,9 +15,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--schedules",
         type=int,
-        default=320,
+        default=400,
         metavar="N",
-        help="draw this many schedules; with another --hypothesis-seed others (default: 320)",
+        help="draw this many schedules; with another --hypothesis-seed others (default: 400)",
     )
     parser.addoption(
         "--units",
@@ -24,3 +26,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="form one cluster of this many units, without faults (default: 30)",
     )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a test of each batch of schedules."""
+    if "batch" in metafunc.fixturenames:
+        number = cast("int", metafunc.config.getoption("--schedules"))
+        metafunc.parametrize("batch", range(number // schedules.BATCH))

@@ -494,6 +494,10 @@ TO_ONE: dict[str, tuple[Options, Act]] = {
         lambda do, unit: do.juju.restart_agent(unit),
     ),
     "rename_machine": (lambda do: do.cloud.units(), _rename),
+    "rename_member": (
+        lambda do: [unit for unit in do.cloud.units() if do.cloud.machine(unit).member],
+        _rename,
+    ),
 }
 """Operations to one of several: to which, and what is done to it."""
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from tests.juju_model import HookContext
 
+BATCH = 10
+"""So many schedules are drawn in a test: of more, Hypothesis makes most by changing others."""
+
 # Of update-status, five minutes of the model's time each: tokens that nobody holds any more block
 # their host name for three hours.
 _ROUNDS = 42
@@ -26,6 +29,8 @@ _PATIENCE = 300.0
 # Of the hooks before a failure, how many its message shows.
 _TAIL = 60
 
+# One that may bootstrap must not be renamed yet: see the regressions.
+_DRAWN = [name for name in NAMES if name != "rename_machine"]
 _UNITS = (3, 4, 5, 6, 7, 1, 2)
 _OFTEN = ("add_unit", "kill_machine", "start_machine", "remove_lost_unit", "pass_time")
 
@@ -37,13 +42,13 @@ def operations() -> st.SearchStrategy[list[Do]]:
     deploy, units = st.sampled_from(("deploy", "deploy_across_models")), st.sampled_from(_UNITS)
     start = st.builds(Do, deploy, units, hooks, order)
     # The first of the names is what the others shrink to.
-    names = st.sampled_from([*NAMES, *3 * _OFTEN])
+    names = st.sampled_from([*_DRAWN, *3 * _OFTEN])
     rest = st.lists(st.builds(Do, names, which, hooks, order), min_size=12, max_size=20)
     return st.tuples(start, rest).map(lambda drawn: [drawn[0], *filter(_does_something, drawn[1])])
 
 
 def _does_something(operation: Do) -> bool:
-    return operation != Do("wait")
+    return operation.what != "wait" or operation.hooks > 0
 
 
 class Failure(AssertionError):  # noqa: N818 - named for what it is
