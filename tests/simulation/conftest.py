@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
-from tests.simulation import schedules
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pytest
@@ -26,10 +24,3 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="form one cluster of this many units, without faults (default: 30)",
     )
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make a test of each batch of schedules."""
-    if "batch" in metafunc.fixturenames:
-        number = cast("int", metafunc.config.getoption("--schedules"))
-        metafunc.parametrize("batch", range(number // schedules.BATCH))

@@ -11,6 +11,7 @@ import contextlib
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from tests import juju_model
 from tests.juju_model import AgentKilled, HookFault, Point
 from tests.microclusters import fake
 from tests.simulation import cloud as clouds
@@ -139,7 +140,7 @@ class Operations:
         for unit in _late(self):
             self.juju.remove_unit(unit)
         for unit in self.cloud.units():
-            self.cloud.machine(unit).drops_packets = False
+            _reconnect(self.cloud.machine(unit))
         for unit in [*_lost(self), *self.cloud.distributors()]:
             self.juju.start_machine(unit)
         if not self.cloud.distributors():
@@ -155,10 +156,10 @@ class Operations:
 
     def relate_all(self) -> None:
         """Resume and make again all relations; one that is being removed has to be gone first."""
-        for app in _suspended(self):
-            _resume(self, app)
-        for app in _unrelated(self):
-            _integrate(self, app)
+        for name in ("resume", "integrate"):
+            options, act = TO_ONE[name]
+            for app in options(self):
+                act(self, app)
 
     def lend_a_hand(self) -> None:
         """Do what only an operator can: remove members of which no unit is left and nobody knows.
@@ -171,7 +172,7 @@ class Operations:
         bag = self.cloud.bag(clouds.DISTRIBUTOR)
         if bag.get("bootstrap-host", next(iter(names), "")) not in names:
             for app in self.offered:
-                _remove_relation(self, app)
+                TO_ONE["remove_relation"][1](self, app)
                 self.note(f"an operator removes the relation of {app}")
         for cluster in self.cloud.fake.clusters:
             other = next((m for m in cluster.members.values() if m.online), None)
@@ -187,6 +188,18 @@ class Operations:
 # To whom something can be done
 
 
+def _units(doing: Operations) -> list[str]:
+    return doing.cloud.units()
+
+
+def _everybody(doing: Operations) -> list[str]:
+    return [*doing.cloud.units(), *doing.cloud.distributors()]
+
+
+def _members(doing: Operations) -> list[str]:
+    return [unit for unit in doing.cloud.units() if doing.cloud.machine(unit).member]
+
+
 def _living(doing: Operations) -> list[str]:
     """Name the consumers' units whose agents answer, and that are not being removed."""
     units = ((name, doing.juju.unit(name)) for name in doing.cloud.units())
@@ -200,24 +213,20 @@ def _spare(doing: Operations) -> list[str]:
 
 
 def _lost(doing: Operations) -> list[str]:
-    """Name those whose agents do not answer."""
     return [unit for unit in doing.cloud.units() if doing.juju.unit(unit).machine.lost]
 
 
 def _late(doing: Operations) -> list[str]:
-    """Name those whose machines have not come."""
     units = doing.cloud.units()
     return [unit for unit in units if not doing.juju.unit(unit).machine.provisioned]
 
 
 def _leavers(doing: Operations) -> list[str]:
-    """Name those that can leave."""
     units = _living(doing) if len(doing.cloud.units()) > 1 else []
     return [unit for unit in units if _removable(doing, unit)]
 
 
 def _removable_lost(doing: Operations) -> list[str]:
-    """Name those that are lost and can be removed by force."""
     return [unit for unit in _lost(doing) if _removable(doing, unit)]
 
 
@@ -244,25 +253,21 @@ def _emptiable(doing: Operations) -> list[str]:
 
 
 def _leading_distributor(doing: Operations) -> list[str]:
-    """Name the distributor's leader, if its machine is up."""
     leader = doing.juju.leader(clouds.DISTRIBUTOR)
     return [leader] if leader and doing.juju.unit(leader).machine.up else []
 
 
 def _replaceable_distributor(doing: Operations) -> list[str]:
-    """Name it, if another unit can follow."""
     units = [doing.juju.unit(unit) for unit in doing.cloud.distributors()]
     able = sum(unit.machine.up and not unit.dying for unit in units) > 1
     return _leading_distributor(doing) if able else []
 
 
 def _apps(doing: Operations) -> list[str]:
-    """Name the applications of which another unit can lead."""
     return [app for app in doing.juju.apps if len(doing.juju.units(app)) > 1]
 
 
 def _hidden(doing: Operations) -> list[str]:
-    """Name the consumers that the distributor does not see."""
     return [app for app in doing.cloud.consumers() if not doing.cloud.related(app)]
 
 
@@ -272,7 +277,6 @@ def _unrelated(doing: Operations) -> list[str]:
 
 
 def _suspended(doing: Operations) -> list[str]:
-    """Name the consumers of a suspended offer."""
     return [
         app
         for app in doing.offered
@@ -282,20 +286,22 @@ def _suspended(doing: Operations) -> list[str]:
 
 def _hideable(doing: Operations) -> list[str]:
     """Name the consumers that can be hidden without hiding the only cluster."""
-    everybody = [*doing.cloud.units(), *doing.cloud.distributors()]
-    if _hidden(doing) or not all(doing.juju.unit(u).machine.up for u in everybody):
+    if _hidden(doing) or not all(doing.juju.unit(u).machine.up for u in _everybody(doing)):
         return []
     apps = doing.cloud.consumers()
     return [a for a in apps if len(apps) == 1 or _visible_members(doing, without=a)]
+
+
+def _suspendable(doing: Operations) -> list[str]:
+    return [app for app in _hideable(doing) if app in doing.offered]
 
 
 def _visible_members(doing: Operations, *, without: str) -> list[str]:
     """Name the members that the distributor sees, without an application or a unit."""
     return [
         unit
-        for unit in doing.cloud.units()
-        if doing.cloud.machine(unit).member
-        and not doing.juju.unit(unit).dying
+        for unit in _members(doing)
+        if not doing.juju.unit(unit).dying
         and doing.cloud.related(unit.split("/")[0])
         and without not in (unit, unit.split("/")[0])
     ]
@@ -322,6 +328,29 @@ def _removable(doing: Operations, unit: str) -> bool:
 
 
 # What is done to one of them
+
+
+def _to_model(act: Callable[[juju_model.Juju, str], object]) -> Act:
+    return lambda doing, name: act(doing.juju, name)
+
+
+def _to_machine(act: Callable[[fake.FakeMachine], object]) -> Act:
+    return lambda doing, unit: act(doing.cloud.machine(unit))
+
+
+def _to_relations(act: Callable[[juju_model.Juju, int], object]) -> Act:
+    def do(doing: Operations, app: str) -> None:
+        for relation in doing.juju.relation_ids(app, clouds.ENDPOINT):
+            act(doing.juju, relation)
+
+    return do
+
+
+def _integrate(doing: Operations, app: str) -> None:
+    if app in doing.offered:
+        doing.juju.consume(app, clouds.DISTRIBUTOR, alias=f"offer-{app}")
+    else:
+        doing.juju.integrate(app, clouds.DISTRIBUTOR)
 
 
 def _force(doing: Operations, unit: str) -> None:
@@ -351,21 +380,21 @@ def _empty(doing: Operations, app: str) -> None:
         doing.juju.remove_unit(unit)
 
 
-def _drop_packets(doing: Operations, unit: str) -> None:
-    doing.cloud.machine(unit).drops_packets = True
-
-
 def _silence(doing: Operations, unit: str) -> None:
     doing.juju.kill_machine(unit)
-    _drop_packets(doing, unit)
+    _drop_packets(doing.cloud.machine(unit))
 
 
-def _reconnect(doing: Operations, unit: str) -> None:
-    doing.cloud.machine(unit).drops_packets = False
+def _drop_packets(machine: fake.FakeMachine) -> None:
+    machine.drops_packets = True
+
+
+def _reconnect(machine: fake.FakeMachine) -> None:
+    machine.drops_packets = False
 
 
 def _start(doing: Operations, unit: str) -> None:
-    _reconnect(doing, unit)
+    _reconnect(doing.cloud.machine(unit))
     doing.juju.start_machine(unit)
 
 
@@ -377,28 +406,6 @@ def _start_slowly(doing: Operations, unit: str) -> None:
 def _rename(doing: Operations, unit: str) -> None:
     doing.renamed += 1
     doing.cloud.machine(unit).rename(f"renamed-{doing.renamed}")
-
-
-def _remove_relation(doing: Operations, app: str) -> None:
-    for relation in doing.juju.relation_ids(app, clouds.ENDPOINT):
-        doing.juju.remove_relation(relation)
-
-
-def _integrate(doing: Operations, app: str) -> None:
-    if app in doing.offered:
-        doing.juju.consume(app, clouds.DISTRIBUTOR, alias=f"offer-{app}")
-    else:
-        doing.juju.integrate(app, clouds.DISTRIBUTOR)
-
-
-def _suspend(doing: Operations, app: str) -> None:
-    for relation in doing.juju.relation_ids(app, clouds.ENDPOINT):
-        doing.juju.suspend(relation)
-
-
-def _resume(doing: Operations, app: str) -> None:
-    for relation in doing.juju.relation_ids(app, clouds.ENDPOINT):
-        doing.juju.resume(relation)
 
 
 # What is done otherwise
@@ -458,46 +465,36 @@ def _pass_time(doing: Operations, which: int) -> None:
         doing.juju.mark_update_status()
 
 
+_Juju = juju_model.Juju
+
 TO_ONE: dict[str, tuple[Options, Act]] = {
-    "remove_unit": (_leavers, lambda do, unit: do.juju.remove_unit(unit)),
+    "remove_unit": (_leavers, _to_model(_Juju.remove_unit)),
     "remove_lost_unit": (_removable_lost, _force),
     "remove_unreadable_unit": (_removable_lost, _force_unreadable),
     "replace_lost_unit": (_removable_lost, _replace),
     "scale_to_zero": (_emptiable, _empty),
     "expel": (_expellable, _expel),
-    "provision": (_late, lambda do, unit: do.juju.provision(unit)),
-    "remove_late_unit": (_late, lambda do, unit: do.juju.remove_unit(unit)),
-    "remove_distributor": (
-        _replaceable_distributor,
-        lambda do, unit: do.juju.remove_unit(unit),
-    ),
-    "kill_distributor": (
-        _leading_distributor,
-        lambda do, unit: do.juju.kill_machine(unit),
-    ),
-    "depose": (_apps, lambda do, app: do.juju.depose(app)),
+    "provision": (_late, _to_model(_Juju.provision)),
+    "remove_late_unit": (_late, _to_model(_Juju.remove_unit)),
+    "remove_distributor": (_replaceable_distributor, _to_model(_Juju.remove_unit)),
+    "kill_distributor": (_leading_distributor, _to_model(_Juju.kill_machine)),
+    "depose": (_apps, _to_model(_Juju.depose)),
     "depose_unawares": (_apps, lambda do, app: do.juju.depose(app, believing=True)),
-    "remove_relation": (_hideable, _remove_relation),
+    "remove_relation": (_hideable, _to_relations(_Juju.remove_relation)),
     "integrate": (_unrelated, _integrate),
-    "suspend": (lambda do: [app for app in _hideable(do) if app in do.offered], _suspend),
-    "resume": (_suspended, _resume),
-    "kill_machine": (_spare, lambda do, unit: do.juju.kill_machine(unit)),
+    "suspend": (_suspendable, _to_relations(_Juju.suspend)),
+    "resume": (_suspended, _to_relations(_Juju.resume)),
+    "kill_machine": (_spare, _to_model(_Juju.kill_machine)),
     "silence_machine": (_spare, _silence),
-    "cut_off": (_spare, _drop_packets),
-    "reconnect": (lambda do: do.cloud.units(), _reconnect),
-    "stop_agent": (_spare, lambda do, unit: do.juju.stop_agent(unit)),
+    "cut_off": (_spare, _to_machine(_drop_packets)),
+    "reconnect": (_units, _to_machine(_reconnect)),
+    "stop_agent": (_spare, _to_model(_Juju.stop_agent)),
     "start_machine": (_lost, _start),
     "start_machine_slowly": (_lost, _start_slowly),
-    "restart_daemon": (_living, lambda do, unit: do.cloud.machine(unit).restart()),
-    "restart_agent": (
-        lambda do: [*do.cloud.units(), *do.cloud.distributors()],
-        lambda do, unit: do.juju.restart_agent(unit),
-    ),
-    "rename_machine": (lambda do: do.cloud.units(), _rename),
-    "rename_member": (
-        lambda do: [unit for unit in do.cloud.units() if do.cloud.machine(unit).member],
-        _rename,
-    ),
+    "restart_daemon": (_living, _to_machine(fake.FakeMachine.restart)),
+    "restart_agent": (_everybody, _to_model(_Juju.restart_agent)),
+    "rename_machine": (_units, _rename),
+    "rename_member": (_members, _rename),
 }
 """Operations to one of several: to which, and what is done to it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.operations import Do
-from tests.simulation.schedules import replay
+from tests.simulation.replay import replay
 
 
 @pytest.mark.xfail(strict=True, reason="a grant to a name that no unit has any more stands")

@@ -1,23 +1,18 @@
-"""A schedule from its beginning to its end, and how schedules are drawn."""
+"""A schedule from its beginning to its end."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypothesis import strategies as st
-
 from tests import juju_model
 from tests.simulation import cloud as clouds
 from tests.simulation import invariants
-from tests.simulation.operations import NAMES, Do, Operations
+from tests.simulation.operations import Do, Operations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.juju_model import HookContext
-
-BATCH = 10
-"""So many schedules are drawn in a test: of more, Hypothesis makes most by changing others."""
 
 # Of update-status, five minutes of the model's time each: tokens that nobody holds any more block
 # their host name for three hours.
@@ -28,27 +23,6 @@ _PATIENT_ROUNDS = 5
 _PATIENCE = 300.0
 # Of the hooks before a failure, how many its message shows.
 _TAIL = 60
-
-# One that may bootstrap must not be renamed yet: see the regressions.
-_DRAWN = [name for name in NAMES if name != "rename_machine"]
-_UNITS = (3, 4, 5, 6, 7, 1, 2)
-_OFTEN = ("add_unit", "kill_machine", "start_machine", "remove_lost_unit", "pass_time")
-
-
-def operations() -> st.SearchStrategy[list[Do]]:
-    """Draw the operations of a schedule."""
-    which, hooks = st.integers(0, 7), st.sampled_from((0, 1, 5, 20, 100))
-    order = st.lists(st.integers(0, 15), max_size=5).map(tuple)
-    deploy, units = st.sampled_from(("deploy", "deploy_across_models")), st.sampled_from(_UNITS)
-    start = st.builds(Do, deploy, units, hooks, order)
-    # The first of the names is what the others shrink to.
-    names = st.sampled_from([*_DRAWN, *3 * _OFTEN])
-    rest = st.lists(st.builds(Do, names, which, hooks, order), min_size=12, max_size=20)
-    return st.tuples(start, rest).map(lambda drawn: [drawn[0], *filter(_does_something, drawn[1])])
-
-
-def _does_something(operation: Do) -> bool:
-    return operation.what != "wait" or operation.hooks > 0
 
 
 class Failure(AssertionError):  # noqa: N818 - named for what it is
