@@ -411,10 +411,6 @@ def _rename(doing: Operations, unit: str) -> None:
 # What is done otherwise
 
 
-def _wait(_: Operations, which: int) -> None:
-    del which  # Hooks run after it, and no more.
-
-
 def _deploy(doing: Operations, units: int, *, offered: bool = False) -> str | None:
     if doing.deployed > 1 or _hidden(doing):
         return None
@@ -499,7 +495,7 @@ TO_ONE: dict[str, tuple[Options, Act]] = {
 """Operations to one of several: to which, and what is done to it."""
 
 OTHERS: dict[str, Callable[[Operations, int], object]] = {
-    "wait": _wait,
+    "wait": lambda *_: None,
     "deploy": _deploy,
     "deploy_across_models": lambda do, units: _deploy(do, units, offered=True),
     "add_unit": _add,

@@ -21,18 +21,28 @@ _VERSIONS = [
 ]
 # One that may bootstrap must not be renamed yet: see the regressions.
 _DRAWN = [name for name in NAMES if name != "rename_machine"]
+_DEPLOY = ("deploy", "deploy", "deploy", "deploy_across_models")
 _UNITS = (3, 4, 5, 6, 7, 1, 2)
 _OFTEN = ("add_unit", "kill_machine", "start_machine", "remove_lost_unit", "pass_time")
+# What is possible only after something else.
+_SECOND = (
+    "integrate",
+    "suspend",
+    "resume",
+    "replace_lost_unit",
+    "remove_unit",
+    "remove_distributor",
+)
 
 
 def operations() -> st.SearchStrategy[list[Do]]:
     """Draw the operations of a schedule."""
     which, hooks = st.integers(0, 7), st.sampled_from((0, 1, 5, 20, 100))
     order = st.lists(st.integers(0, 15), max_size=5).map(tuple)
-    deploy, units = st.sampled_from(("deploy", "deploy_across_models")), st.sampled_from(_UNITS)
+    deploy, units = st.sampled_from(_DEPLOY), st.sampled_from(_UNITS)
     start = st.builds(Do, deploy, units, hooks, order)
     # The first of the names is what the others shrink to.
-    names = st.sampled_from([*_DRAWN, *3 * _OFTEN])
+    names = st.sampled_from([*_DRAWN, *_SECOND, *3 * _OFTEN])
     rest = st.lists(st.builds(Do, names, which, hooks, order), min_size=12, max_size=20)
     return st.tuples(start, rest).map(lambda drawn: [drawn[0], *filter(_does_something, drawn[1])])
 
