@@ -495,7 +495,7 @@ TO_ONE: dict[str, tuple[Options, Act]] = {
 """Operations to one of several: to which, and what is done to it."""
 
 OTHERS: dict[str, Callable[[Operations, int], object]] = {
-    "wait": lambda *_: None,
+    "wait": lambda _, __: None,
     "deploy": _deploy,
     "deploy_across_models": lambda do, units: _deploy(do, units, offered=True),
     "add_unit": _add,
