@@ -455,10 +455,11 @@ def _spoil_joins(doing: Operations, which: int) -> int:
     return doing.spoilt_joins
 
 
-def _pass_time(doing: Operations, which: int) -> None:
+def _pass_time(doing: Operations, which: int) -> float:
     doing.juju.advance(_DURATIONS[which % 4])
     if which > 3:
         doing.juju.mark_update_status()
+    return _DURATIONS[which % 4]
 
 
 _Juju = juju_model.Juju
@@ -503,8 +504,8 @@ OTHERS: dict[str, Callable[[Operations, int], object]] = {
     "add_unnamed_unit": lambda do, which: _add(do, which, named=False),
     "add_distributor": _add_distributor,
     "replace_distributors": _replace_distributors,
-    "expire_tokens": lambda do, _: do.cloud.fake.expire_tokens(),
-    "revoke_tokens": lambda do, _: do.cloud.fake.revoke_tokens(),
+    "expire_tokens": lambda do, _: do.cloud.fake.expire_tokens() or "all",
+    "revoke_tokens": lambda do, _: do.cloud.fake.revoke_tokens() or "all",
     "refuse_removals": _refuse_removals,
     "spoil_joins": _spoil_joins,
     "pass_time": _pass_time,
