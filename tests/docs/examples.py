@@ -21,9 +21,9 @@ import microcluster_token_distributor
 from microcluster_token_distributor import testing
 from scripts import single_file
 from tests import juju_model
-from tests.chaos import bags
 from tests.clouds import local
 from tests.docs import commands, pages, statuses
+from tests.simulation import bags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

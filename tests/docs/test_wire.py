@@ -9,8 +9,8 @@ import jsonschema_rs
 import pytest
 
 from microcluster_token_distributor import _wire
-from tests.chaos import bags
 from tests.docs import pages
+from tests.simulation import bags
 from tests.unit import vectors
 
 PAGE = pages.DOCS / "reference" / "wire.md"

@@ -6,8 +6,8 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from tests import juju_model
-from tests.chaos import bags
 from tests.clouds import local
+from tests.simulation import bags
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
