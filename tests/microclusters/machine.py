@@ -81,6 +81,8 @@ class FakeMachine:
         self.resets_for = 0.0
         self._world = world
         self._resets_until = 0.0
+        self._refuses_until = 0.0
+        self._opens_at = 0.0
         self._removed_since: float | None = None
 
     def __repr__(self) -> str:
@@ -94,7 +96,7 @@ class FakeMachine:
     @property
     def answers(self) -> bool:
         """Whether the daemon answers those of other machines."""
-        resets = self._world.now < self._resets_until
+        resets = self._world.now < max(self._resets_until, self._opens_at)
         return self.running and not self.drops_packets and not resets
 
     @property
@@ -144,7 +146,7 @@ class FakeMachine:
         """Let the machine die at once; its data survives."""
         self._world.catch_up()
         self.running = False
-        self._resets_until = 0.0
+        self._resets_until = self._refuses_until = self._opens_at = 0.0
 
     def start(self) -> None:
         """Start a killed machine again."""
@@ -154,6 +156,15 @@ class FakeMachine:
         self.running = True
         knows_it = self.member is None or self.is_listed or self.lists_without_itself
         self._removed_since = None if knows_it else self._world.now
+
+    def restart(self, opening: float = 0.5) -> None:
+        """Restart the daemon, as a refresh of its snap does.
+
+        For a second its socket refuses connections; for `opening` more its database is not open.
+        """
+        self._world.catch_up()
+        self._refuses_until = self._world.now + 1.0
+        self._opens_at = self._refuses_until + opening
 
     def refresh(self) -> None:
         """Bring the daemon to the next schema.
@@ -229,9 +240,11 @@ class FakeMachine:
     def _unavailable(self, words: Sequence[str]) -> str | None:
         """What the daemon answers to each command as long as it does not work; None if it does."""
         world = self._world
-        if not self.running:
-            # Not measured: the client cannot reach its daemon.
+        if not self.running or world.now < self._refuses_until:
+            # Not measured of a machine that is off: the client cannot reach its daemon.
             return commands.SOCKET_REFUSED
+        if world.now < self._opens_at:
+            return commands.NOT_INITIALIZED
         if world.now < self._resets_until:
             return world.rng.choice(_RESETTING)
         if self._removed_since is not None:

@@ -103,8 +103,8 @@ class Cloud:
             seed=self.choices,
             command=COMMAND,
             version=microcluster_version,
-            address_sticks=0.0,
         )
+        self.fake.address_sticks = 0.0
         self.juju.deploy(charm(DISTRIBUTOR), DISTRIBUTOR)
 
     def consumers(self) -> list[str]:
