@@ -6,12 +6,11 @@ import functools
 import hashlib
 import pathlib
 import random
-import sys
 from typing import TYPE_CHECKING, TypeVar
 
 from tests import juju_model
 from tests.charms import variants
-from tests.microclusters import fake
+from tests.microclusters import fake, lxd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ down, which only microcluster v3 bears."""
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _CONSUMER_ROOT = _ROOT / "tests" / "charms" / "lxd_cluster"
-COMMAND = [sys.executable, str(_CONSUMER_ROOT / "src" / "lxd_microcluster.py")]
+COMMAND = lxd.COMMAND
 
 
 @functools.cache
@@ -35,7 +34,7 @@ def charm(name: str) -> juju_model.Charm:
     if name == DISTRIBUTOR:
         return juju_model.Charm.load(_ROOT)
     if name == "plain":
-        return juju_model.Charm.load(_CONSUMER_ROOT)
+        return variants.commanded(juju_model.Charm.load(_CONSUMER_ROOT))
     return variants.variant(f"{name}-consumer", charm("plain"))
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.simulation.operations import Do
 from tests.simulation.replay import replay
 
 
-@pytest.mark.xfail(strict=True, reason="a grant to a name that no unit has any more stands")
 def test_unit_that_may_bootstrap_is_renamed() -> None:
     """Another name was granted the bootstrap than the one that its unit has by then."""
     replay([Do("deploy", 3, 30), Do("rename_machine")], juju="3.6", microcluster="2.0.5")
