@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Act: TypeAlias = Callable[["Operations", str], object]
 
 _MOST_UNITS = 8
+# Faults that come after as many moments come again and again after as many.
+_RARE = 31
 _DURATIONS = (1.0, 10.0, 60.0, 300.0)
 
 
@@ -51,7 +53,7 @@ class Do(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What strikes once, at a moment of a hook, or before or after a command."""
+    """What strikes at a moment of a hook, or before or after a command."""
 
     answer: fake.Fault | None = None  # the command's
     error: type[BaseException] | None = None
@@ -68,7 +70,7 @@ class Operations:
         self.log: list[str] = []
         self.deployed = self.renamed = self.spoilt_joins = 0
         self.offered: list[str] = []
-        self.faults: list[tuple[int, Fault]] = []
+        self.faults: list[tuple[int, int, Fault]] = []
         cloud.fake.faults = self._command_fault
 
     def do(self, operation: Do) -> None:
@@ -81,8 +83,8 @@ class Operations:
                 done = among[which % len(among)]
                 act(self, done)
         elif what in FAULTS:
-            self.faults.append((2**which - 1, FAULTS[what]))
-            done = 2**which - 1
+            after = done = 2**which - 1
+            self.faults.append((after, after, FAULTS[what]))
         else:
             done = OTHERS[what](self, which)
         if done is not None:
@@ -123,12 +125,14 @@ class Operations:
         """Count down the faults that apply at this moment; return the one that strikes."""
         due: Fault | None = None
         armed, self.faults = self.faults, []
-        for after, fault in armed:
+        for after, again, fault in armed:
             applies = (fault.answer is not None) is of_command and fault.only in ("", command)
-            if applies and after == 0 and due is None:
-                due = fault
-            else:
-                self.faults.append((max(0, after - applies), fault))
+            if not applies or after > 0 or due is not None:
+                self.faults.append((max(0, after - applies), again, fault))
+                continue
+            due = fault
+            if again >= _RARE:
+                self.faults.append((again, again, fault))
         return due
 
     # The end
@@ -426,7 +430,7 @@ def _deploy(doing: Operations, units: int, *, offered: bool = False) -> str | No
 
 def _add(doing: Operations, which: int, *, late: bool = False, named: bool = True) -> str | None:
     apps = doing.cloud.consumers()
-    if len(doing.cloud.units()) >= _MOST_UNITS:
+    if not apps or len(doing.cloud.units()) >= _MOST_UNITS:
         return None
     unit = doing.juju.add_unit(apps[which % len(apps)], provisioned=not late)
     doing.juju.unnamed.update(() if named else {unit})
