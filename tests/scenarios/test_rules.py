@@ -170,20 +170,6 @@ def test_two_of_three_leave_at_once(cloud: LocalCloud) -> None:
     helpers.expect_whole(cloud)
 
 
-def test_goal_state_fails_while_a_leave_is_refused(cloud: LocalCloud) -> None:
-    """Some unit may stay, so the leave is refused again and again."""
-    helpers.form(cloud, 3)
-    leaver, dead, _ = cloud.units(CONSUMER)
-    cloud.kill_machine(dead)
-    cloud.juju.has_goal_state = False
-    cloud.remove_unit(leaver)
-    cloud.wait(3)
-    assert leaver in cloud.units(CONSUMER), f"{leaver} took its vote with it"
-    cloud.juju.has_goal_state = True
-    cloud.start_machine(dead)
-    helpers.expect_whole(cloud)
-
-
 def test_two_denials_with_a_list_in_between(cloud: LocalCloud) -> None:
     """A list between two denials cancels the first."""
     helpers.form(cloud, 3)
@@ -195,21 +181,6 @@ def test_two_denials_with_a_list_in_between(cloud: LocalCloud) -> None:
     cloud.wait(2)
     after = _written(cloud, unit, "member")[before:]
     assert not after, f"{unit} has believed one denial"
-
-
-def test_daemon_is_reset_before_bootstrap_is_published(cloud: LocalCloud) -> None:
-    """The grant of an earlier relation does not count."""
-    helpers.deploy(cloud, 1)
-    unit, lost = cloud.units(CONSUMER)[0], cloud.units(DISTRIBUTOR)[0]
-    cloud.upon(lambda: cloud.kill_machine(lost), unit=unit, command="bootstrap")
-    cloud.eventually("a cluster", lambda: bool(cloud.members(unit)))
-    cloud.remove_unit(lost, force=True)
-    cloud.remove_application(DISTRIBUTOR)
-    cloud.settle()
-    cloud.machine(unit).forget()
-    cloud.deploy(DISTRIBUTOR, "another-distributor")
-    cloud.integrate(CONSUMER, "another-distributor")
-    helpers.expect_whole(cloud, distributor="another-distributor")
 
 
 def test_newcomers_machine_dies_as_it_joins(cloud: LocalCloud) -> None:

@@ -39,7 +39,7 @@ def test_report_vector(vector: dict[str, Any]) -> None:
     assert report.is_member == vector.get("is_member", False)
     assert report.offers == vector.get("offers", {})
     if vector["version"] == "current":
-        assert report.to_bag() == vector["bag"]
+        assert _write({}, report.to_bag()) == vector["bag"]
 
 
 @_params("distributor_bags.json")
@@ -55,8 +55,8 @@ def test_published_vector(vector: dict[str, Any]) -> None:
     for hostname, token in vector.get("tokens", {}).items():
         assert published.token_for(hostname) == token
     if vector["version"] == "current":
-        assert published.to_app_bag() == app_bag
-        assert published.to_unit_bag() == unit_bag
+        assert _write({}, published.to_app_bag()) == app_bag
+        assert _write({}, published.to_unit_bag()) == unit_bag
 
 
 def test_a_token_wins_over_empty_where_old_units_disagree() -> None:

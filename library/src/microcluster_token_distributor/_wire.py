@@ -60,6 +60,7 @@ _KEYS = frozenset(
         "cluster",
         "failed",
         "hold",
+        "offline",
         "gone",
         "leader",
         "bootstrap-app",

@@ -115,6 +115,7 @@ _KEYS = frozenset(
         "cluster",
         "failed",
         "hold",
+        "offline",
         "gone",
         "leader",
         "bootstrap-app",
