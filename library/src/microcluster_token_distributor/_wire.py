@@ -52,23 +52,11 @@ JOINED = "joined"
 # A security event, as MicroOVN logs its own: by OWASP's Application Logging Vocabulary.
 ADMIN_EVENT = 'security=true category=AUTHZ event=authz_admin action=%s node=%s msg="%s"'
 
-_KEYS = frozenset(
-    [
-        "hostname",
-        "member",
-        "mirror",
-        "cluster",
-        "failed",
-        "hold",
-        "offline",
-        "gone",
-        "leader",
-        "bootstrap-app",
-        "bootstrap-host",
-        "waiting",
-        "formed",
-        "left",
-    ]
+# The keys of the table above, but for `generation`.
+_OURS = re.compile(
+    "hostname|member|cluster|failed|hold|offline|gone|mirror(-.*)?"
+    "|leader|bootstrap-app|bootstrap-host|waiting|formed|left",
+    re.DOTALL,
 )
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _MIRROR_KEY = re.compile(r"[!-<>-~]{1,256}", re.ASCII)
@@ -121,12 +109,7 @@ def write(bag: MutableMapping[str, str], wanted: Mapping[str, str]) -> None:
     `generation` up.
     """
     before, after = (
-        {
-            key: v
-            for key, v in each.items()
-            if v and (key in _KEYS or key.startswith(MIRROR_PREFIX))
-        }
-        for each in (bag, wanted)
+        {key: v for key, v in each.items() if v and _OURS.fullmatch(key)} for each in (bag, wanted)
     )
     keys = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
     updates = {key: after.get(key, "") for key in keys}
