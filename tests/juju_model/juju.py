@@ -26,6 +26,7 @@ import ops.testing
 from tests.juju_model import bridge, entities, hooks, resolver, running, world
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Generator, Iterator, Mapping
 
     from tests.juju_model import charms, hosts
@@ -71,7 +72,7 @@ class Juju(world.World):
 
     def __init__(
         self,
-        seed: int = 0,
+        seed: int | random.Random = 0,
         *,
         version: str = "4.0",
         behaviour: entities.Behaviour | None = None,

@@ -48,10 +48,10 @@ class Awake:
 class Relations:
     """The applications of a model, by name in `apps`, with what relates them."""
 
-    def __init__(self, seed: int, behaviour: entities.Behaviour) -> None:
+    def __init__(self, seed: int | random.Random, behaviour: entities.Behaviour) -> None:
         self.apps: dict[str, entities.App] = {}
         self.behaviour = behaviour
-        self._rng = random.Random(seed)  # noqa: S311 - a schedule, not a secret
+        self._rng = seed if isinstance(seed, random.Random) else random.Random(seed)  # noqa: S311 - a schedule, not a secret
         self._units: dict[str, entities.Unit] = {}
         self._relations: dict[int, entities.Relation] = {}
         self._relation_ids = itertools.count()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tests.juju_model import entities, hosts, relating
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Iterator
 
     from tests.juju_model import charms, hooks
@@ -39,7 +40,9 @@ class World(relating.Relations):
             or are gone, as was seen in the field; when Juju does so is not known.
     """
 
-    def __init__(self, name: str, seed: int, behaviour: entities.Behaviour) -> None:
+    def __init__(
+        self, name: str, seed: int | random.Random, behaviour: entities.Behaviour
+    ) -> None:
         super().__init__(seed, behaviour)
         self.name = name
         self.now = 0.0

@@ -67,7 +67,8 @@ class FakeMicrocluster:
     Args:
         clock: gives the time in seconds. By default the fake has a clock of its own, which
             `advance` moves.
-        seed: where secrets and the little that chance decides come from.
+        seed: where secrets and the little that chance decides come from: a number, or the
+            generator itself.
         spend: called with the seconds that each command takes, once it has taken effect; a model
             moves its clock by that. By default commands take no time.
         command: the words before the sub-command.
@@ -93,7 +94,7 @@ class FakeMicrocluster:
         self,
         *,
         clock: Callable[[], float] | None = None,
-        seed: int = 0,
+        seed: int | random.Random = 0,
         spend: Callable[[float], None] | None = None,
         command: Sequence[str] = ("microovn", "cluster"),
         version: str = "2.0.5",
@@ -109,7 +110,7 @@ class FakeMicrocluster:
         self.needed_after_removal = 0
         self.unique_names = True
         self.on_spend = spend
-        self.rng = random.Random(seed)  # noqa: S311 - it has to be the same each time
+        self.rng = seed if isinstance(seed, random.Random) else random.Random(seed)  # noqa: S311 - it has to be the same each time
         self._clock = clock
         self._own_time = 0.0
         self._bootstraps = 0
