@@ -73,6 +73,9 @@ class FakeMicrocluster:
             moves its clock by that. By default commands take no time.
         command: the words before the sub-command.
         version: microcluster's version, `2.0.5` or `3.0.0`.
+        address_sticks: how likely it is, from 0 to 1, that the address of a ghost, removed while
+            another member is dead, is refused for good, instead of until the next heartbeat. Both
+            were seen.
 
     Attributes:
         clusters: all clusters that have a member, in the order of their bootstraps. A cluster
@@ -80,9 +83,6 @@ class FakeMicrocluster:
         machines: all machines that were not destroyed.
         history: every command, in the order in which they ran.
         faults: asked before and after each command on a machine that has no `faults` of its own.
-        address_sticks: how likely it is, from 0 to 1, that the address of a ghost, removed while
-            another member is dead, is refused for good, instead of until the next heartbeat. Both
-            were seen.
         degraded_leave: with 3.0.0, what comes of leaving a cluster of four or more while a member
             is down; None for chance to decide.
         needed_after_removal: how many members the workload wants to keep; it refuses a removal
@@ -98,6 +98,7 @@ class FakeMicrocluster:
         spend: Callable[[float], None] | None = None,
         command: Sequence[str] = ("microovn", "cluster"),
         version: str = "2.0.5",
+        address_sticks: float = 0.5,
     ):
         self.clusters: list[Cluster] = []
         self.machines: list[FakeMachine] = []
@@ -105,7 +106,7 @@ class FakeMicrocluster:
         self.command = tuple(command)
         self.faults: FaultPlan | None = None
         self.version = RELEASES[version]
-        self.address_sticks = 0.5
+        self.address_sticks = address_sticks
         self.degraded_leave: DegradedLeave | None = None
         self.needed_after_removal = 0
         self.unique_names = True

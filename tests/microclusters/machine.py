@@ -80,7 +80,8 @@ class FakeMachine:
         self.lists_without_itself = False
         self.resets_for = 0.0
         self._world = world
-        self._resets_until = 0.0
+        # Until when the daemon answers each command with one of some errors.
+        self._outages: list[tuple[float, tuple[str, ...]]] = []
         self._removed_since: float | None = None
 
     def __repr__(self) -> str:
@@ -94,8 +95,7 @@ class FakeMachine:
     @property
     def answers(self) -> bool:
         """Whether the daemon answers those of other machines."""
-        resets = self._world.now < self._resets_until
-        return self.running and not self.drops_packets and not resets
+        return self.running and not self.drops_packets and not self._outage()
 
     @property
     def is_listed(self) -> bool:
@@ -134,7 +134,7 @@ class FakeMachine:
         world.spend(outcome.cost)
         if self.resets_for:
             # A daemon that left starts anew when the command is over.
-            self._resets_until = world.now + self.resets_for
+            self._outages = [(world.now + self.resets_for, _RESETTING)]
             self.resets_for = 0.0
         return subprocess.CompletedProcess(
             list(argv), outcome.code, outcome.stdout, outcome.stderr
@@ -144,14 +144,33 @@ class FakeMachine:
         """Let the machine die at once; its data survives."""
         self._world.catch_up()
         self.running = False
-        self._resets_until = 0.0
+        self._outages = []
 
     def start(self) -> None:
         """Start a killed machine again."""
         assert not self.running, f"{self.name} was not killed"
         assert not self.destroyed, f"{self.name} was destroyed"
-        self._world.catch_up()
         self.running = True
+        self._boot([])
+
+    def restart(self, *, refused: float = 1.0, opening: float = 0.5) -> None:
+        """Restart the daemon, as a refresh of its snap does.
+
+        Args:
+            refused: seconds for which its socket refuses connections.
+            opening: seconds after that for which it calls its database not yet initialized.
+        """
+        opens = self._world.now + refused
+        self._boot(
+            [
+                (opens, (commands.SOCKET_REFUSED,)),
+                (opens + opening, (commands.NOT_INITIALIZED,)),
+            ]
+        )
+
+    def _boot(self, outages: list[tuple[float, tuple[str, ...]]]) -> None:
+        self._world.catch_up()
+        self._outages = outages
         knows_it = self.member is None or self.is_listed or self.lists_without_itself
         self._removed_since = None if knows_it else self._world.now
 
@@ -232,8 +251,8 @@ class FakeMachine:
         if not self.running:
             # Not measured: the client cannot reach its daemon.
             return commands.SOCKET_REFUSED
-        if world.now < self._resets_until:
-            return world.rng.choice(_RESETTING)
+        if messages := self._outage():
+            return messages[0] if len(messages) == 1 else world.rng.choice(messages)
         if self._removed_since is not None:
             if world.version.removed_keeps_starting:
                 return commands.STILL_STARTING
@@ -241,6 +260,11 @@ class FakeMachine:
                 return commands.NO_SOCKET
         waits = self.cluster is not None and self._awaits_upgrade(self.cluster)
         return commands.AWAITS_UPGRADE if waits and words[0] != "list" else None
+
+    def _outage(self) -> tuple[str, ...]:
+        """What the daemon answers at the moment; nothing if it works."""
+        now = self._world.now
+        return next((messages for until, messages in self._outages if now < until), ())
 
     def _awaits_upgrade(self, cluster: Cluster) -> bool:
         """Whether a member has an older schema than this daemon."""

@@ -520,6 +520,20 @@ def test_a_newer_schema_waits_for_the_other_members(either: fake.FakeMicrocluste
     suite.succeed(newcomer, "join", token)
 
 
+def test_a_daemon_that_restarts_calls_itself_no_member(either: fake.FakeMicrocluster) -> None:
+    """After its socket was refused, and before all is as it was."""
+    first, second, _ = form(either, 3)
+
+    second.restart(refused=1.0, opening=0.5)
+
+    suite.refused(second, *LIST, because="connection refused$")
+    assert suite.online(first) == {"node-1", "node-3"}
+    either.advance(1.0)
+    suite.refused(second, *LIST, because=fake.NOT_INITIALIZED)
+    either.advance(0.5)
+    assert suite.online(second) == {"node-1", "node-2", "node-3"}
+
+
 @pytest.mark.parametrize("off", [True, False])
 def test_a_host_that_drops_packets_makes_list_fail(
     either: fake.FakeMicrocluster, off: bool
