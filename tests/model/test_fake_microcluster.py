@@ -299,11 +299,11 @@ def test_a_command_slower_than_its_limit_is_killed_and_takes_effect_all_the_same
 # Ghosts
 
 
+@pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("victim", [0, 1, 2])
-def test_a_ghost_in_a_cluster_of_three_is_the_fourth_vote(
-    cluster: fake.FakeMicrocluster, victim: int
-) -> None:
+def test_a_ghost_in_a_cluster_of_three_is_the_fourth_vote(seed: int, victim: int) -> None:
     """The quorum is gone, whichever member was dead; neither chance nor time brings it back."""
+    cluster = fake.FakeMicrocluster(seed=seed)
     nodes = form(cluster, 3)
     witness = nodes[(victim + 1) % 3]
     newcomer = cluster.add_machine("node-4")

@@ -400,7 +400,7 @@ def test_a_hook_that_fails_is_run_again_and_has_written_only_what_was_flushed(
 
         juju.faults = faults
         while not juju.errors:
-            juju.step()
+            assert juju.step() is not None
         flushed = juju.bag("left/0", "peers").get("count")
         [stored] = (s for s in juju.unit("left/0").stored_states if s.owner_path)
         status = juju.status("left/0").name
@@ -452,7 +452,7 @@ def test_a_flush_without_the_lease_is_refused_whole_and_stored_state_is_ahead(
 
         juju.faults = faults
         while not juju.errors:
-            juju.step()
+            assert juju.step() is not None
         [error] = juju.errors
         flushed = juju.bag(error.unit, "peers").get("count")
         juju.settle(retry_failed=True)
