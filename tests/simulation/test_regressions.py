@@ -11,7 +11,6 @@ def test_unit_that_may_bootstrap_is_renamed() -> None:
     replay([Do("deploy", 3, 30), Do("rename_machine")], juju="3.6", microcluster="2.0.5")
 
 
-@pytest.mark.xfail(strict=True, reason="a list from before another member's removal is acted on")
 def test_member_that_has_the_name_of_a_removed_one_stays() -> None:
     """Two members remove the same dead one; its successor joins in between."""
     replay(

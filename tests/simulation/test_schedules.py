@@ -19,8 +19,6 @@ _BATCH = 10
 _VERSIONS = [
     (juju, microcluster) for juju in ("3.6", "4.0") for microcluster in ("2.0.5", "3.0.0")
 ]
-# One that may bootstrap must not be renamed yet: see the regressions.
-_DRAWN = [name for name in NAMES if name != "rename_machine"]
 _DEPLOY = ("deploy", "deploy", "deploy", "deploy_across_models")
 _UNITS = (3, 4, 5, 6, 7, 1, 2)
 _OFTEN = ("add_unit", "kill_machine", "start_machine", "remove_lost_unit", "pass_time")
@@ -42,7 +40,7 @@ def operations() -> st.SearchStrategy[list[Do]]:
     deploy, units = st.sampled_from(_DEPLOY), st.sampled_from(_UNITS)
     start = st.builds(Do, deploy, units, st.sampled_from((100, 20, 100, 5, 1, 0)), order)
     # The first of the names is what the others shrink to.
-    names = st.sampled_from([*_DRAWN, *_SECOND, *3 * _OFTEN])
+    names = st.sampled_from([*NAMES, *_SECOND, *3 * _OFTEN])
     rest = st.lists(st.builds(Do, names, which, hooks, order), min_size=12, max_size=20)
     return st.tuples(start, rest).map(lambda drawn: [drawn[0], *filter(_does_something, drawn[1])])
 

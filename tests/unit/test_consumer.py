@@ -304,7 +304,7 @@ def test_member_offline_pauses_joins_unless_they_are_safe(
 
     hook = unit.app_changed()
 
-    token = {"mirror": "up", "mirror-node-2": TOKEN_2}
+    token = {"mirror": "up", "mirror-node-2": TOKEN_2, "offline": "node-1"}
     assert hook.bag == {**MEMBER, **(token if degraded else {"hold": "node-1"})}
     paused = "joins paused: member node-1 is offline"
     assert hook.status == ("active", "" if degraded else paused)

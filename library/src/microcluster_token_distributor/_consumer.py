@@ -356,11 +356,13 @@ class TokenConsumer(ops.Object):
                 self.on.token_generated.emit()
 
     def _remove(self, state: _membership.UnitState, names: Sequence[str]) -> None:
-        """Remove members that are not online."""
+        """Remove members that are not online, and list them again after each removal."""
+        has_list = bool(state.answer.members)
         for name in names:
+            if has_list and name not in state.answer.offline:
+                continue  # It is back, or another one of its name has joined.
             failure = _workload.attempt(self.workload.remove, name, (), force=True)
             logger.info(_wire.ADMIN_EVENT, "cluster_remove", name, failure or "was not online")
-        if names:
             state.answer = self._ask()
 
     def _report(self, state: _membership.UnitState, relation: ops.Relation) -> None:

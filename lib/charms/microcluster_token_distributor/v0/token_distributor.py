@@ -1213,11 +1213,13 @@ class TokenConsumer(ops.Object):
                 self.on.token_generated.emit()
 
     def _remove(self, state: UnitState, names: Sequence[str]) -> None:
-        """Remove members that are not online."""
+        """Remove members that are not online, and list them again after each removal."""
+        has_list = bool(state.answer.members)
         for name in names:
+            if has_list and name not in state.answer.offline:
+                continue  # It is back, or another one of its name has joined.
             failure = attempt(self.workload.remove, name, (), force=True)
             logger.info(ADMIN_EVENT, "cluster_remove", name, failure or "was not online")
-        if names:
             state.answer = self._ask()
 
     def _report(self, state: UnitState, relation: ops.Relation) -> None:
