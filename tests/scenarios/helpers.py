@@ -384,7 +384,7 @@ class _Whole:
         bag = self.cloud.bag(unit, self.distributor)
         if bag.get("member") != "true":
             yield f"{unit} does not report that it is a member"
-        for key in ("hold", "gone", "failed"):
+        for key in ("hold", "offline", "gone", "failed"):
             if key in bag:
                 yield f"{unit} still reports {key}: {bag[key]}"
         yield from self._tokens(unit, bag)
