@@ -23,6 +23,8 @@ _PATIENT_ROUNDS = 5
 _PATIENCE = 300.0
 # Of the hooks before a failure, how many its message shows.
 _TAIL = 60
+# Until all is quiet after the faults: hundreds are usual.
+_MOST_HOOKS = 1500
 
 
 class Failure(AssertionError):  # noqa: N818 - named for what it is
@@ -72,7 +74,7 @@ def replay(
 
 def _finish(cloud: clouds.Cloud, watch: invariants.Invariants, doing: Operations) -> None:
     """Let one whole cluster come about, with every unit in it."""
-    cloud.juju.settle(retry_failed=True, patience=_PATIENCE)
+    cloud.juju.settle(_MOST_HOOKS, retry_failed=True, patience=_PATIENCE)
     problems: list[str] = []
     for done in range(_ROUNDS + 1):
         doing.relate_all()

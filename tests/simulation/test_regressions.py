@@ -32,3 +32,28 @@ def test_member_that_has_the_name_of_a_removed_one_stays() -> None:
         microcluster="3.0.0",
         interleaved=True,
     )
+
+
+@pytest.mark.xfail(strict=True, reason="each of two tokens is rejected in turn, without end")
+def test_newcomer_with_the_name_of_a_dead_member_settles() -> None:
+    """Two members have issued a token for it, and its own name is in `hold`."""
+    replay(
+        [
+            Do("deploy", 4, 1),
+            Do("remove_late_unit", 5, 1, (0, 14, 5, 4, 14)),
+            Do("start_machine", 3, 100, (0, 9, 3, 1, 9)),
+            Do("deploy_across_models", 6, 100, (11, 1, 10, 8, 4)),
+            Do("resume", 1, 5, (12, 14, 5)),
+            Do("remove_lost_unit", 2, 20, (0,)),
+            Do("kill_machine", 7, 5, (9, 2, 12, 13, 6)),
+            Do("remove_distributor", 1, 5),
+            Do("replace_lost_unit", 0, 20, (8, 5, 4, 0, 0)),
+            Do("fail_command", 2, 5, (4, 3)),
+            Do("scale_to_zero", 5, 20, (13, 11, 9, 12, 1)),
+            Do("hang_command", 2, 100, (13,)),
+            Do("remove_lost_unit", 0, 5, (14, 11, 0, 12, 4)),
+        ],
+        juju="3.6",
+        microcluster="3.0.0",
+        interleaved=True,
+    )
