@@ -53,9 +53,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test of each batch of schedules."""
     if "batch" in metafunc.fixturenames:
         number = cast("int", metafunc.config.getoption("--schedules"))
-        # One batch finds what `test_regressions` has for a newcomer whose name is in `hold`.
-        batches = [batch for batch in range(number // _BATCH) if batch != 17]
-        metafunc.parametrize("batch", batches)
+        metafunc.parametrize("batch", range(number // _BATCH))
 
 
 def test_cluster_is_whole_in_the_end(batch: int, request: pytest.FixtureRequest) -> None:

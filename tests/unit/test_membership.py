@@ -200,6 +200,8 @@ ONE_DOWN = member_of("node-0", "node-1 voter UNREACHABLE")
          {**NEWCOMER, "failed": _wire.digest("empty")}),
         ({"published": published({"hold": "node-0"}, node_0=TOKEN_0)},
          {**NEWCOMER, "failed": DIGEST_0}),
+        ({"published": published({"hold": "node-0"}, node_0=TOKEN_0), "own": {"failed": DIGEST_1}},
+         {**NEWCOMER, "failed": DIGEST_1}),
         ({"published": published({"hold": "node-1"}, node_0=TOKEN_0)}, NEWCOMER),
     ],
 )  # fmt: skip

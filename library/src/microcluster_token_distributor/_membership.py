@@ -237,8 +237,9 @@ def _failed(state: UnitState) -> str:
     value = state.published.values.get(state.hostname, "")
     if state.hostname in state.published.hold:
         # Everybody waits for a member of this unit's name, which this unit is not: a join that
-        # failed half-way left it behind, or an earlier machine. This report has it removed.
-        return _wire.digest(value or _wire.EMPTY_STRING)
+        # failed half-way left it behind, or an earlier machine. This report has it removed; one
+        # that followed each token in turn would have no end.
+        return state.own.failed or _wire.digest(value or _wire.EMPTY_STRING)
     is_new = bool(state.offered) and _wire.digest(state.offered) != state.own.failed
     return state.rejected or ("" if is_new else state.own.failed)
 
