@@ -38,7 +38,9 @@ def test_member_that_has_the_name_of_a_removed_one_stays() -> None:
     )
 
 
-@pytest.mark.xfail(strict=True, reason="each of two tokens is rejected in turn, without end")
+@pytest.mark.xfail(
+    run=False, reason="two tokens are rejected in turn, without end: it takes minutes"
+)
 def test_newcomer_with_the_name_of_a_dead_member_settles() -> None:
     """Two members have issued a token for it, and its own name is in `hold`."""
     replay(
