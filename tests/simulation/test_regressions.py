@@ -56,3 +56,22 @@ def test_newcomer_with_the_name_of_a_dead_member_settles() -> None:
         microcluster="3.0.0",
         interleaved=True,
     )
+
+
+def test_member_that_is_renamed_before_it_could_say_so_is_one() -> None:
+    """The hook in which it bootstrapped fails afterwards, and its machine has another name then."""
+    replay(
+        [
+            Do("deploy", 4, 5, (0,)),
+            Do("lose_lease", 2, 20),
+            Do("revoke_tokens", 1, 1, (13, 12)),
+            Do("spoil_joins", 3, 0, (1, 8, 14, 10, 12)),
+            Do("fail_hook", 6, 100),
+            Do("rename_member", 2, 20, (4, 12, 13, 9, 12)),
+            Do("pass_time", 3, 0, (8, 2, 8, 0, 11)),
+        ],
+        juju="4.0",
+        microcluster="3.0.0",
+        consumer="tolerant",
+        interleaved=True,
+    )

@@ -62,7 +62,7 @@ def test_an_answer_against_what_was_known_needs_a_second(
 ) -> None:
     """So does a list without this unit, whatever it was."""
     answer = _membership.believe(
-        members(*rows), "node-0", was_member=was_member, confirms=confirms
+        members(*rows), ["node-0"], was_member=was_member, confirms=confirms
     )
 
     assert bool(answer.members) is (expected == "member")
@@ -351,7 +351,7 @@ an_answer = st.one_of(
     st.just(_membership.MembershipReport()),
     st.just(UNKNOWN),
     st.lists(a_member, unique_by=lambda member: member.name).map(
-        lambda rows: _membership.believe(rows, "node-0", was_member=True, confirms=False)
+        lambda rows: _membership.believe(rows, ["node-0"], was_member=True, confirms=False)
     ),
 )
 states = st.builds(

@@ -252,7 +252,9 @@ class TokenConsumer(ops.Object):
         return _wire.Report.from_bag(self.charm.unit.name, relation.data[self.charm.unit])
 
     def _ask(self, *, confirms: bool = False) -> _membership.MembershipReport:
-        return _workload.ask(self.workload, self._hostname, self.is_member, confirms)
+        # A hook that died as it became a member has kept nothing but what it had reported before.
+        names = dict.fromkeys([self._hostname, self._memory.hostname or self._hostname])
+        return _workload.ask(self.workload, names, self.is_member, confirms)
 
     # Helpers: what is done
 
@@ -308,6 +310,8 @@ class TokenConsumer(ops.Object):
                 self._form(state, "bootstrap", _workload.attempt(self.workload.bootstrap, args))
         elif answer.members and not memory.in_cluster:
             # The hook in which it became a member died before it could say so.
+            if state.hostname not in answer.names:
+                state.hostname = memory.hostname
             alone = len(answer.members) == 1
             self._become_member(state, bootstrapper=alone or state.is_granted)
         elif state.at_update_status and is_blind and memory.in_cluster:

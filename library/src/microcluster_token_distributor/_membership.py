@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 from microcluster_token_distributor import _wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from microcluster_token_distributor import _workload
 
@@ -66,17 +66,25 @@ class MembershipReport:
 
 
 def believe(
-    members: Sequence[_workload.Member], hostname: str, *, was_member: bool, confirms: bool
+    members: Sequence[_workload.Member],
+    names: Collection[str],
+    *,
+    was_member: bool,
+    confirms: bool,
 ) -> MembershipReport:
-    """Return the workload's answer as far as it is believed.
+    """Return the workload's answer as far as it is believed; the unit may have several names.
 
     A *no* has no members. One that `confirms` an earlier one is believed.
     """
-    if any(member.name == hostname for member in members):
+    if any(member.name in names for member in members):
         return MembershipReport(tuple(members))
     if confirms or not (members or was_member):
         return MembershipReport()
-    said = f"lists members without {hostname}" if members else "says that it is in no cluster"
+    said = (
+        f"lists members without {' or '.join(names)}"
+        if members
+        else "says that it is in no cluster"
+    )
     return MembershipReport((), f"the workload {said}; it is asked again at update-status", True)
 
 

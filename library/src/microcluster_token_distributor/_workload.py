@@ -25,7 +25,7 @@ from microcluster_token_distributor import _membership, _wire
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     import ops
 
@@ -231,7 +231,7 @@ def run(
 
 
 def ask(
-    workload: Workload, hostname: str, was_member: bool, confirms: bool
+    workload: Workload, names: Collection[str], was_member: bool, confirms: bool
 ) -> _membership.MembershipReport:
     """Ask who is a member, see `_membership.believe`."""
     try:
@@ -239,7 +239,7 @@ def ask(
     except WorkloadError as error:
         logger.warning("cannot list the members of the cluster: %s", error)
         return _membership.MembershipReport(reason=_summary(error))
-    return _membership.believe(members, hostname, was_member=was_member, confirms=confirms)
+    return _membership.believe(members, names, was_member=was_member, confirms=confirms)
 
 
 def attempt(act: Callable[..., None], *args: Any, **options: Any) -> str:
@@ -284,7 +284,7 @@ def leave(
 def _ask_until(workload: Workload, hostname: str, *, left: bool) -> _membership.MembershipReport:
     give_up = time.monotonic() + _SETTLE_LIMIT
     while True:
-        answer = ask(workload, hostname, True, True)
+        answer = ask(workload, [hostname], True, True)
         is_sure = answer.is_no if left else bool(answer.members)
         if is_sure or time.monotonic() >= give_up:
             return answer

@@ -34,7 +34,7 @@ import ops
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 
 __all__ = [
     "ClusterBootstrappedEvent",
@@ -398,17 +398,25 @@ class MembershipReport:
 
 
 def believe(
-    members: Sequence[Member], hostname: str, *, was_member: bool, confirms: bool
+    members: Sequence[Member],
+    names: Collection[str],
+    *,
+    was_member: bool,
+    confirms: bool,
 ) -> MembershipReport:
-    """Return the workload's answer as far as it is believed.
+    """Return the workload's answer as far as it is believed; the unit may have several names.
 
     A *no* has no members. One that `confirms` an earlier one is believed.
     """
-    if any(member.name == hostname for member in members):
+    if any(member.name in names for member in members):
         return MembershipReport(tuple(members))
     if confirms or not (members or was_member):
         return MembershipReport()
-    said = f"lists members without {hostname}" if members else "says that it is in no cluster"
+    said = (
+        f"lists members without {' or '.join(names)}"
+        if members
+        else "says that it is in no cluster"
+    )
     return MembershipReport((), f"the workload {said}; it is asked again at update-status", True)
 
 
@@ -803,7 +811,7 @@ def run(
 
 
 def ask(
-    workload: Workload, hostname: str, was_member: bool, confirms: bool
+    workload: Workload, names: Collection[str], was_member: bool, confirms: bool
 ) -> MembershipReport:
     """Ask who is a member, see `_membership.believe`."""
     try:
@@ -811,7 +819,7 @@ def ask(
     except WorkloadError as error:
         logger.warning("cannot list the members of the cluster: %s", error)
         return MembershipReport(reason=_summary(error))
-    return believe(members, hostname, was_member=was_member, confirms=confirms)
+    return believe(members, names, was_member=was_member, confirms=confirms)
 
 
 def attempt(act: Callable[..., None], *args: Any, **options: Any) -> str:
@@ -856,7 +864,7 @@ def leave(
 def _ask_until(workload: Workload, hostname: str, *, left: bool) -> MembershipReport:
     give_up = time.monotonic() + _SETTLE_LIMIT
     while True:
-        answer = ask(workload, hostname, True, True)
+        answer = ask(workload, [hostname], True, True)
         is_sure = answer.is_no if left else bool(answer.members)
         if is_sure or time.monotonic() >= give_up:
             return answer
@@ -1110,7 +1118,9 @@ class TokenConsumer(ops.Object):
         return Report.from_bag(self.charm.unit.name, relation.data[self.charm.unit])
 
     def _ask(self, *, confirms: bool = False) -> MembershipReport:
-        return ask(self.workload, self._hostname, self.is_member, confirms)
+        # A hook that died as it became a member has kept nothing but what it had reported before.
+        names = dict.fromkeys([self._hostname, self._memory.hostname or self._hostname])
+        return ask(self.workload, names, self.is_member, confirms)
 
     # Helpers: what is done
 
@@ -1166,6 +1176,8 @@ class TokenConsumer(ops.Object):
                 self._form(state, "bootstrap", attempt(self.workload.bootstrap, args))
         elif answer.members and not memory.in_cluster:
             # The hook in which it became a member died before it could say so.
+            if state.hostname not in answer.names:
+                state.hostname = memory.hostname
             alone = len(answer.members) == 1
             self._become_member(state, bootstrapper=alone or state.is_granted)
         elif state.at_update_status and is_blind and memory.in_cluster:
