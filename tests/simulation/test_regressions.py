@@ -59,7 +59,7 @@ def test_newcomer_with_the_name_of_a_dead_member_settles() -> None:
 
 
 def test_member_that_is_renamed_before_it_could_say_so_is_one() -> None:
-    """The hook in which it bootstrapped fails afterwards, and its machine has another name then."""
+    """The hook in which it bootstrapped fails, and its machine has another name afterwards."""
     replay(
         [
             Do("deploy", 4, 5, (0,)),
