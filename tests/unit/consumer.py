@@ -86,6 +86,7 @@ class Charm(ops.CharmBase):
     mirrored: ClassVar[dict[str, str]] = {}  # what it has mirrored when it joins
     joins_while_degraded: ClassVar[bool] = False
     workload: ClassVar[lib.Workload | None] = None  # in place of commands
+    add_args: ClassVar[list[str]] = []
 
     def __init__(self, framework: ops.Framework):
         super().__init__(framework)
@@ -95,6 +96,7 @@ class Charm(ops.CharmBase):
         self.cluster.bootstrap_args_func = lambda: ["--first"]
         self.cluster.join_args_func = lambda: ["--address", "192.0.2.7"]
         self.cluster.leave_args_func = lambda: ["--now"]
+        self.cluster.add_args_func = lambda: self.add_args
         self.cluster.joins_while_degraded |= self.joins_while_degraded
         for event in self.cluster.on.events().values():
             framework.observe(event, self._on_any)

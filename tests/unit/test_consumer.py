@@ -546,8 +546,8 @@ class Workload:
         self.acts.append(("bootstrap", *args))
         self.rows = [lib.Member("node-0", "voter", "ONLINE")]
 
-    def issue(self, name: str, path: pathlib.Path) -> None:
-        self.acts.append(("issue", name))
+    def issue(self, name: str, path: pathlib.Path, args: Sequence[str] = ()) -> None:
+        self.acts.append(("issue", name, *args))
         path.write_text(TOKEN_1)
 
     def join(self, token: str, args: Sequence[str]) -> None:
@@ -562,7 +562,7 @@ class Workload:
 def test_workload_takes_the_place_of_commands(unit: consumer.Unit) -> None:
     """For charms whose microcluster has others, or none."""
     workload = Workload()
-    unit.use(workload=workload)
+    unit.use(workload=workload, add_args=["--timeout", "600"])
     unit.offer()
     joining = unit.changed()
     unit.grant(waiting="node-0 node-1")
@@ -578,7 +578,7 @@ def test_workload_takes_the_place_of_commands(unit: consumer.Unit) -> None:
     assert workload.acts == [
         ("join", True, "--address", "192.0.2.7"),
         ("bootstrap", "--first"),
-        ("issue", "node-1"),
+        ("issue", "node-1", "--timeout", "600"),
         ("remove", "node-2", True),
         ("remove", "node-0", "--now", False),
     ]

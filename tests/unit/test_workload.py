@@ -23,7 +23,7 @@ LIST = (*COMMAND, *consumer.LIST)
 WORKLOAD = _workload.CommandWorkload(COMMAND)
 ACTS: list[tuple[Callable[[pathlib.Path], None], list[str], int]] = [
     (lambda _: WORKLOAD.bootstrap(["--first"]), ["bootstrap", "--first"], 300),
-    (lambda path: WORKLOAD.issue("node-1", path), ["add", "node-1"], 30),
+    (lambda path: WORKLOAD.issue("node-1", path, ["-t", "9"]), ["add", "node-1", "-t", "9"], 30),
     (lambda _: WORKLOAD.join(TOKEN_1, ["--a", "b"]), ["join", TOKEN_1, "--a", "b"], 300),
     (lambda _: WORKLOAD.remove("x", [], force=False), ["remove", "x"], 60),
     (lambda _: WORKLOAD.remove("x", ["-y"], force=True), ["remove", "x", "-y", "--force"], 60),

@@ -87,6 +87,7 @@ class TokenConsumer(ops.Object):
         bootstrap_args_func: takes nothing, and returns further arguments for `bootstrap`, as a
             list of texts; it is called after `prebootstrap`, each time.
         join_args_func: likewise for `join`, after the token, and after `prejoin`.
+        add_args_func: likewise for `add`, after the name, such as `["--timeout", "600"]`.
         leave_args_func: likewise for the `remove` of this unit, and after `preleave`.
     """
 
@@ -108,6 +109,7 @@ class TokenConsumer(ops.Object):
         self.joins_while_degraded = self.workload.joins_while_degraded
         self.bootstrap_args_func: Callable[[], list[str]] = list
         self.join_args_func: Callable[[], list[str]] = list
+        self.add_args_func: Callable[[], list[str]] = list
         self.leave_args_func: Callable[[], list[str]] = list
         self._tokens = _workload.TokenStore(charm.charm_dir / f".{relation_name}-tokens")
         self._memory: Any = self._stored
@@ -349,7 +351,8 @@ class TokenConsumer(ops.Object):
         for name in _membership.to_issue(state):
             if name in state.answer.names or state.blocking:
                 continue  # It has joined, or a member went down, meanwhile.
-            if failure := _workload.attempt(self._tokens.issue, self.workload, name):
+            args = self.add_args_func()
+            if failure := _workload.attempt(self._tokens.issue, self.workload, name, args):
                 logger.info("no token for %s: %s", name, failure)
                 answer = self._ask()
                 if not answer.members:

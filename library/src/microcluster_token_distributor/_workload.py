@@ -43,10 +43,7 @@ class WorkloadError(Exception):
 
 
 class LeaveRefusedError(Exception):
-    """The cluster does not let this unit go yet; the message says why, and holds no token.
-
-    It is raised in the `remove` hook, which thereby fails, and which Juju tries again.
-    """
+    """The cluster does not let this unit go yet: the `remove` hook fails, and is tried again."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,12 +86,12 @@ class Workload(Protocol):
     def bootstrap(self, args: Sequence[str]) -> None:
         """Form a cluster of this machine, with what the charm's `bootstrap_args_func` returned."""
 
-    def issue(self, name: str, path: pathlib.Path) -> None:
+    def issue(self, name: str, path: pathlib.Path, args: Sequence[str] = ()) -> None:
         """Issue a join token for a newcomer, and refuse while an earlier one can still be used.
 
-        The path is that of an empty file that only root can read. The token has to be in it as
-        soon as there is one: this process may be killed at any moment, and the cluster issues no
-        other.
+        The path is that of an empty file that only root can read. The token has to be in it at
+        once: this process may be killed at any moment, and the cluster issues no other. The
+        arguments are what the charm's `add_args_func` returned.
         """
 
     def join(self, token: str, args: Sequence[str]) -> None:
@@ -152,8 +149,8 @@ class CommandWorkload:
     def bootstrap(self, args: Sequence[str]) -> None:
         run([*self.command_name, "bootstrap", *args], self.form_limit)
 
-    def issue(self, name: str, path: pathlib.Path) -> None:
-        run([*self.command_name, "add", name], self.list_limit, into=path)
+    def issue(self, name: str, path: pathlib.Path, args: Sequence[str] = ()) -> None:
+        run([*self.command_name, "add", name, *args], self.list_limit, into=path)
 
     def join(self, token: str, args: Sequence[str]) -> None:
         run([*self.command_name, "join", token, *args], self.form_limit, secret=token)
@@ -173,7 +170,7 @@ class TokenStore:
     def __init__(self, folder: pathlib.Path):
         self.folder = folder
 
-    def issue(self, workload: Workload, name: str) -> None:
+    def issue(self, workload: Workload, name: str, args: Sequence[str] = ()) -> None:
         """Have a token issued, and keep it."""
         path = self.folder / name
         try:
@@ -182,7 +179,7 @@ class TokenStore:
             path.touch(mode=0o600)
         except OSError as error:
             raise WorkloadError(f"no place to keep a token: {error.strerror}") from None
-        workload.issue(name, path)
+        workload.issue(name, path, args)
         if name not in self.all():
             raise WorkloadError("it printed no token")
 

@@ -65,8 +65,8 @@ class FakeWorkload(_workload.CommandWorkload):
         self._call("bootstrap", *args)
         self.is_member, self.others = True, []
 
-    def issue(self, name: str, path: pathlib.Path) -> None:  # noqa: D102
-        self._call("issue", name)
+    def issue(self, name: str, path: pathlib.Path, args: Sequence[str] = ()) -> None:  # noqa: D102
+        self._call("issue", name, *args)
         path.write_text(fake_token(name))
 
     def join(self, token: str, args: Sequence[str]) -> None:  # noqa: D102

@@ -623,10 +623,7 @@ class WorkloadError(Exception):
 
 
 class LeaveRefusedError(Exception):
-    """The cluster does not let this unit go yet; the message says why, and holds no token.
-
-    It is raised in the `remove` hook, which thereby fails, and which Juju tries again.
-    """
+    """The cluster does not let this unit go yet: the `remove` hook fails, and is tried again."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -669,12 +666,12 @@ class Workload(Protocol):
     def bootstrap(self, args: Sequence[str]) -> None:
         """Form a cluster of this machine, with what the charm's `bootstrap_args_func` returned."""
 
-    def issue(self, name: str, path: pathlib.Path) -> None:
+    def issue(self, name: str, path: pathlib.Path, args: Sequence[str] = ()) -> None:
         """Issue a join token for a newcomer, and refuse while an earlier one can still be used.
 
-        The path is that of an empty file that only root can read. The token has to be in it as
-        soon as there is one: this process may be killed at any moment, and the cluster issues no
-        other.
+        The path is that of an empty file that only root can read. The token has to be in it at
+        once: this process may be killed at any moment, and the cluster issues no other. The
+        arguments are what the charm's `add_args_func` returned.
         """
 
     def join(self, token: str, args: Sequence[str]) -> None:
@@ -732,8 +729,8 @@ class CommandWorkload:
     def bootstrap(self, args: Sequence[str]) -> None:
         run([*self.command_name, "bootstrap", *args], self.form_limit)
 
-    def issue(self, name: str, path: pathlib.Path) -> None:
-        run([*self.command_name, "add", name], self.list_limit, into=path)
+    def issue(self, name: str, path: pathlib.Path, args: Sequence[str] = ()) -> None:
+        run([*self.command_name, "add", name, *args], self.list_limit, into=path)
 
     def join(self, token: str, args: Sequence[str]) -> None:
         run([*self.command_name, "join", token, *args], self.form_limit, secret=token)
@@ -753,7 +750,7 @@ class TokenStore:
     def __init__(self, folder: pathlib.Path):
         self.folder = folder
 
-    def issue(self, workload: Workload, name: str) -> None:
+    def issue(self, workload: Workload, name: str, args: Sequence[str] = ()) -> None:
         """Have a token issued, and keep it."""
         path = self.folder / name
         try:
@@ -762,7 +759,7 @@ class TokenStore:
             path.touch(mode=0o600)
         except OSError as error:
             raise WorkloadError(f"no place to keep a token: {error.strerror}") from None
-        workload.issue(name, path)
+        workload.issue(name, path, args)
         if name not in self.all():
             raise WorkloadError("it printed no token")
 
@@ -953,6 +950,7 @@ class TokenConsumer(ops.Object):
         bootstrap_args_func: takes nothing, and returns further arguments for `bootstrap`, as a
             list of texts; it is called after `prebootstrap`, each time.
         join_args_func: likewise for `join`, after the token, and after `prejoin`.
+        add_args_func: likewise for `add`, after the name, such as `["--timeout", "600"]`.
         leave_args_func: likewise for the `remove` of this unit, and after `preleave`.
     """
 
@@ -974,6 +972,7 @@ class TokenConsumer(ops.Object):
         self.joins_while_degraded = self.workload.joins_while_degraded
         self.bootstrap_args_func: Callable[[], list[str]] = list
         self.join_args_func: Callable[[], list[str]] = list
+        self.add_args_func: Callable[[], list[str]] = list
         self.leave_args_func: Callable[[], list[str]] = list
         self._tokens = TokenStore(charm.charm_dir / f".{relation_name}-tokens")
         self._memory: Any = self._stored
@@ -1215,7 +1214,8 @@ class TokenConsumer(ops.Object):
         for name in to_issue(state):
             if name in state.answer.names or state.blocking:
                 continue  # It has joined, or a member went down, meanwhile.
-            if failure := attempt(self._tokens.issue, self.workload, name):
+            args = self.add_args_func()
+            if failure := attempt(self._tokens.issue, self.workload, name, args):
                 logger.info("no token for %s: %s", name, failure)
                 answer = self._ask()
                 if not answer.members:

@@ -106,8 +106,10 @@ class LxdWorkload:
         self.ask("PUT", "/1.0/cluster", {"server_name": name, "enabled": True})
 
     @_readable()
-    def issue(self, name: str, path: pathlib.Path) -> None:
+    def issue(self, name: str, path: pathlib.Path, args: Sequence[str] = ()) -> None:
         """Issue a token for the machine of this name."""
+        if args:
+            raise WorkloadError("LXD takes no arguments for a token")
         if not self.members():
             raise WorkloadError("LXD is not part of a cluster")
         now = dt.datetime.now(dt.timezone.utc).isoformat()
