@@ -36,7 +36,7 @@ class Invariants:
         self._fake = cloud.fake
         self._held_before: dict[str, bool] = {}
         self._seen_down: dict[str, frozenset[str]] = {}
-        self._seen: dict[str, frozenset[str]] = {}
+        self._seen: dict[str, dict[str, fake.Member]] = {}
         self._lived: set[int] = set()
         # Whether what each unit of the distributor mirrored counted when its hook began.
         self._up_before: dict[str, bool] = {}
@@ -71,7 +71,9 @@ class Invariants:
             cluster = self._cloud.cluster_of(unit)
             if cluster is not None and unit in self._seen:
                 self._seen_down[unit] &= frozenset(cluster.members) - {*cluster.online}
-                self._seen[unit] &= frozenset(cluster.members)
+                # By identity: another member of the same name may have joined.
+                before, after = self._seen[unit], cluster.members
+                self._seen[unit] = {n: m for n, m in before.items() if after.get(n) is m}
 
     def _before_command(self, unit: str, words: list[str]) -> None:
         verb, name = words[0], self._cloud.name(unit)
@@ -79,14 +81,14 @@ class Invariants:
         if verb == "list" and cluster is not None:
             # Who is cut off and alone sees itself online.
             self._seen_down[unit] = frozenset(cluster.members) - {*cluster.online, name}
-            self._seen[unit] = frozenset(cluster.members)
+            self._seen[unit] = dict(cluster.members)
         # In between, other units' hooks may have run, and the charm reads when it wants to.
         if verb == "join" and self._held_before.get(unit) and self._sees_hold(unit):
             raise Violation(f"{unit} joins though it is told to hold")
         if verb == "add" and self._cloud.consumer != "tolerant" and self._seen_down.get(unit):
             down = ", ".join(sorted(self._seen_down[unit]))
             raise Violation(f"{unit} issues a token while {down} is down")
-        if verb == "add" and words[1] in {name} | self._seen.get(unit, frozenset()):
+        if verb == "add" and words[1] in {name, *self._seen.get(unit, ())}:
             raise Violation(f"{unit} issues a token for {words[1]}, which is a member")
         if verb == "remove" and words[1] != name and cluster is not None:
             self._before_removal(unit, cluster.members.get(words[1]))
