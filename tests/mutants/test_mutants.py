@@ -20,7 +20,8 @@ def test_broken_rule_is_noticed(mutant: apply.Mutant, tmp_path: pathlib.Path) ->
     failure = mutant.failure(tmp_path)
 
     assert failure is not None, f"{mutant.test} passes though this rule is broken: {mutant.rule}"
-    assert mutant.complaint in failure
+    other = f"{mutant.test} fails for another reason than {mutant.complaint!r}: {failure}"
+    assert mutant.complaint in failure, other
 
 
 def test_rules_own_scenarios_are_all_needed() -> None:
