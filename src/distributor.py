@@ -169,7 +169,8 @@ class Distributor(ops.Object):
         bag: Mapping[str, str] = relations[0].data[self.charm.app] if relations else {}
         published = _wire.Published.from_bags(bag, {})
         # Who leads now may have missed what happened while another unit did.
-        full = full or not self._memory.reports or published.leader not in ("", self._number)
+        is_ours = published.leader in ("", self._number)
+        full = full or not self._memory.reports or not is_ours
         places = {unit.name: (rel, unit) for rel in relations for unit in rel.units}
         view = _View(relations, published, full, at_update_status, frozenset(places))
         bags: dict[str, dict[str, str]] = {} if full else json.loads(self._memory.reports)
@@ -186,7 +187,7 @@ class Distributor(ops.Object):
         view.carried = bool(full or departing or waits) or any(
             report.offers or report.is_old for report in view.reports.values()
         )
-        if view.carried and published.leader == self._number:
+        if view.carried and is_ours and relations:
             view.published = _wire.Published.from_bags(bag, relations[0].data[self.charm.unit])
         return view
 

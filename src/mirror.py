@@ -89,8 +89,9 @@ def clusters(reports: Iterable[_wire.Report]) -> list[str]:
 
 
 def offline(reports: Iterable[_wire.Report]) -> frozenset[str]:
-    """Return the members that are not online, as far as members report them."""
-    return frozenset(name for r in reports if r.member != "false" for name in r.hold | r.offline)
+    """Return the members that are not online, as others report; who lacks a list holds itself."""
+    members = (report for report in reports if report.member != "false")
+    return frozenset(name for r in members for name in (r.hold | r.offline) - {r.hostname})
 
 
 def is_dissolved(reports: Collection[_wire.Report], goal: Goal | None) -> bool:

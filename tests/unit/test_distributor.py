@@ -88,6 +88,18 @@ def test_a_cluster_is_formed(unit: distributor.Distributor) -> None:
         assert (unit.app_bag(app), unit.unit_bag(app)) == (FORMED, UP)
 
 
+def test_an_earlier_revisions_values_are_kept(unit: distributor.Distributor) -> None:
+    """The member that issued a token may be gone, and earlier units never say that they joined."""
+    unit.put("a/0", bag("a/0", "", mirror="up"))
+    unit.put("a/1", bag("a/1", ""))
+    unit.publish({"bootstrap-app": "a"}, {**UP, "mirror-a-1": token("a-1")}, {})
+
+    unit.update_status()
+
+    assert unit.unit_bag()["mirror-a-1"] == token("a-1")
+    assert unit.status == "active 1 of 2 units in the cluster"
+
+
 def test_the_first_write_names_the_leader(unit: distributor.Distributor) -> None:
     """Or a new consumer would take the mirror for an old one."""
     unit.put("b/0", bag("b/0"))
@@ -559,9 +571,9 @@ def test_forget_member(cluster: distributor.Distributor, reported: str) -> None:
 
 def test_forget_member_takes_no_other(cluster: distributor.Distributor) -> None:
     """Neither a member that is online, nor a name that is none, nor nonsense."""
-    cluster.report("a/0", "true", cluster="a-0", hold="x-1")
+    cluster.report("a/0", "true", cluster="a-0", hold="a-0 x-1")
 
-    for host in ("a-1", "x-2", "", "x-1 x-1"):
+    for host in ("a-0", "a-1", "x-2", "", "x-1 x-1"):
         with pytest.raises(
             testing.ActionFailed, match="no member that is offline; those are: x-1"
         ):
