@@ -74,7 +74,8 @@ def check(line: str, apps: Mapping[str, str], *, whole: bool = True) -> None:
         apps: the charms of the applications that there are, by name.
         whole: whether nothing is left out; within a sentence a command may lack words.
     """
-    words = shlex.split(line, comments=True)
+    # What jq makes of it is not for these tables.
+    words = shlex.split(line.partition(" | jq ")[0], comments=True)
     while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
         variable = words.pop(0).partition("=")[0]
         assert variable in _read("tox.ini", "Makefile"), f"nothing reads {variable}"
