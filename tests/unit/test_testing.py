@@ -88,9 +88,12 @@ def test_newcomer_does_what_the_relation_asks(
 
 @pytest.mark.parametrize("token", [False, True])
 def test_newcomer_that_is_held_names_who_is_offline(token: bool) -> None:
-    """In its status."""
-    state, _ = run(testing.FakeWorkload(), testing.held("node-1", token=token))
+    """In its status, with a token and without."""
+    relation = testing.held("node-1", token=token)
 
+    state, _ = run(testing.FakeWorkload(), relation)
+
+    assert (lib.mirror_id(NAME) in relation.remote_units_data[0]) is token
     assert state.unit_status == ops.WaitingStatus("waiting to join: member node-1 is offline")
 
 
