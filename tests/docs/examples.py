@@ -40,6 +40,7 @@ def run(page: pages.Page) -> dict[str, Any]:
         The namespace that its Python shares.
     """
     namespace: dict[str, Any] = {
+        "__name__": "charm",
         "ops": ops,
         "TokenConsumer": microcluster_token_distributor.TokenConsumer,
     }
@@ -64,16 +65,21 @@ def _run_block(page: pages.Page, block: pages.Block, namespace: dict[str, Any]) 
 
 def _run_python(page: pages.Page, block: pages.Block, namespace: dict[str, Any]) -> None:
     before = dict(namespace)
-    # A page's tests import the charm that the page has shown before.
-    charm = cast("types.ModuleType", types.SimpleNamespace(**before))
-    with unittest.mock.patch.dict(sys.modules, {"charm": charm}):
-        exec(compile("\n" * block.line + block.text, str(page.path), "exec"), namespace)  # noqa: S102 - our own pages
-    new = {name: value for name, value in namespace.items() if before.get(name) is not value}
-    for name, value in new.items():
-        if isinstance(value, type) and issubclass(value, ops.CharmBase):
-            run_charm(value, _endpoint(page))
-        elif isinstance(value, types.FunctionType) and name.startswith("test_"):
-            _run_test(value)
+    with tempfile.TemporaryDirectory() as root:
+        # Tests import the charm that the page has shown before, beside its charmcraft.yaml.
+        path = pathlib.Path(root, "charmcraft.yaml")
+        meta = dict.fromkeys(("name", "summary", "description"), "micro")
+        path.write_text(yaml.safe_dump({**meta, "type": "charm", "requires": _endpoint(page)}))
+        module = types.SimpleNamespace(**{**before, "__file__": f"{root}/src/charm.py"})
+        charm = cast("types.ModuleType", module)
+        with unittest.mock.patch.dict(sys.modules, {"charm": charm}):
+            exec(compile("\n" * block.line + block.text, str(page.path), "exec"), namespace)  # noqa: S102 - our own pages
+            new = {name: each for name, each in namespace.items() if before.get(name) is not each}
+            for name, value in new.items():
+                if isinstance(value, type) and issubclass(value, ops.CharmBase):
+                    run_charm(value, _endpoint(page))
+                elif isinstance(value, types.FunctionType) and name.startswith("test_"):
+                    _run_test(value)
 
 
 def _run_test(test: types.FunctionType) -> None:

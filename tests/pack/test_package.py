@@ -23,7 +23,8 @@ PROJECT = pathlib.Path(__file__).resolve().parents[2]
 SOURCES = PROJECT / "library" / "src"
 PAGES = ("library/README.md", "docs/how-to/use-in-a-charm.md")
 # A block of a page that is a file says so in its first line.
-FILE = re.compile(r"^```python\n# (\S+\.py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+META = "type: charm\nname: micro\nsummary: A microcluster.\ndescription: A microcluster.\n"
 
 USE = """\
 import microcluster_token_distributor as library
@@ -152,11 +153,13 @@ def test_examples_of_a_page_run_from_the_wheel(
     for name, text in files.items():
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text(text)
+    with (project / "charmcraft.yaml").open("a") as charmcraft:
+        charmcraft.write(META)
     (project / "pytest.ini").write_text("[pytest]\npythonpath = src\nfilterwarnings = error\n")
     # pytest and ops[testing]
     add_path(python, "tests", sysconfig.get_path("purelib"))
 
     printed = run(python, "-m", "pytest", "-p", "no:cacheprovider", project)
 
-    assert set(files) == {"src/charm.py", "tests/unit/test_charm.py"}
+    assert {"charmcraft.yaml", "src/charm.py", "tests/unit/test_charm.py"} <= set(files)
     assert " passed" in printed

@@ -1,13 +1,16 @@
 """For the unit tests of a charm with a `TokenConsumer`: a fake workload, and ready-made relations.
 
-It needs `ops[testing]`. The unit under test has the host name of the machine that runs the test.
+It needs `ops[testing]`. The unit under test is called `HOSTNAME`, on whatever machine tests run.
+For another name, give the same `hostname` to the workload, the relation and what is stored.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
+import os
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -20,8 +23,11 @@ if not hasattr(ops.testing, "Relation"):
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterable, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Generator, Iterable, Mapping, Sequence
+
+HOSTNAME = "node-0"
+
+_METHODS = ("members", "bootstrap", "issue", "join", "remove")
 
 
 def fake_token(hostname: str) -> str:
@@ -36,6 +42,7 @@ class FakeWorkload(_workload.CommandWorkload):
     Args:
         others: the host names of the cluster's other members, all of them online voters.
         is_member: whether this unit is a member already; an attribute, too.
+        hostname: the host name of this unit; an attribute, too.
 
     Attributes:
         others: the other members, a list of `Member`; replace it to have one offline.
@@ -45,20 +52,33 @@ class FakeWorkload(_workload.CommandWorkload):
             token, then further arguments, such as `("join", token, "--address", "192.0.2.1")`.
     """
 
-    def __init__(self, others: Iterable[str] = (), *, is_member: bool = False):
+    def __init__(
+        self, others: Iterable[str] = (), *, is_member: bool = False, hostname: str = HOSTNAME
+    ):
         super().__init__(())
+        if isinstance(others, str):
+            raise TypeError(f"others must be a list of host names, such as [{others!r}]")
         self.is_member = is_member
+        self.hostname = hostname
         self.others = [_workload.Member(name, "voter", "ONLINE") for name in others]
         self.failures: dict[str, str] = {}
         self.calls: list[tuple[str, ...]] = []
 
-    def installed(self) -> AbstractContextManager[Any]:
-        """Return a context in which each `TokenConsumer` with a `command_name` uses this."""
-        return mock.patch.object(_workload, "CommandWorkload", return_value=self)
+    @contextlib.contextmanager
+    def installed(self) -> Generator[None]:
+        """Give the machine this host name, and have each `CommandWorkload` act on this."""
+        uname = os.uname_result(["Linux", self.hostname, *os.uname()[2:]])
+        methods: dict[str, Any] = {name: getattr(self, name) for name in _METHODS}
+        with (
+            mock.patch.object(os, "uname", return_value=uname),
+            mock.patch.object(_workload, "_SETTLE_LIMIT", 0),  # tests do not wait
+            mock.patch.multiple(_workload.CommandWorkload, **methods),
+        ):
+            yield
 
     def members(self) -> Sequence[_workload.Member]:  # noqa: D102 (as the `Workload` has them)
         self._fail_if_told("members")
-        own = _workload.Member(_wire.get_hostname(), "voter", "ONLINE")
+        own = _workload.Member(self.hostname, "voter", "ONLINE")
         return (own, *self.others) if self.is_member else ()
 
     def bootstrap(self, args: Sequence[str]) -> None:  # noqa: D102
@@ -75,7 +95,7 @@ class FakeWorkload(_workload.CommandWorkload):
 
     def remove(self, name: str, args: Sequence[str], *, force: bool) -> None:  # noqa: D102
         self._call("remove", name, *args, *(["--force"] if force else []))
-        self.is_member &= name != _wire.get_hostname()
+        self.is_member &= name != self.hostname
         self.others = [each for each in self.others if each.name != name]
 
     def _call(self, *call: str) -> None:
@@ -83,6 +103,8 @@ class FakeWorkload(_workload.CommandWorkload):
         self._fail_if_told(call[0])
 
     def _fail_if_told(self, method: str) -> None:
+        if unknown := self.failures.keys() - _METHODS:
+            raise ValueError(f"failures has no method of a workload: {', '.join(unknown)}")
         if method in self.failures:
             raise _workload.WorkloadError(self.failures[method])
 
@@ -92,50 +114,65 @@ def nothing_yet(endpoint: str = "cluster") -> ops.testing.Relation:
     return _relation(endpoint, _wire.Report(""), _wire.Published())
 
 
-def may_bootstrap(endpoint: str = "cluster") -> ops.testing.Relation:
+def may_bootstrap(endpoint: str = "cluster", *, hostname: str = HOSTNAME) -> ops.testing.Relation:
     """Return a relation in which this unit, and no other, may bootstrap the cluster."""
-    return _newcomer(endpoint, bootstrap_host=_wire.get_hostname())
+    return _newcomer(endpoint, hostname, bootstrap_host=hostname)
 
 
-def offered_token(endpoint: str = "cluster") -> ops.testing.Relation:
-    """Return a relation in which `fake_token(get_hostname())` is published for this unit."""
-    name = _wire.get_hostname()
-    return _newcomer(endpoint, formed=True, values={name: fake_token(name)})
+def offered_token(endpoint: str = "cluster", *, hostname: str = HOSTNAME) -> ops.testing.Relation:
+    """Return a relation in which `fake_token(hostname)` is published for this unit."""
+    values = {hostname: fake_token(hostname)}
+    return _newcomer(endpoint, hostname, formed=True, values=values)
 
 
-def held(*offline: str, endpoint: str = "cluster") -> ops.testing.Relation:
-    """Return a relation in which this unit may not join, since these members are offline."""
-    return _newcomer(endpoint, formed=True, hold=frozenset(offline))
+def held(
+    *offline: str, token: bool = False, endpoint: str = "cluster", hostname: str = HOSTNAME
+) -> ops.testing.Relation:
+    """Return a relation in which this unit may not join, since these members are offline.
+
+    With `token` there is one for it, which a member issued before. It does not join with it.
+    """
+    values = {hostname: fake_token(hostname)} if token else {}
+    return _newcomer(endpoint, hostname, formed=True, hold=frozenset(offline), values=values)
 
 
 def member(
-    endpoint: str = "cluster", *, mirrored: Mapping[str, str] | None = None
+    endpoint: str = "cluster", *, mirrored: Mapping[str, str] = {}, hostname: str = HOSTNAME
 ) -> ops.testing.Relation:
     """Return a relation in which this unit is a member; `mirrored` has the units' own values."""
-    return _member(endpoint, values=mirrored or {})
+    return _member(endpoint, hostname, values=mirrored)
 
 
-def asked_for_tokens(*hostnames: str, endpoint: str = "cluster") -> ops.testing.Relation:
-    """Return a relation in which this unit is a member, and these newcomers wait for tokens."""
-    return _member(endpoint, waiting=dict.fromkeys(hostnames, ""))
+def asked_for_tokens(
+    *hostnames: str, endpoint: str = "cluster", hostname: str = HOSTNAME
+) -> ops.testing.Relation:
+    """Return a relation in which this unit is a member, and these newcomers wait for tokens.
+
+    Run `update_status`: in the hooks about a unit of the distributor a member does nothing.
+    """
+    return _member(endpoint, hostname, waiting=dict.fromkeys(hostnames, ""))
 
 
-def stored_membership(charm: str, endpoint: str = "cluster") -> ops.testing.StoredState:
-    """Return what a unit of a charm class stored as it joined; without it, it emits `joined`."""
+def stored_membership(
+    charm: str, endpoint: str = "cluster", *, hostname: str = HOSTNAME
+) -> ops.testing.StoredState:
+    """Return what a unit of a charm class stored as it joined.
+
+    Without it, the library emits `joined`, and does not leave in the `remove` hook.
+    """
     owner = f"{charm}/TokenConsumer[{endpoint}]"
-    content = {"in_cluster": True, "hostname": _wire.get_hostname()}
+    content = {"in_cluster": True, "hostname": hostname, "status": "active"}
     return ops.testing.StoredState("_stored", owner_path=owner, content=content)
 
 
-def _newcomer(endpoint: str, **published: Any) -> ops.testing.Relation:
-    own = _wire.Report("", _wire.get_hostname(), member="false")
-    bags = _wire.Published(leader="0", waiting={own.hostname: ""}, **published)
+def _newcomer(endpoint: str, hostname: str, **published: Any) -> ops.testing.Relation:
+    own = _wire.Report("", hostname, member="false")
+    bags = _wire.Published(leader="0", waiting={hostname: ""}, **published)
     return _relation(endpoint, own, bags)
 
 
-def _member(endpoint: str, **published: Any) -> ops.testing.Relation:
-    name = _wire.get_hostname()
-    own = _wire.Report("", name, member="true", cluster=name)
+def _member(endpoint: str, hostname: str, **published: Any) -> ops.testing.Relation:
+    own = _wire.Report("", hostname, member="true", cluster=hostname)
     return _relation(endpoint, own, _wire.Published(leader="0", formed=True, **published))
 
 
