@@ -24,7 +24,7 @@ from juju import errors
 from pytest_operator import plugin
 
 from tests import juju_model
-from tests.charms import earlier
+from tests.charms import earlier, variants
 from tests.integration import helpers
 from tests.microclusters import lxd, needs_lxd
 
@@ -51,8 +51,9 @@ _FLAGS = frozenset({"--no-progress", "--no-tail", "--relations", "--replay"})
 
 @functools.cache
 def load(root: pathlib.Path) -> juju_model.Charm:
-    """Load a charm's project."""
-    return juju_model.Charm.load(root)
+    """Load a charm's project; the LXD cluster charm uses the command line of its machines."""
+    loaded = juju_model.Charm.load(root)
+    return variants.commanded(loaded) if root == LXD_CLUSTER else loaded
 
 
 def charm(source: str, channel: str = "") -> juju_model.Charm:
