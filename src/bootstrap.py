@@ -76,8 +76,7 @@ def _choose(
     unseen = goal.units.keys() - seen
     never_came = {u for u in unseen if at_update_status and goal.units[u] == "waiting"}
     # Those of an application with both old and new units have to be refreshed first.
-    both = [app for app in apps if len({report.is_old for report in app.reports}) > 1]
-    mixed = {report.unit for app in both for report in app.reports}
+    mixed = {r.unit for a in apps if len({o.is_old for o in a.reports}) > 1 for r in a.reports}
     reported = {report.unit for report in reports if report.member != "unknown"} - mixed
     awaited = (seen | unseen) - reported - never_came
     if awaited or (seen - goal.units.keys() and not at_update_status):

@@ -20,13 +20,12 @@ class MicroclusterTokenDistributorCharm(ops.CharmBase):
         event.add_status(self.distributor.status)
 
     def _on_show_mirror_action(self, event: ops.ActionEvent) -> None:
+        # A result's name cannot hold a slash, nor every character of a host name.
         try:
-            rows = self.distributor.describe()
+            rows = enumerate(self.distributor.describe())
+            event.set_results({f"row-{number}": row for number, row in rows})
         except ValueError as error:
             event.fail(str(error))
-            return
-        # A result's name cannot hold a slash, nor every character of a host name.
-        event.set_results({f"row-{number}": row for number, row in enumerate(rows)})
 
     def _on_forget_member_action(self, event: ops.ActionEvent) -> None:
         try:

@@ -66,10 +66,9 @@ class Distributor(ops.Object):
         self.peers = peers
         self._number = charm.unit.name.rpartition("/")[2]
         self._memory: Any = self._stored
-        # The reports, as JSON; empty for none. The units that there are going to be.
-        self._memory.set_default(reports="", expected="")
-        # The clusters of the last update-status, and whether there are several for good.
-        self._memory.set_default(clusters="", is_divided=False)
+        # The reports, as JSON; empty for none. The units that there are going to be. The clusters
+        # of the last update-status, and whether there are several for good.
+        self._memory.set_default(reports="", expected=[], clusters=[], is_divided=False)
         self._memory.set_default(is_dying=False, status=_READY)
         observe, relation_events = self.framework.observe, charm.on[relation_name]
         for event in (charm.on.leader_elected, charm.on.upgrade_charm, charm.on.update_status):
@@ -304,11 +303,15 @@ class Distributor(ops.Object):
             _wire.write(relation.data[self.charm.app], following.to_app_bag())
         for relation in view.relations if unit_due else ():
             _wire.write(relation.data[self.charm.unit], following.to_unit_bag())
+        names = {name: unit for unit, name in view.ledger.items()}
+        names.update({report.hostname: report.unit for report in view.reports.values()})
         host = following.bootstrap_host
         if app_due and host not in ("", published.bootstrap_host):
-            logger.info(_wire.ADMIN_EVENT, "grant_bootstrap", host, "may bootstrap")
+            logger.info(_wire.ADMIN_EVENT, "grant_bootstrap", host, f"{names[host]} may bootstrap")
         for name in sorted(following.left - published.left) if app_due else ():
-            logger.info(_wire.ADMIN_EVENT, "mark_left", name, "to be removed")
+            logger.info(
+                _wire.ADMIN_EVENT, "mark_left", name, f"{names.get(name)} is to be removed"
+            )
         if view.goal is None or self._memory.is_divided:
             return  # Where it is divided, who has left is dealt with later.
         left = following.left if app_due else published.left

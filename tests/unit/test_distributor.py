@@ -70,7 +70,7 @@ def test_a_cluster_is_formed(unit: distributor.Distributor) -> None:
     unit.report("b/0")
     assert (unit.app_bag("a"), unit.app_bag("b"), unit.unit_bag()) == (granted, granted, {})
     assert unit.status == "waiting waiting for a-0 to bootstrap"
-    assert unit.log == [_event("grant_bootstrap", "a-0", "may bootstrap")]
+    assert unit.log == [_event("grant_bootstrap", "a-0", "a/0 may bootstrap")]
 
     unit.report("a/0", "true", cluster="a-0")
     assert unit.calls["relation_set"] == 0
@@ -155,7 +155,7 @@ def test_a_unit_leaves(cluster: distributor.Distributor) -> None:
     cluster.forget("a/1")
     cluster.update_status()
     assert cluster.app_bag() == {**FORMED, "left": "a-1"}
-    assert cluster.log == [_event("mark_left", "a-1", "to be removed")]
+    assert cluster.log == [_event("mark_left", "a-1", "a/1 is to be removed")]
 
     cluster.report("a/0", "true", cluster="a-0", gone="a-1")
     cluster.update_status()
