@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.simulation.operations import Do
 from tests.simulation.replay import replay
 
@@ -73,5 +75,28 @@ def test_member_that_is_renamed_before_it_could_say_so_is_one() -> None:
         juju="4.0",
         microcluster="3.0.0",
         consumer="tolerant",
+        interleaved=True,
+    )
+
+
+@pytest.mark.xfail(strict=True, reason="at the third refusal a unit goes, whoever else stays")
+def test_application_that_may_not_leave_is_removed_beside_another() -> None:
+    """The workload refuses to let its members go, and the other application loses its quorum."""
+    replay(
+        [
+            Do("deploy", 3, 5),
+            Do("cut_off", 1, 0, (0, 0, 14, 12)),
+            Do("fail_command", 0, 20, (10, 14, 0, 0, 3)),
+            Do("remove_unit", 1),
+            Do("replace_distributors"),
+            Do("deploy", 2),
+            Do("refuse_removals"),
+            Do("wait", 0, 100),
+            Do("scale_to_zero", 7),
+            Do("wait", 3, 100),
+            Do("pass_time", 1, 20),
+        ],
+        juju="3.6",
+        microcluster="2.0.5",
         interleaved=True,
     )
