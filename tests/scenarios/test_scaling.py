@@ -79,7 +79,8 @@ def test_newcomer_leaves_before_it_joined(cloud: LocalCloud) -> None:
     helpers.expect_units(cloud, 3)
 
 
-@pytest.mark.requires(Capability.FAULTS)
+# Not on LXD: of its last two members one sometimes cannot remove itself, and the quorum is lost.
+@pytest.mark.requires(Capability.FAULTS, Capability.FAKE_MACHINES)
 def test_three_units_are_replaced_and_one_leave_times_out(cloud: LocalCloud) -> None:
     """It tries again; otherwise the newcomers would wait for it for good."""
     helpers.form(cloud, 3)
