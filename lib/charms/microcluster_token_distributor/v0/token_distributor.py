@@ -760,12 +760,12 @@ class TokenStore:
         except OSError as error:
             raise WorkloadError(f"no place to keep a token: {error.strerror}") from None
         workload.issue(name, path, args)
-        if name not in self.all():
+        if not self.all(name):
             raise WorkloadError("it printed no token")
 
-    def all(self) -> dict[str, str]:
-        """Return the tokens by host name."""
-        tokens = {p.name: p.read_text(errors="replace").strip() for p in self.folder.glob("*")}
+    def all(self, pattern: str = "*") -> dict[str, str]:
+        """Return the tokens by host name, those that a pattern names."""
+        tokens = {p.name: p.read_text(errors="replace").strip() for p in self.folder.glob(pattern)}
         return {name: token for name, token in tokens.items() if is_usable_token(token)}
 
     def drop(self, name: str) -> None:
