@@ -10,8 +10,8 @@ Applications that goal-state does not name, those of other models and subordinat
 it at update-status only. While an application has both old and new units nothing is granted; where
 all of its units are old, the application is named, and its own leader bootstraps.
 
-The grant is moved only when its unit has left, or its application is not related any more, and
-nothing shows a cluster.
+The grant is moved only when its unit has left, or its host name is no unit's any more, or its
+application is not related any more, and nothing shows a cluster.
 """
 
 from __future__ import annotations
