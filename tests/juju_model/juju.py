@@ -67,7 +67,6 @@ class Juju(world.World):
         faults: called at each point of a hook where it can be made to fail: by `HookFault`, by
             `AgentKilled`, or around a command by any exception, which the charm then sees. It may
             also act on the model, and advance its time.
-        has_goal_state: whether charms find the `goal-state` tool.
     """
 
     def __init__(
@@ -86,7 +85,6 @@ class Juju(world.World):
         self.errors: list[hooks.Hook] = []
         self.on_hook: list[Callable[[hooks.Hook], None]] = []
         self.faults: Callable[[hooks.HookContext], None] | None = None
-        self.has_goal_state = True
         self.interleave = interleave
         self._hook_cost = hook_cost
         self._depth = 0

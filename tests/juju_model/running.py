@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import subprocess
@@ -246,8 +245,6 @@ class Running:
         return result
 
     def _goal_state(self, argv: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-        if not self._juju.has_goal_state:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
         self.count("goal-state")
         state = goal_state(self._juju, self.unit.app)
         dump = json.dumps if "json" in " ".join(argv) else yaml.safe_dump
