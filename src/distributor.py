@@ -309,9 +309,7 @@ class Distributor(ops.Object):
         if app_due and host not in ("", published.bootstrap_host):
             logger.info(_wire.ADMIN_EVENT, "grant_bootstrap", host, f"{names[host]} may bootstrap")
         for name in sorted(following.left - published.left) if app_due else ():
-            logger.info(
-                _wire.ADMIN_EVENT, "mark_left", name, f"{names.get(name)} is to be removed"
-            )
+            logger.info(_wire.ADMIN_EVENT, "mark_left", name, f"{names.get(name)} has left")
         if view.goal is None or self._memory.is_divided:
             return  # Where it is divided, who has left is dealt with later.
         left = following.left if app_due else published.left

@@ -127,6 +127,7 @@ def publish(
         published,
         waiting={} if is_divided else waiting,
         formed=published.formed or any(report.is_member for report in reports),
+        shared=len({report.unit.partition("/")[0] for report in reports}) > 1,
         hold=frozenset(name for r in reports if r.member != "false" for name in r.hold),
         left=frozenset() if is_divided else (left - hosts.keys() - gone) | (forgotten & lost),
     )

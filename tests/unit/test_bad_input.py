@@ -12,7 +12,16 @@ from microcluster_token_distributor import _membership, _wire, _workload
 from tests.unit import consumer
 from tests.unit.consumer import NO, TOKEN_1, members
 
-APP_KEYS = ["leader", "bootstrap-app", "bootstrap-host", "waiting", "formed", "hold", "left"]
+APP_KEYS = [
+    "leader",
+    "bootstrap-app",
+    "bootstrap-host",
+    "waiting",
+    "formed",
+    "shared",
+    "hold",
+    "left",
+]
 UNIT_KEYS = ["mirror", "mirror-node-0", "mirror-node-1", "mirror-"]
 OWN_KEYS = ["hostname", "member", "mirror", "cluster", "failed", "hold", "gone", "generation"]
 RUBBISH = ["\x00 -x\n", "../../etc/passwd = node-0==ä", "9" * 99]

@@ -123,6 +123,34 @@ def test_where_nobody_stays_a_member_goes_at_the_third_refusal(
 
     assert refusals == ["Error: refused"] * 2
     assert (LEAVE in hook.calls, hook.in_cluster) == (True, False)
+    assert "goes without leaving the cluster: Error: refused" in hook.log
+
+
+@pytest.mark.parametrize("answer", [TWO, ONE_DOWN, NO_QUORUM])
+def test_beside_another_application_a_member_goes_at_the_eighth_refusal(
+    unit: consumer.Unit, answer: runner.Answer
+) -> None:
+    """The other's members get the time to remove those that have gone before."""
+    leaving(unit, answer)
+    unit.publish(formed="true", shared="true")
+    unit.hook("update_status")
+    unit.goal(micro_0="dying", micro_1="dying")
+
+    assert all(refusal(unit) for _ in range(7))
+    hook = unit.hook("remove")
+
+    assert (LEAVE in hook.calls, hook.in_cluster) == (answer is TWO, False)
+
+
+def test_only_the_refusals_count_after_which_nobody_stays(unit: consumer.Unit) -> None:
+    """A unit that was kept for long is not let go at once when all others are removed too."""
+    leaving(unit, TWO)
+    for _ in range(5):
+        refusal(unit)
+    unit.goal(micro_0="dying", micro_1="dying")
+
+    assert [refusal(unit) for _ in range(2)]
+    assert not unit.hook("remove").in_cluster
 
 
 def test_who_is_out_already_only_looks(unit: consumer.Unit) -> None:

@@ -116,7 +116,7 @@ class TokenConsumer(ops.Object):
         # What the workload said last, its name there, whether this relation had it bootstrap.
         self._memory.set_default(in_cluster=False, hostname="", has_bootstrapped=False)
         # Whether the workload has to be asked again, and whether it has said *no* to a member.
-        self._memory.set_default(is_unsure=False, has_denied=False)
+        self._memory.set_default(is_unsure=False, has_denied=False, is_shared=False)
         # Tries to join since the last update-status; whose joins failed, see `look_at_failed`.
         self._memory.set_default(tries=0, failed="", failure="", status=_NOT_RELATED)
         observe, relation_events = self.framework.observe, charm.on[relation_name]
@@ -152,8 +152,8 @@ class TokenConsumer(ops.Object):
         # Where the cluster refuses, the hook fails, and Juju tries it again.
         if self._memory.in_cluster:
             refusals = self.charm.charm_dir / f".{self.relation_name}-refusals"
-            app, prepare = self.charm.app, self._before_leave
-            _workload.leave(self.workload, self._hostname, app, refusals, prepare)
+            args = (self._hostname, self.charm.app, bool(self._memory.is_shared), refusals)
+            _workload.leave(self.workload, *args, self._before_leave)
             self._memory.in_cluster = False
 
     # Offers to the charm
@@ -226,6 +226,7 @@ class TokenConsumer(ops.Object):
         memory, hostname = self._memory, self._hostname
         app_bag = relation.data[relation.app]
         published = _wire.Published.from_bags(app_bag, {})
+        memory.is_shared = published.shared
         if published.leader:
             # By its number: an offer has another name.
             number = f"/{published.leader}"

@@ -14,8 +14,7 @@ that has just started says so for a moment.
 
 The *communicator* acts in every hook: the alphabetically first member that is an online voter, or
 is online where no voter is. At update-status every online member acts, so that a communicator
-whose agent is dead stops nobody. Two that act at once do no harm: the cluster's own database
-refuses a second token, and a second removal.
+whose agent is dead stops nobody. Two at once do no harm: the database refuses a second token.
 
 A join while a member is down costs a small cluster of microcluster v2 its quorum for good. There
 the acting member issues no token and reports `hold`, and no newcomer joins.
@@ -80,11 +79,8 @@ def believe(
         return MembershipReport(tuple(members))
     if confirms or not (members or was_member):
         return MembershipReport()
-    said = (
-        f"lists members without {' or '.join(names)}"
-        if members
-        else "says that it is in no cluster"
-    )
+    without_it = f"lists members without {' or '.join(names)}"
+    said = without_it if members else "says that it is in no cluster"
     return MembershipReport((), f"the workload {said}; it is asked again at update-status", True)
 
 
@@ -167,10 +163,8 @@ def look_at_failed(state: UnitState, before: str) -> tuple[str, frozenset[str]]:
     looked at before, and never been seen online. The memory holds words `HOST=DIGEST`, with a `+`
     for who has been online.
     """
-    known = before.split()
-    words = {
-        name: f"{name}={failed}" for name, failed in state.published.waiting.items() if failed
-    }
+    known, waiting = before.split(), state.published.waiting.items()
+    words = {name: f"{name}={failed}" for name, failed in waiting if failed}
     joined = {n for n, word in words.items() if n in state.answer.online or f"{word}+" in known}
     suspects = frozenset(n for n, word in words.items() if word in known) - joined
     return " ".join(f"{w}+" if n in joined else w for n, w in words.items()), suspects

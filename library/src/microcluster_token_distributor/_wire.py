@@ -24,6 +24,7 @@ of patches 1 to 8, `hostname`, `mirror`, `mirror-*` and `bootstrap-app`.
                           bootstrap-host  the host name of the one unit that may bootstrap
                           waiting         host names without membership: `HOST` or `HOST=DIGEST`
                           formed          `true` once a cluster is known to exist
+                          shared          `true` while units of several applications report
                           hold            as reported: while there is one, nobody joins
                           left            host names whose units have left the model
     any of these          generation      how often the databag took back what it said
@@ -55,7 +56,7 @@ ADMIN_EVENT = 'security=true category=AUTHZ event=authz_admin action=%s node=%s 
 # The keys of the table above, but for `generation`.
 _OURS = re.compile(
     "hostname|member|cluster|failed|hold|offline|gone|mirror(-.*)?"
-    "|leader|bootstrap-app|bootstrap-host|waiting|formed|left",
+    "|leader|bootstrap-app|bootstrap-host|waiting|formed|shared|left",
     re.DOTALL,
 )
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)
@@ -104,9 +105,8 @@ def looks_like_token(text: str) -> bool:
 def write(bag: MutableMapping[str, str], wanted: Mapping[str, str]) -> None:
     """Have a databag hold what is wanted under the keys above, and nothing else under them.
 
-    Juju 4 takes a databag that is again what it was for unchanged, and a unit that had read it in
-    between would go on believing that. So each write that takes something back counts
-    `generation` up.
+    Juju 4 takes a databag that is again what it was for unchanged, and who had read it in between
+    would go on believing that: so each write that takes something back counts `generation` up.
     """
     before, after = (
         {key: v for key, v in each.items() if v and _OURS.fullmatch(key)} for each in (bag, wanted)
@@ -194,6 +194,7 @@ class Published:
     # Each with the digest of the token with which its join failed, or an empty text.
     waiting: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
     formed: bool = False
+    shared: bool = False
     hold: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
     values: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
@@ -211,6 +212,7 @@ class Published:
                 if is_hostname(name)
             },
             formed=app_bag.get("formed") == "true",
+            shared=app_bag.get("shared") == "true",
             hold=_names(app_bag, "hold"),
             left=_names(app_bag, "left"),
             values=_mirrored(unit_bag),
@@ -241,6 +243,7 @@ class Published:
             "bootstrap-host": self.bootstrap_host,
             "waiting": _text(waiting),
             "formed": "true" if self.formed else "",
+            "shared": "true" if self.shared else "",
             "hold": _text(self.hold),
             "left": _text(self.left),
         }
@@ -260,9 +263,9 @@ class Published:
 
 
 def offline_text(names: Iterable[str]) -> str:
-    """Return that members are offline, fit for a status."""
+    """Return that members are offline, fit for a status; empty if there are none."""
     text = ", ".join(sorted(names))
-    return f"members {text} are offline" if "," in text else f"member {text} is offline"
+    return f"members {text} are offline" if "," in text else text and f"member {text} is offline"
 
 
 def _mirrored(bag: Mapping[str, str]) -> dict[str, str]:

@@ -5,9 +5,9 @@ does them by the commands that MicroOVN and its kin share: under a time limit, w
 what they complain of is reported with tokens cut out.
 
 Leaving. The only member goes, whatever the command says. While another is offline, or there is no
-list, and a unit stays by goal-state, leaving is refused: with the unit goes its vote. Else it is
-tried, and the daemon asked until it says so: it may be restarting, and a command that failed may
-have worked. Who is still a member fails its hook; where nobody stays, three times at most.
+list, and a unit stays, leaving is refused: with the unit goes its vote. Else it is tried, and the
+daemon asked until it says so: it may be restarting, and a command that failed may have worked. Who
+is still a member fails its hook; where its whole application goes, a limited number of times.
 """
 
 from __future__ import annotations
@@ -252,6 +252,7 @@ def leave(
     workload: Workload,
     hostname: str,
     app: ops.Application,
+    is_shared: bool,
     refusals: pathlib.Path,
     prepare: Callable[[], list[str]],
 ) -> None:
@@ -259,23 +260,25 @@ def leave(
     answer = _ask_until(workload, hostname, left=False)
     if answer.is_no:
         return
-    alone = answer.names == frozenset({hostname})
-    stays = not alone and app.planned_units() > 0
-    offline = answer.offline - {hostname}
-    refusal = f"{hostname} cannot leave the cluster yet: "
-    if stays and (offline or answer.reason):
-        raise LeaveRefusedError(refusal + (answer.reason or _wire.offline_text(offline)))
-    failure = attempt(workload.remove, hostname, prepare(), force=False)
-    again = answer if alone else _ask_until(workload, hostname, left=True)
-    if alone or again.is_no:
-        logger.info(_wire.ADMIN_EVENT, "cluster_leave", hostname, "has left")
-        return
-    # A hook that fails keeps nothing but its files.
-    with refusals.open("a") as file:
-        file.write("x")
-        if stays or file.tell() < 3:
-            reason = failure or again.reason or "it is still a member"
-            raise LeaveRefusedError(refusal + reason)
+    alone, is_last, failure = answer.names == frozenset({hostname}), app.planned_units() == 0, ""
+    if is_shared or not is_last:
+        failure = answer.reason or _wire.offline_text(answer.offline - {hostname})
+    if not failure:
+        failure = attempt(workload.remove, hostname, prepare(), force=False)
+        again = answer if alone else _ask_until(workload, hostname, left=True)
+        if alone or again.is_no:
+            logger.info(_wire.ADMIN_EVENT, "cluster_leave", hostname, "has left")
+            return
+        failure = failure or again.reason or "it is still a member"
+    if is_last:
+        # A hook that fails keeps nothing but its files. The eighth is ten minutes after the first:
+        # another application's members can meanwhile remove who has gone before.
+        with refusals.open("a") as file:
+            file.write("x")
+            if file.tell() >= (8 if is_shared else 3):
+                logger.warning("%s goes without leaving the cluster: %s", hostname, failure)
+                return
+    raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {failure}")
 
 
 def _ask_until(workload: Workload, hostname: str, *, left: bool) -> _membership.MembershipReport:

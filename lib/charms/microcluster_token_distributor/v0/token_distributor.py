@@ -94,6 +94,7 @@ logger = logging.getLogger(__name__)
 #                           bootstrap-host  the host name of the one unit that may bootstrap
 #                           waiting         host names without membership: `HOST` or `HOST=DIGEST`
 #                           formed          `true` once a cluster is known to exist
+#                           shared          `true` while units of several applications report
 #                           hold            as reported: while there is one, nobody joins
 #                           left            host names whose units have left the model
 #     any of these          generation      how often the databag took back what it said
@@ -110,7 +111,7 @@ ADMIN_EVENT = 'security=true category=AUTHZ event=authz_admin action=%s node=%s 
 # The keys of the table above, but for `generation`.
 _OURS = re.compile(
     "hostname|member|cluster|failed|hold|offline|gone|mirror(-.*)?"
-    "|leader|bootstrap-app|bootstrap-host|waiting|formed|left",
+    "|leader|bootstrap-app|bootstrap-host|waiting|formed|shared|left",
     re.DOTALL,
 )
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)
@@ -159,9 +160,8 @@ def looks_like_token(text: str) -> bool:
 def write(bag: MutableMapping[str, str], wanted: Mapping[str, str]) -> None:
     """Have a databag hold what is wanted under the keys above, and nothing else under them.
 
-    Juju 4 takes a databag that is again what it was for unchanged, and a unit that had read it in
-    between would go on believing that. So each write that takes something back counts
-    `generation` up.
+    Juju 4 takes a databag that is again what it was for unchanged, and who had read it in between
+    would go on believing that: so each write that takes something back counts `generation` up.
     """
     before, after = (
         {key: v for key, v in each.items() if v and _OURS.fullmatch(key)} for each in (bag, wanted)
@@ -249,6 +249,7 @@ class Published:
     # Each with the digest of the token with which its join failed, or an empty text.
     waiting: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
     formed: bool = False
+    shared: bool = False
     hold: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
     values: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
@@ -266,6 +267,7 @@ class Published:
                 if is_hostname(name)
             },
             formed=app_bag.get("formed") == "true",
+            shared=app_bag.get("shared") == "true",
             hold=_names(app_bag, "hold"),
             left=_names(app_bag, "left"),
             values=_mirrored(unit_bag),
@@ -296,6 +298,7 @@ class Published:
             "bootstrap-host": self.bootstrap_host,
             "waiting": _text(waiting),
             "formed": "true" if self.formed else "",
+            "shared": "true" if self.shared else "",
             "hold": _text(self.hold),
             "left": _text(self.left),
         }
@@ -315,9 +318,9 @@ class Published:
 
 
 def offline_text(names: Iterable[str]) -> str:
-    """Return that members are offline, fit for a status."""
+    """Return that members are offline, fit for a status; empty if there are none."""
     text = ", ".join(sorted(names))
-    return f"members {text} are offline" if "," in text else f"member {text} is offline"
+    return f"members {text} are offline" if "," in text else text and f"member {text} is offline"
 
 
 def _mirrored(bag: Mapping[str, str]) -> dict[str, str]:
@@ -360,8 +363,7 @@ def _text(words: Iterable[str]) -> str:
 #
 # The *communicator* acts in every hook: the alphabetically first member that is an online voter, or
 # is online where no voter is. At update-status every online member acts, so that a communicator
-# whose agent is dead stops nobody. Two that act at once do no harm: the cluster's own database
-# refuses a second token, and a second removal.
+# whose agent is dead stops nobody. Two at once do no harm: the database refuses a second token.
 #
 # A join while a member is down costs a small cluster of microcluster v2 its quorum for good. There
 # the acting member issues no token and reports `hold`, and no newcomer joins.
@@ -412,11 +414,8 @@ def believe(
         return MembershipReport(tuple(members))
     if confirms or not (members or was_member):
         return MembershipReport()
-    said = (
-        f"lists members without {' or '.join(names)}"
-        if members
-        else "says that it is in no cluster"
-    )
+    without_it = f"lists members without {' or '.join(names)}"
+    said = without_it if members else "says that it is in no cluster"
     return MembershipReport((), f"the workload {said}; it is asked again at update-status", True)
 
 
@@ -499,10 +498,8 @@ def look_at_failed(state: UnitState, before: str) -> tuple[str, frozenset[str]]:
     looked at before, and never been seen online. The memory holds words `HOST=DIGEST`, with a `+`
     for who has been online.
     """
-    known = before.split()
-    words = {
-        name: f"{name}={failed}" for name, failed in state.published.waiting.items() if failed
-    }
+    known, waiting = before.split(), state.published.waiting.items()
+    words = {name: f"{name}={failed}" for name, failed in waiting if failed}
     joined = {n for n, word in words.items() if n in state.answer.online or f"{word}+" in known}
     suspects = frozenset(n for n, word in words.items() if word in known) - joined
     return " ".join(f"{w}+" if n in joined else w for n, w in words.items()), suspects
@@ -607,9 +604,9 @@ def waiting_reason(state: UnitState, failure: str) -> str:
 # what they complain of is reported with tokens cut out.
 #
 # Leaving. The only member goes, whatever the command says. While another is offline, or there is no
-# list, and a unit stays by goal-state, leaving is refused: with the unit goes its vote. Else it is
-# tried, and the daemon asked until it says so: it may be restarting, and a command that failed may
-# have worked. Who is still a member fails its hook; where nobody stays, three times at most.
+# list, and a unit stays, leaving is refused: with the unit goes its vote. Else it is tried, and the
+# daemon asked until it says so: it may be restarting, and a command that failed may have worked. Who
+# is still a member fails its hook; where its whole application goes, a limited number of times.
 
 # Long runs of what tokens, secrets and fingerprints are written in.
 _SECRET = re.compile(r"[A-Za-z0-9+/_=-]{40,}")
@@ -832,6 +829,7 @@ def leave(
     workload: Workload,
     hostname: str,
     app: ops.Application,
+    is_shared: bool,
     refusals: pathlib.Path,
     prepare: Callable[[], list[str]],
 ) -> None:
@@ -839,23 +837,25 @@ def leave(
     answer = _ask_until(workload, hostname, left=False)
     if answer.is_no:
         return
-    alone = answer.names == frozenset({hostname})
-    stays = not alone and app.planned_units() > 0
-    offline = answer.offline - {hostname}
-    refusal = f"{hostname} cannot leave the cluster yet: "
-    if stays and (offline or answer.reason):
-        raise LeaveRefusedError(refusal + (answer.reason or offline_text(offline)))
-    failure = attempt(workload.remove, hostname, prepare(), force=False)
-    again = answer if alone else _ask_until(workload, hostname, left=True)
-    if alone or again.is_no:
-        logger.info(ADMIN_EVENT, "cluster_leave", hostname, "has left")
-        return
-    # A hook that fails keeps nothing but its files.
-    with refusals.open("a") as file:
-        file.write("x")
-        if stays or file.tell() < 3:
-            reason = failure or again.reason or "it is still a member"
-            raise LeaveRefusedError(refusal + reason)
+    alone, is_last, failure = answer.names == frozenset({hostname}), app.planned_units() == 0, ""
+    if is_shared or not is_last:
+        failure = answer.reason or offline_text(answer.offline - {hostname})
+    if not failure:
+        failure = attempt(workload.remove, hostname, prepare(), force=False)
+        again = answer if alone else _ask_until(workload, hostname, left=True)
+        if alone or again.is_no:
+            logger.info(ADMIN_EVENT, "cluster_leave", hostname, "has left")
+            return
+        failure = failure or again.reason or "it is still a member"
+    if is_last:
+        # A hook that fails keeps nothing but its files. The eighth is ten minutes after the first:
+        # another application's members can meanwhile remove who has gone before.
+        with refusals.open("a") as file:
+            file.write("x")
+            if file.tell() >= (8 if is_shared else 3):
+                logger.warning("%s goes without leaving the cluster: %s", hostname, failure)
+                return
+    raise LeaveRefusedError(f"{hostname} cannot leave the cluster yet: {failure}")
 
 
 def _ask_until(workload: Workload, hostname: str, *, left: bool) -> MembershipReport:
@@ -979,7 +979,7 @@ class TokenConsumer(ops.Object):
         # What the workload said last, its name there, whether this relation had it bootstrap.
         self._memory.set_default(in_cluster=False, hostname="", has_bootstrapped=False)
         # Whether the workload has to be asked again, and whether it has said *no* to a member.
-        self._memory.set_default(is_unsure=False, has_denied=False)
+        self._memory.set_default(is_unsure=False, has_denied=False, is_shared=False)
         # Tries to join since the last update-status; whose joins failed, see `look_at_failed`.
         self._memory.set_default(tries=0, failed="", failure="", status=_NOT_RELATED)
         observe, relation_events = self.framework.observe, charm.on[relation_name]
@@ -1015,8 +1015,8 @@ class TokenConsumer(ops.Object):
         # Where the cluster refuses, the hook fails, and Juju tries it again.
         if self._memory.in_cluster:
             refusals = self.charm.charm_dir / f".{self.relation_name}-refusals"
-            app, prepare = self.charm.app, self._before_leave
-            leave(self.workload, self._hostname, app, refusals, prepare)
+            args = (self._hostname, self.charm.app, bool(self._memory.is_shared), refusals)
+            leave(self.workload, *args, self._before_leave)
             self._memory.in_cluster = False
 
     # Offers to the charm
@@ -1089,6 +1089,7 @@ class TokenConsumer(ops.Object):
         memory, hostname = self._memory, self._hostname
         app_bag = relation.data[relation.app]
         published = Published.from_bags(app_bag, {})
+        memory.is_shared = published.shared
         if published.leader:
             # By its number: an offer has another name.
             number = f"/{published.leader}"
