@@ -60,7 +60,7 @@ _OURS = re.compile(
     re.DOTALL,
 )
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)
-_MIRROR_KEY = re.compile(r"[!-<>-~]{1,256}", re.ASCII)
+_WORD = re.compile(r"[!-<>-~]{1,256}", re.ASCII)
 _TOKEN = re.compile(r"[!-,.-~][!-~]{0,65535}", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -204,7 +204,7 @@ class Published:
         pairs = (word.partition("=")[::2] for word in app_bag.get("waiting", "").split())
         return cls(
             leader=_take(app_bag, "leader", _NUMBER.fullmatch),
-            bootstrap_app=app_bag.get("bootstrap-app", ""),
+            bootstrap_app=_take(app_bag, "bootstrap-app", _WORD.fullmatch),
             bootstrap_host=_take(app_bag, "bootstrap-host", is_hostname),
             waiting={
                 name: failed if _DIGEST.fullmatch(failed) else ""
@@ -229,7 +229,7 @@ class Published:
                 if values.get(key, EMPTY_STRING) == EMPTY_STRING:
                     values[key] = value
         return cls(
-            bootstrap_app=app_bag.get("bootstrap-app", ""),
+            bootstrap_app=_take(app_bag, "bootstrap-app", _WORD.fullmatch),
             waiting={k: "" for k, v in values.items() if v == EMPTY_STRING and is_hostname(k)},
             formed=any(value != EMPTY_STRING for value in values.values()),
             values=values,
@@ -273,7 +273,7 @@ def _mirrored(bag: Mapping[str, str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for bag_key, value in bag.items():
         key = bag_key.removeprefix(MIRROR_PREFIX)
-        if key != bag_key and _MIRROR_KEY.fullmatch(key) and 0 < len(value) <= 65536:
+        if key != bag_key and _WORD.fullmatch(key) and 0 < len(value) <= 65536:
             values[key] = value
     return values
 
