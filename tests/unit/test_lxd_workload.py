@@ -118,8 +118,9 @@ def test_no_member_leaves_before_the_cluster_has_its_voters(
     lxd = lxd_workload.LxdWorkload(tmp_path)
     members = [Member(f"node-{number}", role, "ONLINE") for number, role in enumerate(roles)]
     monkeypatch.setattr(lxd, "members", lambda: members)
-    ask = mock.Mock()
+    ask = mock.MagicMock()
     monkeypatch.setattr(lxd, "ask", ask)
+    (tmp_path / "unix.socket").touch()
 
     with pytest.raises(WorkloadError) if refused else contextlib.nullcontext():
         lxd.remove("node-0", (), force=True)

@@ -42,6 +42,7 @@ _VOTERS = 3
 _READ_LIMIT = 12.0
 _CHANGE_LIMIT = 60.0
 _RESTART_LIMIT = 2.0
+_LEAVE_LIMIT = 10.0
 _PROBE_LIMIT = 1.0
 _CERTIFICATE_LIMIT = 5.0
 
@@ -160,6 +161,8 @@ class LxdWorkload:
         voters = sum(member.role == "voter" for member in members.values())
         if not offline and len(members) > 2 and voters < _VOTERS:
             raise WorkloadError(f"{name} cannot leave before there are {_VOTERS} voters")
+        leaves = name == self._server()["environment"]["server_name"]
+        before = self._socket.stat().st_ctime_ns
         try:
             if len(members) == 1:
                 self.ask("PUT", "/1.0/cluster", {"enabled": False})
@@ -171,6 +174,12 @@ class LxdWorkload:
             # A daemon that leaves may be gone before it has answered.
             if self._server()["environment"]["server_clustered"]:
                 raise
+        # It answers for a moment with a database that is closed, and restarts with a new socket.
+        deadline = time.monotonic() + _LEAVE_LIMIT
+        while leaves and time.monotonic() < deadline:
+            with contextlib.suppress(FileNotFoundError):
+                leaves = self._socket.stat().st_ctime_ns == before
+            time.sleep(0.05)
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Make a request, wait for the task that it starts, and return the answer's metadata."""
