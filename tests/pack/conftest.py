@@ -11,22 +11,16 @@ import pytest
 DIST = pathlib.Path(__file__).resolve().parents[2] / "dist"
 
 
-@pytest.fixture(scope="session")
-def packed() -> pathlib.Path:
-    """Return the path of the packed charm."""
-    (charm,) = DIST.glob("*.charm")
-    return charm
-
-
 @pytest.fixture
-def charm_dir(packed: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
+def charm_dir(tmp_path: pathlib.Path) -> pathlib.Path:
     """Unpack the charm as Juju does, file modes included, and return its directory."""
-    directory = tmp_path / "charm"
+    (packed,) = DIST.glob("*.charm")
     with zipfile.ZipFile(packed) as archive:
         for item in archive.infolist():
-            unpacked = pathlib.Path(archive.extract(item, directory))
+            assert not stat.S_ISLNK(item.external_attr >> 16), "it leads to another machine's file"
+            unpacked = pathlib.Path(archive.extract(item, tmp_path / "charm"))
             unpacked.chmod(stat.S_IMODE(item.external_attr >> 16) or 0o644)
-    return directory
+    return tmp_path / "charm"
 
 
 @pytest.fixture
@@ -36,15 +30,8 @@ def site_packages(charm_dir: pathlib.Path) -> pathlib.Path:
     return directory
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def wheel() -> pathlib.Path:
     """Return the path of the library's wheel."""
     (path,) = DIST.glob("*.whl")
-    return path
-
-
-@pytest.fixture(scope="session")
-def source_distribution() -> pathlib.Path:
-    """Return the path of what the wheel is built from."""
-    (path,) = DIST.glob("*.tar.gz")
     return path
