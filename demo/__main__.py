@@ -22,7 +22,6 @@ Shows one cluster forming, growing and losing machines. The units' hooks run the
 in-memory model of Juju; each machine is an LXD daemon of its own, and the daemons cluster by their
 own tokens. Exits 0 only if the cluster's list of members is right at the end.
 """
-_LONG_RUN = re.compile(r"[A-Za-z0-9+/_=-]{40,}")
 
 # The signals to end that came. They raise an exception between two hooks: what starts or stops a
 # daemon is never interrupted.
@@ -48,9 +47,9 @@ def main(argv: Sequence[str]) -> int:
             return 128 + _signals[0]
         if not isinstance(error, (AssertionError, juju_model.HookFailed, lxd.LxdError)):
             raise
-        # The traceback of a hook may contain anything.
-        text = str(error.hook if isinstance(error, juju_model.HookFailed) else error)
-        print(f"FAILED: {_LONG_RUN.sub('[cut]', text)}", file=sys.stderr)
+        # After the first line come the last hooks, or a traceback.
+        reason = re.sub(r"[A-Za-z0-9+/_=-]{40,}", "[cut]", str(error).partition("\n")[0])
+        print(f"FAILED: {reason}", file=sys.stderr)
         return 1
     print("Everything that was started is stopped.")
     return 0

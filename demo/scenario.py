@@ -66,6 +66,7 @@ class Scenario:
         self._heading(f"The communicator, {dead} on {name}, is killed (kill -9)")
         cloud.kill_machine(dead)
         # LXD calls a member offline up to 21 s after it was killed.
+        self._happened("wait until the cluster itself notices")
         cloud.eventually(
             f"the cluster lists {name} as not online",
             lambda: not all(m.online for m in cloud.members(helpers.another(cloud, dead))),
@@ -84,14 +85,10 @@ class Scenario:
         cloud, counts = self._cloud, self._counts
         roles = {m.name: m.role for m in cloud.members(cloud.units(CONSUMER)[0])}
         self._heading("The units, and their roles in the cluster's own list of members")
-        rows = [("Unit", "Machine", "Role", "Status", "Message")]
         for unit in [*cloud.units(CONSUMER), *cloud.units(DISTRIBUTOR)]:
-            name = cloud.hostname(unit)
-            rows.append((unit, name, roles.get(name, ""), *cloud.status(unit)))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows:
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            print("  ".join(cells).rstrip())
+            name, status = cloud.hostname(unit), cloud.status(unit)
+            row = f"{unit:32}  {name:11}  {roles.get(name, ''):8}  {status[0]:7}  {status[1]}"
+            print(row.rstrip())
         print(
             "The list is right: the machines of all five units, online, and no other.\n"
             "No token is left in a databag.\n"

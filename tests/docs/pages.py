@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import functools
 import pathlib
 import re
@@ -49,16 +48,13 @@ class Page:
                 yield each
 
     def anchors(self) -> set[str]:
-        """Return the anchors that GitHub gives to its headings."""
-        found: collections.Counter[str] = collections.Counter()
-        anchors: set[str] = set()
-        for heading, inline in zip(self._tokens, self._tokens[1:], strict=False):
-            if heading.type == "heading_open":
-                text = "".join(each.content for each in inline.children or ())
-                anchor = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
-                anchors.add(f"{anchor}-{found[anchor]}" if found[anchor] else anchor)
-                found[anchor] += 1
-        return anchors
+        """Return the anchors that GitHub gives to its headings, each of another text."""
+        headings = [
+            "".join(child.content for child in inline.children or ())
+            for each, inline in zip(self._tokens, self._tokens[1:], strict=False)
+            if each.type == "heading_open"
+        ]
+        return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
 
     def tables(self, header: str) -> list[list[list[str]]]:
         """Return the rows of the tables whose header begins so; each cell without backticks."""

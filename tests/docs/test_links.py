@@ -12,10 +12,6 @@ from tests.docs.pages import every_page
 if TYPE_CHECKING:
     import pathlib
 
-_PATH = re.compile(r"\.?\w[\w.-]*(/[\w.*-]+)*/?")
-# But for what a run leaves behind.
-_TOP = {path.name for path in pages.ROOT.iterdir()} - {".git", ".tox", ".venv", "dist"}
-
 
 def targets(page: pages.Page) -> list[tuple[pathlib.Path, str]]:
     """Return what a page links to in the repository: files or folders, each with a heading."""
@@ -38,11 +34,13 @@ def test_links_within_the_repository_resolve(page: pages.Page) -> None:
 @every_page
 def test_paths_that_are_named_exist(page: pages.Page) -> None:
     """Between backticks, where they begin in the repository's root; and in tables of paths."""
-    named = [code for code in page.codes if "/" in code and code.partition("/")[0] in _TOP]
+    # But for what a run leaves behind.
+    folders = {path.name for path in pages.ROOT.iterdir()} - {".git", ".tox", ".venv", "dist"}
+    named = [code for code in page.codes if "/" in code and code.partition("/")[0] in folders]
     named += [
         path for table in page.tables("path") for row in table for path in row[0].split(", ")
     ]
-    for path in filter(_PATH.fullmatch, named):
+    for path in filter(re.compile(r"[\w./*-]+").fullmatch, named):
         assert list(pages.ROOT.glob(path.rstrip("/"))), f"there is no {path}"
 
 

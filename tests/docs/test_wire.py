@@ -23,8 +23,6 @@ VECTORS = [
     )
     for vector in vectors.load(file)
 ]
-# Of the last, the sum of two labels and a dot is one too many.
-LENGTHS = ("x" * 63, "x" * 64, f"{'x' * 32}.{'x' * 31}", f"{'x' * 33}.{'x' * 31}")
 
 
 def is_valid(definition: str, text: str) -> bool:
@@ -57,32 +55,11 @@ def test_what_is_never_written_is_refused(kind: Kind, bag: dict[str, str], compl
     assert complaint in bags.complaint(kind, Form.WRITTEN, bag)
 
 
-def test_complaints_hold_no_value() -> None:
-    """It may be a token."""
-    secret = vectors.token("node-a")
-
-    for key in ("member", "hold", "failed"):
-        bag = {"hostname": "node-a", "member": "true", "cluster": "node-a", key: secret}
-        assert secret not in bags.complaint(Kind.CONSUMER_UNIT, Form.WRITTEN, bag)
-
-
 @pytest.mark.parametrize(
     "text",
     [
-        "a",
-        "0",
-        "7up",
-        "1.a",
-        "a.1",
-        "a.b-c.d",
-        "A",
-        "",
-        "-a",
-        "a-",
-        "a b",
-        "a\n",
-        "nöde",
-        *LENGTHS,
+        *("a", "0", "7up", "1.a", "a.1", "a.b-c.d", "A", "", "-a", "a-", "a b", "a\n", "nöde"),
+        *("x" * 63, "x" * 64, f"{'x' * 32}.{'x' * 31}", f"{'x' * 33}.{'x' * 31}"),
     ],
 )
 def test_schema_and_library_agree_on_host_names(text: str) -> None:
