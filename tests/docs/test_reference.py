@@ -23,40 +23,26 @@ def test_each_status_is_in_the_reference_and_in_the_guide() -> None:
                 assert any(statuses.fits(row[0], [status]) for row in rows), status
 
 
-def test_endpoints() -> None:
-    endpoints = [
+def test_page_of_the_charm_agrees_with_its_metadata() -> None:
+    (endpoints,), (bases,) = CHARM_PAGE.tables("endpoint"), CHARM_PAGE.tables("base")
+    assert [row[:3] for row in endpoints] == [
         [name, role, endpoint["interface"]]
         for role in ("provides", "requires", "peers")
         for name, endpoint in CHARM.get(role, {}).items()
     ]
+    platforms = [f"{base}:{each}" for base, named in bases for each in named.split(", ")]
+    assert platforms == [*CHARM["platforms"]]
+    assert CHARM["assumes"] == ["juju >= 3.1"]
+    assert "needs Juju 3.1 or later" in CHARM_PAGE.text
+    assert not CHARM.keys() & {"config", "resources", "storage", "containers"}
 
-    (table,) = CHARM_PAGE.tables("endpoint")
-    assert [row[:3] for row in table] == endpoints
 
-
-def test_actions() -> None:
+def test_page_of_the_charm_describes_its_actions() -> None:
     assert CHARM["actions"].keys() <= CHARM_PAGE.anchors()
-    (table,) = CHARM_PAGE.tables("state")
-    assert {row[0] for row in table} == statuses.STATES
+    (states,) = CHARM_PAGE.tables("state")
+    assert {row[0] for row in states} == statuses.STATES
     for failure in statuses.ACTION_FAILURES:
         assert any(statuses.fits(code, [failure]) for code in CHARM_PAGE.codes), failure
-
-
-def test_bases_and_architectures() -> None:
-    (table,) = CHARM_PAGE.tables("base")
-
-    named = {
-        f"{base}:{each}" for base, architectures in table for each in architectures.split(", ")
-    }
-    assert named == CHARM["platforms"].keys()
-
-
-def test_what_the_charm_needs() -> None:
-    (assumed,) = CHARM["assumes"]
-
-    assert str(assumed).replace("juju >= ", "Juju ") in CHARM_PAGE.text
-    assert not CHARM.keys() & {"config", "resources", "storage", "containers"}
-    assert "no configuration" in CHARM_PAGE.text
 
 
 def test_page_of_the_library_is_what_its_docstrings_say() -> None:

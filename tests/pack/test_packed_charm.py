@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import pathlib
+import stat
 import subprocess
 import sys
+import zipfile
 
 import packaging.requirements
 import packaging.utils
+import pytest
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
-DIST = PROJECT / "dist"
 # Each hook tool logs its call, and answers as for a leader without relations.
 TOOL = """\
 #!/bin/sh
@@ -27,6 +29,24 @@ TOOLS = (
     *("action-get", "action-set", "goal-state", "is-leader", "juju-log"),
     *("relation-ids", "relation-list", "status-set"),
 )
+
+
+@pytest.fixture
+def packed() -> pathlib.Path:
+    """Return the path of the packed charm."""
+    (path,) = (PROJECT / "dist").glob("*.charm")
+    return path
+
+
+@pytest.fixture
+def charm_dir(packed: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
+    """Unpack the charm as Juju does, file modes included, and return its directory."""
+    with zipfile.ZipFile(packed) as archive:
+        for item in archive.infolist():
+            assert not stat.S_ISLNK(item.external_attr >> 16), "it leads to another machine's file"
+            unpacked = pathlib.Path(archive.extract(item, tmp_path / "charm"))
+            unpacked.chmod(stat.S_IMODE(item.external_attr >> 16) or 0o644)
+    return tmp_path / "charm"
 
 
 def dispatch(charm_dir: pathlib.Path, path: str, **juju: str) -> str:
@@ -71,11 +91,12 @@ def test_charm_holds_these_files_and_no_more(charm_dir: pathlib.Path) -> None:
     assert files(charm_dir / "lib") == files(PROJECT / "library" / "src")
 
 
-def test_environment_holds_the_locked_packages_and_no_other(site_packages: pathlib.Path) -> None:
+def test_environment_holds_the_locked_packages_and_no_other(charm_dir: pathlib.Path) -> None:
     lines = (PROJECT / "requirements" / "charm.txt").read_text().splitlines()
     requirements = [line.rstrip("\\ ") for line in lines if not line.startswith(("#", " "))]
     locked = [packaging.requirements.Requirement(line) for line in requirements]
 
+    (site_packages,) = charm_dir.glob("venv/lib/python3.*/site-packages")
     found = importlib.metadata.distributions(path=[str(site_packages)])
     assert {(packaging.utils.canonicalize_name(e.name), f"=={e.version}") for e in found} == {
         (packaging.utils.canonicalize_name(each.name), str(each.specifier))
@@ -105,9 +126,8 @@ def test_action_runs_without_relations(charm_dir: pathlib.Path) -> None:
     assert "action-set" in dispatch(charm_dir, "actions/show-mirror", **action)
 
 
-def test_charmcraft_analyse_finds_no_fault() -> None:
+def test_charmcraft_analyse_finds_no_fault(packed: pathlib.Path) -> None:
     """It finds the entry point of `dispatch`, which it does not in the one that it writes."""
-    (packed,) = DIST.glob("*.charm")
     command = [sys.executable, "-m", "charmcraft", "analyse", packed, "--format", "json"]
 
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
