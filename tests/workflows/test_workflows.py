@@ -10,7 +10,6 @@ import pathlib
 import re
 from typing import Any, cast
 
-import pytest
 import yaml
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
@@ -29,12 +28,11 @@ def matrix(workflow: str, job: str) -> dict[str, Any]:
 def platforms(workflow: str, job: str) -> set[str]:
     """Return the platforms in the matrix of a job, without those that it excludes."""
     axes = matrix(workflow, job)
-    every = [
-        {"base": base, "architecture": architecture}
+    return {
+        f"ubuntu@{base}:{architecture}"
         for base, architecture in itertools.product(axes["base"], axes["architecture"])
-    ]
-    kept = [each for each in every if each not in axes.get("exclude", ())]
-    return {f"ubuntu@{each['base']}:{each['architecture']}" for each in kept}
+        if {"base": base, "architecture": architecture} not in axes.get("exclude", ())
+    }
 
 
 def test_each_step_runs_what_also_runs_elsewhere() -> None:
@@ -70,12 +68,11 @@ def test_each_platform_is_packed_and_deployed() -> None:
     assert platforms("matrix", "microovn") | platforms("matrix", "lxd") == PLATFORMS
 
 
-@pytest.mark.parametrize("job", ["microovn", "lxd"])
-def test_each_exclusion_excludes_something(job: str) -> None:
+def test_each_exclusion_excludes_something() -> None:
     """GitHub does not report one with a spelling mistake."""
-    axes = matrix("matrix", job)
-    for axis, value in [pair for one in axes["exclude"] for pair in one.items()]:
-        assert value in axes[axis]
+    for axes in (matrix("matrix", "microovn"), matrix("matrix", "lxd")):
+        for axis, value in [pair for one in axes["exclude"] for pair in one.items()]:
+            assert value in axes[axis]
 
 
 def test_each_environment_of_tox_runs_on_each_change() -> None:
