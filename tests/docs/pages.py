@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import collections
 import functools
 import pathlib
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import markdown_it
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,32 +17,6 @@ if TYPE_CHECKING:
 
 ROOT = pathlib.Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-_GLOBS = (
-    "*.md",
-    ".github/**/*.md",
-    "docs/**/*.md",
-    "library/*.md",
-    "terraform/*.md",
-    "tests/**/*.md",
-)
-
-# A table's cell is in the table, its body, a row and the cell.
-_IN_TABLE = 4
-
-
-class Block(NamedTuple):
-    """A block of code: its language, empty if indented; its text; the line where it begins."""
-
-    language: str
-    text: str
-    line: int
-
-
-class Table(NamedTuple):
-    """A table; each cell is as it reads, without the backticks."""
-
-    header: list[str]
-    rows: list[list[str]]
 
 
 class Page:
@@ -51,73 +25,50 @@ class Page:
     Attributes:
         path: where it is.
         text: what is in it.
+        codes: what is between backticks in its text.
+        links: where its links and images lead to.
     """
 
     def __init__(self, path: pathlib.Path, text: str | None = None):
         self.path = path
         self.text = path.read_text() if text is None else text
-        self._tokens = markdown_it.MarkdownIt("commonmark").enable("table").parse(self.text)
+        self._tokens = markdown_it.MarkdownIt("commonmark").parse(self.text)
+        inline = [child for each in self._tokens for child in each.children or ()]
+        self.codes = [each.content for each in inline if each.type == "code_inline"]
+        links = [each.attrs.get("href") or each.attrs.get("src") for each in inline]
+        self.links = [str(link) for link in links if link is not None]
 
     def __repr__(self) -> str:
         return str(self.path.relative_to(ROOT))
 
-    def blocks(self) -> list[Block]:
-        """Return its blocks of code."""
-        return [
-            Block(each.info.strip(), each.content, (each.map or [0])[0] + 1)
-            for each in self._tokens
-            if each.type in ("fence", "code_block")
-        ]
-
-    def links(self) -> list[str]:
-        """Return where its links and images lead to."""
-        found = (each.attrs.get("href") or each.attrs.get("src") for each in self._inline())
-        return [str(link) for link in found if link is not None]
-
-    def codes(self) -> list[str]:
-        """Return what is between backticks in its text."""
-        return [each.content for each in self._inline() if each.type == "code_inline"]
+    def blocks(self, *languages: str) -> Iterator[token.Token]:
+        """Give its blocks of code, by default of all languages; `info` is the language."""
+        for each in self._tokens:
+            if each.type in ("fence", "code_block") and (not languages or each.info in languages):
+                yield each
 
     def anchors(self) -> set[str]:
-        """Return the anchors that GitHub gives to its headings."""
-        found: collections.Counter[str] = collections.Counter()
-        anchors: set[str] = set()
-        for heading, text in zip(self._tokens, self._tokens[1:], strict=False):
-            if heading.type == "heading_open":
-                anchor = re.sub(r"[^\w\- ]", "", _plain(text).strip().lower()).replace(" ", "-")
-                anchors.add(f"{anchor}-{found[anchor]}" if found[anchor] else anchor)
-                found[anchor] += 1
-        return anchors
+        """Return the anchors that GitHub gives to its headings, each of another text."""
+        headings = [
+            "".join(child.content for child in inline.children or ())
+            for each, inline in zip(self._tokens, self._tokens[1:], strict=False)
+            if each.type == "heading_open"
+        ]
+        return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
 
-    def tables(self) -> list[Table]:
-        """Return its tables."""
-        tables: list[list[list[str]]] = []
-        for each in self._tokens:
-            if each.type == "table_open":
-                tables.append([])
-            elif each.type == "tr_open":
-                tables[-1].append([])
-            elif each.type == "inline" and tables and each.level >= _IN_TABLE:
-                tables[-1][-1].append(_plain(each))
-        return [Table(rows[0], rows[1:]) for rows in tables]
-
-    def _inline(self) -> Iterator[token.Token]:
-        for each in self._tokens:
-            yield from each.children or ()
+    def tables(self, header: str) -> list[list[list[str]]]:
+        """Return the rows of the tables whose header begins so; each cell without backticks."""
+        tables = re.findall(
+            rf"^\| {re.escape(header)}.*\n\|[-| ]+\n((?:\|.*\n)+)", self.text, re.MULTILINE
+        )
+        rows = (table.replace("`", "").splitlines() for table in tables)
+        return [[row.strip("| ").split(" | ") for row in each] for each in rows]
 
 
-def _plain(inline: token.Token) -> str:
-    """Return the text of a heading or a cell."""
-    children = inline.children or ()
-    return "".join(each.content for each in children if each.type in ("text", "code_inline"))
+page = functools.cache(Page)
+"""Returns a page, parsed once."""
 
-
-@functools.cache
-def page(path: pathlib.Path) -> Page:
-    """Return a page, parsed once."""
-    return Page(path)
-
-
-def every_page() -> list[Page]:
-    """Return all pages of the repository."""
-    return [page(path) for glob in _GLOBS for path in sorted(ROOT.glob(glob))]
+_FOLDERS = (".github", "docs", "library", "terraform", "tests")
+_FOUND = [*ROOT.glob("*.md"), *(path for name in _FOLDERS for path in (ROOT / name).rglob("*.md"))]
+EVERY = [page(path) for path in sorted(_FOUND)]
+every_page = pytest.mark.parametrize("page", EVERY, ids=repr)

@@ -2,135 +2,153 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+import sys
+import types
+from typing import TYPE_CHECKING
+from unittest import mock
 
+import ops
+import ops.testing
 import pytest
+import yaml
 
-from tests.docs import commands, examples, pages, statuses
+from microcluster_token_distributor import TokenConsumer, testing
+from tests import juju_model
+from tests.clouds import local
+from tests.docs import commands, pages, statuses
+from tests.docs.pages import every_page
 
-_STATUS = re.compile(r"(active|blocked|maintenance|waiting|error)(?:: (.+))?")
-_LIBRARY = pages.DOCS / "reference" / "library.md"
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Callable
 
-every_page = pytest.mark.parametrize("page", pages.every_page(), ids=repr)
-
-
-def made_up(language: str, text: str) -> pages.Page:
-    """Return a page with one block."""
-    return pages.Page(pages.DOCS / "made-up.md", f"```{language}\n{text}\n```\n")
-
-
-@every_page
-def test_examples_work(page: pages.Page) -> None:
-    examples.run(page)
+REQUIRES = {"cluster": {"interface": "worker-cluster", "limit": 1}}
+META = {"type": "charm", "name": "micro", "summary": "", "description": "", "requires": REQUIRES}
 
 
 @every_page
-def test_commands_in_the_text_exist(page: pages.Page) -> None:
-    """Within a sentence a command may lack words."""
+def test_examples(page: pages.Page, tmp_path: pathlib.Path) -> None:
+    """All are checked but diagrams."""
+    known = {"", "hcl", "mermaid", "python", "shell", "text", "yaml"}
+    assert {block.info for block in page.blocks()} <= known
+    run_python(page, tmp_path)
+    check_commands(page)
+    check_output(page)
+    check_files(page)
+
+
+def run_python(page: pages.Page, tmp_path: pathlib.Path) -> None:
+    """In the module `charm`, which tests on the page import; each charm forms a cluster."""
+    (tmp_path / "charmcraft.yaml").write_text(yaml.safe_dump(META))
+    module = types.ModuleType("charm")
+    module.__file__ = str(tmp_path / "src" / "charm.py")
+    module.__dict__.update(ops=ops, TokenConsumer=TokenConsumer)
+    with mock.patch.dict(sys.modules, {"charm": module}):
+        for text in [block.content for block in page.blocks("", "python")]:
+            if text.startswith("tox "):
+                continue
+            exec(text, vars(module))  # noqa: S102 - our own pages
+            for name in re.findall(r"^class (\w+)\(ops\.CharmBase\)", text, re.MULTILINE):
+                form_cluster(vars(module)[name])
+            for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE):
+                run_test(vars(module)[name])
+
+
+def form_cluster(charm: type[ops.CharmBase]) -> None:
+    """Let a unit of a charm bootstrap, and another one join; all its observers are run."""
+    for relation in (testing.may_bootstrap(), testing.offered_token()):
+        workload = testing.FakeWorkload()
+        context = ops.testing.Context(charm)
+        state = ops.testing.State(leader=True, relations=[relation])
+        with workload.installed():
+            state = context.run(context.on.relation_changed(relation, remote_unit=0), state)
+            state = context.run(context.on.update_status(), state)
+        assert workload.is_member, f"{charm.__name__} has not become a member"
+        assert isinstance(state.unit_status, (ops.ActiveStatus, ops.UnknownStatus))
+
+
+def run_test(test: Callable[..., None]) -> None:
+    with juju_model.Juju(seed=0) as juju:
+        fixtures = {"cloud": local.LocalCloud(juju, local.fake_microcluster(juju))}
+        test(**{name: fixtures[name] for name in inspect.signature(test).parameters})
+
+
+def check_commands(page: pages.Page) -> None:
+    """Within a sentence a subcommand of Juju may stand alone."""
+    texts = [block.content for block in page.blocks("", "shell")]
+    for text in [text for text in texts if not text.startswith("class ")]:
+        for line in text.replace("\\\n", " ").splitlines():
+            commands.check(line, page)
+    for code in page.codes:
+        if short := re.fullmatch("juju ([a-z-]+)", code):
+            assert short[1] in commands.JUJU
+        elif re.match(r"(\w+=\S+ )?(juju|make|tox|python) ", code) and "..." not in code:
+            commands.check(code, page)
+
+
+def check_output(page: pages.Page) -> None:
+    """In recorded output, and in each table of statuses."""
+    both = statuses.CONSUMER | statuses.DISTRIBUTOR
+    # Juju's own, of a lost machine and of a failed hook.
+    both |= {"unknown", r'error: hook failed: "[a-z-]+"'}
+    shown = [row[0] for table in page.tables("status") for row in table]
     apps = commands.applications(page)
-    for code in page.codes():
-        if re.match(r"(\w+=\S+ )*(juju|make|tox|python) ", code) and "..." not in code:
-            commands.check(code, apps, whole=False)
+    for line in [line for block in page.blocks("text") for line in block.content.splitlines()]:
+        if status := re.fullmatch(r"([\w-]+)/\d\*? +([a-z]+) *(.*)", line):
+            assert status[1] in apps, f"the page does not deploy {status[1]}"
+            shown.append(": ".join(filter(None, status.groups()[1:])))
+        elif state := re.fullmatch("  state: (.+)", line):
+            assert state[1] in statuses.STATES
+        elif refusal := re.fullmatch("LeaveRefusedError: (.+)", line):
+            assert statuses.fits(refusal[1], statuses.REFUSALS)
+    for status in shown:
+        assert statuses.fits(status, both), f"there is no {status}"
 
 
-@every_page
-def test_statuses_in_tables_are_real_ones(page: pages.Page) -> None:
-    """In each table whose first column is the status; `...` stands for any text."""
-    templates = {*statuses.of(statuses.CONSUMER), *statuses.of(statuses.DISTRIBUTOR)}
-    for row in [r for t in page.tables() if t.header[0].startswith("status") for r in t.rows]:
-        status = _STATUS.fullmatch(row[0])
-        assert status is not None, f"no status: {row[0]}"
-        kind, message = status[1], status[2] or ""
-        juju = kind == "error" and message.startswith("hook failed: ")
-        assert juju or any(each.fits(kind, message) for each in templates), row[0]
+def check_files(page: pages.Page) -> None:
+    """Endpoints, libraries, bundles, and the module of Terraform are ours."""
+    for block in page.blocks("hcl"):
+        check_terraform(block.content)
+    for content in [yaml.safe_load(block.content) for block in page.blocks("yaml")]:
+        for name, endpoint in content.get("requires", {}).items():
+            assert endpoint.items() >= REQUIRES[name].items()
+        for each in content.get("charm-libs", ()):
+            assert each["lib"] == f"{commands.NAME}.token_distributor"
+        for ends in content.get("relations", ()):
+            commands.check(f"juju integrate {' '.join(ends)}", page)
 
 
-def test_the_librarys_own_example_is_a_charm_that_joins() -> None:
-    (text,) = (
-        block.text
-        for block in pages.page(_LIBRARY).blocks()
-        if block.text.startswith("class MicroCharm")
-    )
-
-    charm = examples.run(made_up("python", text))["MicroCharm"]
-
-    emitted = examples.run_charm(charm, {"cluster": {"interface": "worker-cluster", "limit": 1}})
-    assert {"joined", "bootstrapped"} <= set(emitted)
+def check_terraform(text: str) -> None:
+    """Check that our module has the inputs, at least those that it must have, and the outputs."""
+    ours = "\n".join(path.read_text() for path in (pages.ROOT / "terraform").glob("*.tf"))
+    (module,) = re.findall(r'^module "distributor" {(.*?)^}', text, re.MULTILINE | re.DOTALL)
+    given = set(re.findall(r"^  (\w+) *=", module, re.MULTILINE))
+    assert {"source", "model_uuid"} <= given
+    assert given <= {"source", *re.findall(r'^variable "(\w+)"', ours, re.MULTILINE)}
+    for output in re.findall(r"module\.distributor\.(\w+)", text):
+        assert f'output "{output}"' in ours
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("language", "text"),
     [
-        "juju",
-        "juju add-model",
-        "juju deploy nothing",
-        "juju deploy microovn --nothing",
-        "juju exec --unit microovn/0 -- microovn cluster show",
-        "juju exec --unit nothing/0 -- true",
-        "juju integrate microovn",
-        "juju integrate microovn nothing",
-        "juju integrate microovn:nothing microcluster-token-distributor",
-        "juju refresh microovn --channel",
-        "juju remove-unit microovn",
-        "juju run microcluster-token-distributor/leader nothing",
-        "juju status microovn microovn",
-        "juju upgrade microovn",
-        "make nothing",
-        'make test ARGS="-e nothing"',
-        "make test NOTHING=1",
-        "make demo ARGS=--nothing",
-        "NOTHING=1 make test",
-        "python -m demo --nothing",
-        "python -m tests.nothing",
-        "rm -r docs",
-        "tox -e model -- --nothing",
-        "tox -e model -- -k no_such_test",
-        "tox -e nothing",
+        ("cobol", ""),
+        ("hcl", 'module "distributor" {\n  source = 1\n  model_uuid = 1\n  nothing = 2\n}\n'),
+        ("python", "def test_it(cloud):\n    assert cloud is None"),
+        ("shell", "juju deploy microovn --chanel 26.03/stable"),
+        ("shell", "juju integrate microovn:nothing microcluster-token-distributor"),
+        ("shell", "make nothing"),
+        ("shell", "make demo ARGS=--nothing"),
+        ("shell", 'make test ARGS="-e nothing"'),
+        ("text", "Unit  Workload  Message\nmicroovn/0  waiting   waiting for x"),
+        ("text", "row-0:\n  host-name: h\n  state: s\n  unit: a/0"),
+        ("yaml", "requires: {cluster: {interface: another, limit: 1}}"),
     ],
 )
-def test_a_command_that_does_not_exist_is_refused(line: str) -> None:
+def test_wrong_example_is_noticed(language: str, text: str, tmp_path: pathlib.Path) -> None:
+    page = pages.Page(pages.DOCS / "made-up.md", f"```{language}\n{text}\n```\n")
+
     with pytest.raises(AssertionError):
-        commands.check(line, {name: name for name in commands.ENDPOINTS})
-
-
-@pytest.mark.parametrize(
-    ("language", "text", "complaint"),
-    [
-        ("", "juju nothing", "subcommands"),
-        ("cobol", "", "nothing checks"),
-        ("hcl", 'module "d" {\n  model_uuid = 1\n  nothing = 2\n}\n', "unknown variables"),
-        ("hcl", 'module "d" {\n  source = "x"\n}\n', "variables are missing"),
-        ("hcl", 'module "d" {\n  model_uuid = 1\n}\nx = module.d.nothing\n', "no output"),
-        ("mermaid", "sequenceDiagram\n  participant A\n  A->>B: hello", "not introduced"),
-        ("mermaid", "stateDiagram-v2\n  [*] --> nothing", "not introduced"),
-        ("mermaid", "drawing\n", "may not draw"),
-        ("python", "def test_it(tmp_path):\n    raise LookupError(tmp_path.is_dir())", "True"),
-        ("text", "Unit  Workload  Message\nmicroovn/0  waiting   waiting for x", "has no status"),
-        ("text", "Unit  Workload  Message\nnothing/0  active", "deploy"),
-        ("text", "row-0:\n  host-name: h\n  state: s\n  unit: a/0", "state s"),
-        ("text", "  1.0 s  lxd/0 shows: something", "output"),
-        ("text", "== A step\n  1.0 s  lxd/0 shows: something", "something"),
-        ("text", "LeaveRefusedError: no", "LeaveRefusedError|no"),
-        ("yaml", "requires: {cluster: {interface: another, limit: 1}}", "another interface"),
-        ("yaml", "requires: {cluster: {interface: worker-cluster, limit: 2}}", "one distributor"),
-    ],
-)
-def test_a_wrong_block_is_refused(language: str, text: str, complaint: str) -> None:
-    with pytest.raises(pytest.fail.Exception, match=complaint):
-        examples.run(made_up(language, text))
-
-
-def test_the_observers_of_a_charm_are_run() -> None:
-    """A charm that only is a class would prove nothing."""
-    text = """
-class Charm(ops.CharmBase):
-    def __init__(self, framework):
-        super().__init__(framework)
-        self.cluster = TokenConsumer(self, "cluster", ["microovn", "cluster"])
-        framework.observe(self.cluster.on.joined, self._on_joined)
-    def _on_joined(self, event):
-        raise LookupError(event.bootstrapper)
-"""
-
-    with pytest.raises(pytest.fail.Exception, match="LookupError"):
-        examples.run(made_up("python", text))
+        test_examples(page, tmp_path)
