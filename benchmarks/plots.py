@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _STYLE: dict[str, Any] = {
     "svg.hashsalt": "benchmark",
     "figure.figsize": (7.2, 4.6),
-    "figure.facecolor": "white",
     "font.size": 10.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -36,13 +35,17 @@ _COLOURS = ("#1f5fa8", "#d1640a", "#6b6b6b")
 
 def draw(growths: Mapping[Contender, Mapping[int, counting.Growth]], folder: pathlib.Path) -> None:
     """Draw both pictures into a folder."""
-    bare = {who: {n: g.forming.bare for n, g in each.items()} for who, each in growths.items()}
-    hooks = {who.value: {n: c.hooks for n, c in each.items()} for who, each in bare.items()}
+    hooks = {
+        who.value: {units: growth.forming.bare.hooks for units, growth in each.items()}
+        for who, each in growths.items()
+    }
     _draw(folder / "benchmark-hooks.svg", "Hooks until a cluster has formed", hooks)
-    ours = growths[Contender.OURS]
     calls = {
-        **{w.value: {n: c.calls for n, c in bare[w].items()} for w in tuple(Contender)[:2]},
-        "this project, the distributor alone": {n: g.distributor_calls for n, g in ours.items()},
+        who.value: {units: growth.forming.bare.calls for units, growth in growths[who].items()}
+        for who in (Contender.OURS, Contender.FIELD)
+    }
+    calls["this project, the distributor alone"] = {
+        units: growth.distributor_calls for units, growth in growths[Contender.OURS].items()
     }
     _draw(folder / "benchmark-calls.svg", "Calls of hook tools until it has formed", calls)
 
@@ -63,5 +66,3 @@ def _draw(path: pathlib.Path, title: str, lines: Mapping[str, Mapping[int, float
         plane.yaxis.set_minor_locator(ticker.NullLocator())
         plane.legend(loc="upper left")
         picture.savefig(path, metadata={"Date": None, "Creator": None})
-    # A line of a file in Git does not end in spaces.
-    path.write_text("".join(f"{row.rstrip()}\n" for row in path.read_text().splitlines()))
