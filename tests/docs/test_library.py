@@ -11,7 +11,7 @@ from tests.docs import pages
 
 
 def test_page_is_what_the_docstrings_say() -> None:
-    """`tox exec -e docs -- python scripts/reference.py --write` makes it so."""
+    """`tox exec -e docs -- python scripts/reference.py` makes it so."""
     assert reference.PAGE.read_text() == reference.page()
 
 
