@@ -1,23 +1,25 @@
-"""Forms clusters on the model of Juju, adds a unit to each, and counts what that took."""
+"""Forms clusters on the model of Juju, and counts what that took, and for how long."""
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import dataclasses
 import statistics
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+import time
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import charms
 from tests import juju_model
 from tests.clouds import local, protocol
+from tests.microclusters import lxd
 
 if TYPE_CHECKING:
     import pathlib
     from collections.abc import Sequence
 
-VERSION = "3.6"
-"""The release of Juju."""
-
-_Measure = TypeVar("_Measure")
+_VERSION = "3.6"  # of Juju
+_DAEMONS = 3
 _NOT_COUNTED = ("juju-log", "status-set", "bytes-read", "bytes-written")
 _ROUNDS = 8
 # Seconds of the model's time for a failed hook to be tried again.
@@ -39,16 +41,15 @@ class Cost:
     @classmethod
     def of(cls, hooks: Sequence[juju_model.Hook], started: float = 0) -> Cost:
         """Return what hooks took, which began at a moment of the model's time."""
-        tools = [item for hook in hooks for item in hook.tools.items()]
-        words = len(local.COMMAND)
+        tools = sum((hook.tools for hook in hooks), collections.Counter[str]())
         run = [command for hook in hooks for command in hook.commands]
         ended = [hook.time + hook.duration for hook in hooks if ran(hook, "bootstrap", "join")]
         return cls(
             hooks=len(hooks),
-            calls=sum(number for tool, number in tools if tool not in _NOT_COUNTED),
-            commands=sum(list(command.argv[:words]) == local.COMMAND for command in run),
-            read=sum(number for tool, number in tools if tool == "bytes-read"),
-            written=sum(number for tool, number in tools if tool == "bytes-written"),
+            calls=sum(number for tool, number in tools.items() if tool not in _NOT_COUNTED),
+            commands=sum(command.argv[0] in local.COMMAND for command in run),
+            read=tools["bytes-read"],
+            written=tools["bytes-written"],
             failed=sum(hook.outcome is not juju_model.Outcome.OK for hook in hooks),
             seconds=max(ended, default=started) - started,
         )
@@ -56,33 +57,29 @@ class Cost:
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """What it took until all units were members and no hook was due.
-
-    Attributes:
-        bare: that, with as many rounds of update-status as it needed.
-        full: that, with one round of update-status at the least.
-    """
+    """What it took until all units were members and no hook was due."""
 
     bare: Cost
+    """With as many rounds of update-status as it needed."""
+
     full: Cost
+    """With one round of update-status at the least."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Growth:
-    """What it took to form a cluster, and then to add one unit.
-
-    Attributes:
-        forming: all units deployed at once, with one unit of the distributor.
-        adding: one more, after that.
-        distributor_calls: the distributor's calls of hook tools, forming.
-        settled_read: the most bytes that a unit read in a hook, adding, of those that were members
-            before and have issued no token; 0 if there were none.
-    """
+    """What it took to form a cluster, and then to add one unit."""
 
     forming: Phase
+    """All units deployed at once, with one unit of the distributor."""
+
     adding: Phase
     distributor_calls: float
+    """The distributor's calls of hook tools, forming."""
+
     settled_read: float
+    """The most bytes that a unit read in a hook, adding, of those that were members before and
+    have issued no token; 0 if there were none."""
 
 
 def ran(hook: juju_model.Hook, *verbs: str) -> bool:
@@ -97,7 +94,7 @@ def grow(
 
     The seed draws where Juju's own order is random.
     """
-    with juju_model.Juju(seed, version=VERSION, trace_length=1) as juju:
+    with juju_model.Juju(seed, version=_VERSION, trace_length=1) as juju:
         microcluster = local.fake_microcluster(juju, seed)
         charms.deploy(juju, contender, units, microcluster.add_machine, checkout)
 
@@ -126,11 +123,43 @@ def grow(
     return Growth(formed, added, Cost.of(distributor).calls, max(read, default=0))
 
 
-def median(several: Sequence[_Measure]) -> _Measure:
+def timed(contender: charms.Contender, checkout: pathlib.Path) -> tuple[float, float]:
+    """Form a cluster of daemons that were started before.
+
+    Returns:
+        Seconds from the start of the first hook to the end of that in which the last one joined,
+        and those of the commands `bootstrap` and `join` among them, which no library can save.
+    """
+    joined: list[float] = []
+    moments: list[float] = []
+
+    def on_hook(hook: juju_model.Hook) -> None:
+        if ran(hook, "bootstrap", "join"):
+            joined.append(time.perf_counter())
+
+    def around_command(context: juju_model.HookContext) -> None:
+        if {*context.argv[1:2]} & {"bootstrap", "join"}:
+            moments.append(time.perf_counter())
+
+    with (
+        contextlib.closing(lxd.LxdMicrocluster()) as microcluster,
+        juju_model.Juju(version=_VERSION) as juju,
+    ):
+        charms.deploy(juju, contender, _DAEMONS, microcluster.add_machine, checkout)
+        juju.on_hook.append(on_hook)
+        juju.faults = around_command
+        started = time.perf_counter()
+        juju.settle(retry_failed=True)
+        while len(joined) < _DAEMONS:
+            time.sleep(0.1)
+            juju.update_status_round(retry_failed=True)
+    return joined[-1] - started, sum(moments[1::2]) - sum(moments[::2])
+
+
+def median(several: Sequence[Any]) -> Any:
     """Return the median of each number in costs, phases or growths of several seeds."""
-    first = cast("Any", several[0])
+    first = several[0]
     if not dataclasses.is_dataclass(first):
-        return cast("Any", statistics.median(cast("Sequence[float]", several)))
+        return statistics.median(several)
     names = [field.name for field in dataclasses.fields(first)]
-    medians = {name: median([getattr(each, name) for each in several]) for name in names}
-    return dataclasses.replace(cast("Any", first), **medians)
+    return type(first)(*(median([getattr(each, name) for each in several]) for name in names))

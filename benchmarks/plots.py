@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import matplotlib as mpl
-from matplotlib import figure, ticker
+from matplotlib import figure
 
 from benchmarks.charms import Contender
 
@@ -35,18 +35,19 @@ _COLOURS = ("#1f5fa8", "#d1640a", "#6b6b6b")
 
 def draw(growths: Mapping[Contender, Mapping[int, counting.Growth]], folder: pathlib.Path) -> None:
     """Draw both pictures into a folder."""
-    hooks = {
-        who.value: {units: growth.forming.bare.hooks for units, growth in each.items()}
-        for who, each in growths.items()
-    }
+    hooks, calls = (
+        {
+            who.value: {
+                units: getattr(growth.forming.bare, what) for units, growth in each.items()
+            }
+            for who, each in growths.items()
+        }
+        for what in ("hooks", "calls")
+    )
     _draw(folder / "benchmark-hooks.svg", "Hooks until a cluster has formed", hooks)
-    calls = {
-        who.value: {units: growth.forming.bare.calls for units, growth in growths[who].items()}
-        for who in (Contender.OURS, Contender.FIELD)
-    }
-    calls["this project, the distributor alone"] = {
-        units: growth.distributor_calls for units, growth in growths[Contender.OURS].items()
-    }
+    del calls[Contender.PEERS.value]
+    ours = growths[Contender.OURS].items()
+    calls["this project, the distributor alone"] = {n: each.distributor_calls for n, each in ours}
     _draw(folder / "benchmark-calls.svg", "Calls of hook tools until it has formed", calls)
 
 
@@ -54,15 +55,11 @@ def _draw(path: pathlib.Path, title: str, lines: Mapping[str, Mapping[int, float
     with mpl.rc_context(cast("Any", _STYLE)):
         picture = figure.Figure(layout="constrained")
         plane = picture.subplots()
-        plane.set_xscale("log")
-        plane.set_yscale("log")
         for (label, line), colour in zip(lines.items(), _COLOURS, strict=True):
-            plane.plot(list(line), list(line.values()), "o-", color=colour, label=label)
+            plane.loglog(list(line), list(line.values()), "o-", color=colour, label=label)
         sizes = sorted({size for line in lines.values() for size in line})
-        plane.set_title(title)
-        plane.set_xlabel("units, all deployed at once")
+        plane.set(title=title, xlabel="units, all deployed at once")
         plane.set_xticks(sizes, [str(size) for size in sizes])
-        plane.xaxis.set_minor_locator(ticker.NullLocator())
-        plane.yaxis.set_minor_locator(ticker.NullLocator())
+        plane.minorticks_off()
         plane.legend(loc="upper left")
         picture.savefig(path, metadata={"Date": None, "Creator": None})
