@@ -63,8 +63,7 @@ def _described(thing: Any, mark: str) -> Iterator[str]:
     bases = {str(base).rpartition(".")[2] for base in getattr(thing, "bases", ())}
     if not bases & _MADE_HERE:
         yield f"```text\n{_signature(thing)}\n```"
-    for section in thing.docstring.parsed:
-        yield from _section(section)
+    yield from map(_section, thing.docstring.parsed)
     if not thing.is_class:
         return
     if "ObjectEvents" in bases:
@@ -94,19 +93,17 @@ def _signature(thing: Any) -> str:
     return re.sub(r"(?s)\((.*)\)", r"(\n    \1,\n)", line)
 
 
-def _section(section: Any) -> Iterator[str]:
-    """Give the Markdown of one section of a docstring."""
+def _section(section: Any) -> str:
+    """Return the Markdown of one section of a docstring."""
     kind = section.kind.value
     if kind == "text":
-        yield section.value
-        return
-    yield "Arguments:" if kind == "parameters" else f"{kind.capitalize()}:"
-    items: list[str] = []
+        return section.value
+    lines = ["Arguments:\n" if kind == "parameters" else f"{kind.capitalize()}:\n"]
     for item in section.value:
         name = getattr(item, "name", item.annotation)
-        description = " ".join(str(item.description).split())
-        items.append(f"- `{name}`: {description}" if name else f"- {description}")
-    yield "\n".join(items)
+        description = " ".join(item.description.split())
+        lines.append(f"- `{name}`: {description}" if name else f"- {description}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

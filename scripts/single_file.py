@@ -107,37 +107,31 @@ def make(package: pathlib.Path) -> str:
     """
     preface = (package / "__init__.py").read_text()
     docstring, *rest = ast.parse(preface).body
-    exported = [node for node in rest if not imported(node)]
-    if any(not ast.unparse(node).startswith("__all__ = ") for node in exported):
-        raise SingleFileError("__init__.py: holds more than imports and __all__")
     found: dict[bool, set[str]] = {False: set(), True: set()}
-    parts: dict[str, str] = {}
+    names = ["LIBID", "LIBAPI", "LIBPATCH", "logger"]
+    parts: list[str] = []
     for module in MODULES:
         source = (package / f"{module}.py").read_text()
         check(module, source)
-        parts[module] = part(module, source, found)
+        parts.append(part(module, source, found))
+        symbols = symtable.symtable(parts[-1], module, "exec").get_symbols()
+        names += [symbol.get_name() for symbol in symbols if symbol.is_assigned()]
     found[False] -= {"from __future__ import annotations"}
     found[True] -= found[False]
-    owners = {
-        line.split()[-1].partition(".")[0]: "an import" for line in found[False] | found[True]
-    }
-    owners |= dict.fromkeys(("LIBID", "LIBAPI", "LIBPATCH", "logger"), "the header")
-    for module, text in parts.items():
-        for symbol in symtable.symtable(text, module, "exec").get_symbols():
-            name = symbol.get_name()
-            if symbol.is_assigned() and owners.setdefault(name, module) != module:
-                raise SingleFileError(f"{name} is defined by {owners[name]} and by {module}")
+    names += [line.split()[-1] for line in found[False] | found[True]]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise SingleFileError(f"defined twice: {', '.join(twice)}")
     header = [
         ast.get_source_segment(preface, docstring) or "",
         NOTE,
         "from __future__ import annotations",
         merged(found[False]),
         "if TYPE_CHECKING:\n" + textwrap.indent(merged(found[True]), "    "),
-        *(ast.get_source_segment(preface, node) or "" for node in exported),
+        *(ast.get_source_segment(preface, node) or "" for node in rest if not imported(node)),
         DIRECTIVES,
-        *([LOGGER] if "import logging" in found[False] else []),
+        LOGGER,
     ]
-    return "\n\n".join(header) + "".join(f"\n\n\n{text}" for text in parts.values()) + "\n"
+    return "\n\n".join(header) + "".join(f"\n\n\n{text}" for text in parts) + "\n"
 
 
 if __name__ == "__main__":
