@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import enum
 import functools
-import importlib.util
 import os
 import subprocess
 import sys
-import unittest.mock
 from typing import TYPE_CHECKING, Any, cast
 
 import ops
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable
 
-_LIBRARY = "charms.microcluster_token_distributor.v0.token_distributor"
 _PEERS = "cluster"
 _TOKEN = "token-"  # noqa: S105 - the beginning of a key
 
@@ -62,14 +59,10 @@ def deploy(
 
 @functools.cache
 def field(checkout: pathlib.Path) -> tuple[juju_model.Charm, juju_model.Charm]:
-    """Load the field's consumer and distributor; FileNotFoundError if they are not there."""
-    path = checkout.joinpath("lib", *_LIBRARY.split(".")).with_suffix(".py")
-    spec = cast("Any", importlib.util.spec_from_file_location("_field_token_distributor", path))
-    library: Any = importlib.util.module_from_spec(spec)
-    # Its distributor imports it under the name that ours has too.
-    with unittest.mock.patch.dict(sys.modules, {_LIBRARY: library, spec.name: library}):
-        spec.loader.exec_module(library)
-        distributor = juju_model.Charm.load(checkout)
+    """Load the field's consumer and distributor."""
+    distributor = juju_model.Charm.load(checkout)
+    # It has imported the library that lies beside it.
+    library: Any = sys.modules["charms.microcluster_token_distributor.v0.token_distributor"]
     ours = local.charm(protocol.CONSUMER)
     base: Any = ours.charm_type
 

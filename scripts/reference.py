@@ -67,11 +67,11 @@ def _described(thing: Any, mark: str) -> Iterator[str]:
     if not thing.is_class:
         return
     if "ObjectEvents" in bases:
-        kinds = {
-            each.name: re.sub(r".*\(|\)", "", str(each.value))
-            for each in thing.attributes.values()
-        }
-        yield "\n".join(f"- `{name}`: [`{k}`](#{k.lower()})" for name, k in sorted(kinds.items()))
+        events: list[str] = []
+        for name, event in sorted(thing.attributes.items()):
+            kind = re.sub(r".*\(|\)", "", str(event.value))
+            events.append(f"- `{name}`: [`{kind}`](#{kind.lower()})")
+        yield "\n".join(events)
     for member in thing.members.values():
         # What an event has for ops is not for charms.
         if member.is_public and member.docstring and member.name not in ("snapshot", "restore"):
@@ -80,11 +80,10 @@ def _described(thing: Any, mark: str) -> Iterator[str]:
 
 def _signature(thing: Any) -> str:
     """Return how something is called, or what it is; one parameter a line if they are many."""
+    if "property" in thing.labels:
+        return f"{thing.name}: {thing.annotation}"
     if thing.is_attribute:
-        is_property = "property" in thing.labels
-        return (
-            f"{thing.name}: {thing.annotation}" if is_property else f"{thing.name} = {thing.value}"
-        )
+        return f"{thing.name} = {thing.value}"
     # The package's own modules are not public.
     line = re.sub(r"\b_\w+\.", "", thing.signature())
     if len(line) <= 88:

@@ -53,7 +53,8 @@ def merged(imports: set[str]) -> str:
     """Return import statements as ruff sorts them."""
     names: dict[str, list[str]] = {}
     for line in sorted(imports, key=lambda line: (not line.split()[-1].isupper(), line)):
-        names.setdefault(line.rpartition(" import ")[0] or line, []).append(line.split()[-1])
+        source, _, name = line.rpartition(" import ")
+        names.setdefault(source or line, []).append(name)
     sections: dict[bool, list[str]] = {False: [], True: []}
     for source in sorted(names, key=lambda source: (source.startswith("from "), source)):
         foreign = source.split()[1].partition(".")[0] not in sys.stdlib_module_names
