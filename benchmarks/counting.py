@@ -16,7 +16,7 @@ from tests.microclusters import lxd
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 _VERSION = "3.6"  # of Juju
 _DAEMONS = 3
@@ -39,7 +39,7 @@ class Cost:
     seconds: float = 0
 
     @classmethod
-    def of(cls, hooks: Sequence[juju_model.Hook], started: float = 0) -> Cost:
+    def of(cls, hooks: Collection[juju_model.Hook], started: float = 0) -> Cost:
         """Return what hooks took, which began at a moment of the model's time."""
         tools = sum((hook.tools for hook in hooks), collections.Counter[str]())
         run = [command for hook in hooks for command in hook.commands]
@@ -94,13 +94,12 @@ def grow(
 
     The seed draws where Juju's own order is random.
     """
-    with juju_model.Juju(seed, version=_VERSION, trace_length=1) as juju:
+    with juju_model.Juju(seed, version=_VERSION) as juju:
         microcluster = local.fake_microcluster(juju, seed)
         charms.deploy(juju, contender, units, microcluster.add_machine, checkout)
 
         def run(expected: int) -> tuple[list[juju_model.Hook], Phase]:
-            hooks: list[juju_model.Hook] = []
-            juju.on_hook[:] = [hooks.append]
+            juju.trace.clear()
             started, rounds = juju.now, 0
             juju.settle(retry_failed=True, patience=_PATIENCE)
             while len(microcluster.online_members()) < expected:
@@ -108,10 +107,10 @@ def grow(
                 if rounds > _ROUNDS:
                     raise RuntimeError(f"{contender.value}: {expected} units, seed {seed}")
                 juju.update_status_round(retry_failed=True, patience=_PATIENCE)
-            bare = Cost.of(hooks, started)
+            bare = Cost.of(juju.trace, started)
             if not rounds:
                 juju.update_status_round(retry_failed=True, patience=_PATIENCE)
-            return hooks, Phase(bare, Cost.of(hooks, started))
+            return [*juju.trace], Phase(bare, Cost.of(juju.trace, started))
 
         forming, formed = run(units)
         newcomer = juju.add_unit(protocol.CONSUMER)
@@ -127,15 +126,10 @@ def timed(contender: charms.Contender, checkout: pathlib.Path) -> tuple[float, f
     """Form a cluster of daemons that were started before.
 
     Returns:
-        Seconds from the start of the first hook to the end of that in which the last one joined,
-        and those of the commands `bootstrap` and `join` among them, which no library can save.
+        Seconds from the start of the first hook until the last one has joined, and those of the
+        commands `bootstrap` and `join` among them, which no library can save.
     """
-    joined: list[float] = []
     moments: list[float] = []
-
-    def on_hook(hook: juju_model.Hook) -> None:
-        if ran(hook, "bootstrap", "join"):
-            joined.append(time.perf_counter())
 
     def around_command(context: juju_model.HookContext) -> None:
         if {*context.argv[1:2]} & {"bootstrap", "join"}:
@@ -146,14 +140,13 @@ def timed(contender: charms.Contender, checkout: pathlib.Path) -> tuple[float, f
         juju_model.Juju(version=_VERSION) as juju,
     ):
         charms.deploy(juju, contender, _DAEMONS, microcluster.add_machine, checkout)
-        juju.on_hook.append(on_hook)
         juju.faults = around_command
         started = time.perf_counter()
         juju.settle(retry_failed=True)
-        while len(joined) < _DAEMONS:
+        while sum(ran(hook, "bootstrap", "join") for hook in juju.trace) < _DAEMONS:
             time.sleep(0.1)
             juju.update_status_round(retry_failed=True)
-    return joined[-1] - started, sum(moments[1::2]) - sum(moments[::2])
+    return moments[-1] - started, sum(moments[1::2]) - sum(moments[::2])
 
 
 def median(several: Sequence[Any]) -> Any:
