@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import matplotlib as mpl
-from matplotlib import figure, ticker
+from matplotlib import figure
 
 from benchmarks.charms import Contender
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _STYLE: dict[str, Any] = {
     "svg.hashsalt": "benchmark",
     "figure.figsize": (7.2, 4.6),
-    "figure.facecolor": "white",
     "font.size": 10.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -36,14 +35,19 @@ _COLOURS = ("#1f5fa8", "#d1640a", "#6b6b6b")
 
 def draw(growths: Mapping[Contender, Mapping[int, counting.Growth]], folder: pathlib.Path) -> None:
     """Draw both pictures into a folder."""
-    bare = {who: {n: g.forming.bare for n, g in each.items()} for who, each in growths.items()}
-    hooks = {who.value: {n: c.hooks for n, c in each.items()} for who, each in bare.items()}
+    hooks, calls = (
+        {
+            who.value: {
+                units: getattr(growth.forming.bare, what) for units, growth in each.items()
+            }
+            for who, each in growths.items()
+        }
+        for what in ("hooks", "calls")
+    )
     _draw(folder / "benchmark-hooks.svg", "Hooks until a cluster has formed", hooks)
-    ours = growths[Contender.OURS]
-    calls = {
-        **{w.value: {n: c.calls for n, c in bare[w].items()} for w in tuple(Contender)[:2]},
-        "this project, the distributor alone": {n: g.distributor_calls for n, g in ours.items()},
-    }
+    del calls[Contender.PEERS.value]
+    ours = growths[Contender.OURS].items()
+    calls["this project, the distributor alone"] = {n: each.distributor_calls for n, each in ours}
     _draw(folder / "benchmark-calls.svg", "Calls of hook tools until it has formed", calls)
 
 
@@ -51,17 +55,11 @@ def _draw(path: pathlib.Path, title: str, lines: Mapping[str, Mapping[int, float
     with mpl.rc_context(cast("Any", _STYLE)):
         picture = figure.Figure(layout="constrained")
         plane = picture.subplots()
-        plane.set_xscale("log")
-        plane.set_yscale("log")
         for (label, line), colour in zip(lines.items(), _COLOURS, strict=True):
-            plane.plot(list(line), list(line.values()), "o-", color=colour, label=label)
+            plane.loglog(list(line), list(line.values()), "o-", color=colour, label=label)
         sizes = sorted({size for line in lines.values() for size in line})
-        plane.set_title(title)
-        plane.set_xlabel("units, all deployed at once")
+        plane.set(title=title, xlabel="units, all deployed at once")
         plane.set_xticks(sizes, [str(size) for size in sizes])
-        plane.xaxis.set_minor_locator(ticker.NullLocator())
-        plane.yaxis.set_minor_locator(ticker.NullLocator())
+        plane.minorticks_off()
         plane.legend(loc="upper left")
         picture.savefig(path, metadata={"Date": None, "Creator": None})
-    # A line of a file in Git does not end in spaces.
-    path.write_text("".join(f"{row.rstrip()}\n" for row in path.read_text().splitlines()))

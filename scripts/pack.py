@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Pack the charm for this machine's own base, and build the library's package, into dist/.
 
 On an Ubuntu release that charmcraft.yaml lists, with charmcraft installed, this is plain
@@ -19,65 +18,37 @@ import tempfile
 
 import yaml
 
-PROJECT = pathlib.Path(__file__).resolve().parent.parent
+PROJECT = pathlib.Path(__file__).resolve().parents[1]
 DIST = PROJECT / "dist"
 
-# What charmcraft.yaml names, and nothing that merely lies beside it.
-SOURCES = ("charmcraft.yaml", "dispatch", "LICENSE", "icon.svg", "library", "requirements", "src")
-MADE = (
-    "*.charm",
-    "microcluster_token_distributor-*.whl",
-    "microcluster_token_distributor-*.tar.gz",
-)
 
-
-def host_platform() -> str:
-    """Return this machine's platform as charmcraft writes it, like `ubuntu@24.04:amd64`."""
-    release = platform.freedesktop_os_release()
-    # Debian's testing and unstable have no version yet.
-    version = release.get("VERSION_ID", "unreleased")
-    command = ["/usr/bin/dpkg", "--print-architecture"]
-    architecture = subprocess.check_output(command, text=True).strip()  # noqa: S603 - fixed
-    return f"{release['ID']}@{version}:{architecture}"
-
-
-def run(*command: str, cwd: pathlib.Path = PROJECT) -> None:
-    """Run one of the commands below; exit as it does if it fails, since it has said why."""
-    code = subprocess.run(command, cwd=cwd, check=False).returncode  # noqa: S603 - our arguments
-    if code:
+def run(*command: str, folder: pathlib.Path | str = PROJECT) -> None:
+    """Run a command; exit as it does if it fails, since it has said why."""
+    if code := subprocess.run(command, cwd=folder, check=False).returncode:  # noqa: S603 - ours
         sys.exit(code)
 
 
-def pack_copy(host: str) -> None:
-    """Pack a copy of the project for `host` with the locked charmcraft, on this machine itself."""
-    with tempfile.TemporaryDirectory(prefix="pack-") as name:
-        copy = pathlib.Path(name)
-        for source in SOURCES:
-            if (PROJECT / source).is_dir():
-                ignore = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(PROJECT / source, copy / source, ignore=ignore)
-            else:
-                shutil.copy2(PROJECT / source, copy)
-        project = yaml.safe_load((copy / "charmcraft.yaml").read_text())
-        if host not in project["platforms"]:
-            project["platforms"] = {host: None}
-            (copy / "charmcraft.yaml").write_text(yaml.safe_dump(project, sort_keys=False))
-        options = ("pack", "--destructive-mode", "--verbose", "--platform", host)
-        run(sys.executable, "-m", "charmcraft", *options, cwd=copy)
-        for charm in copy.glob("*.charm"):
-            shutil.move(charm, DIST)
-
-
-DIST.mkdir(exist_ok=True)
-for old in (path for pattern in MADE for path in DIST.glob(pattern)):
-    old.unlink()
-this_host = host_platform()
-listed = yaml.safe_load((PROJECT / "charmcraft.yaml").read_text())["platforms"]
+shutil.rmtree(DIST, ignore_errors=True)
+DIST.mkdir()
+release = platform.freedesktop_os_release()
+architecture = subprocess.check_output(["/usr/bin/dpkg", "--print-architecture"], text=True)
+# Debian's testing and unstable have no version yet.
+host = f"{release['ID']}@{release.get('VERSION_ID', 'unreleased')}:{architecture.strip()}"
+pack = ("pack", "--verbose", "--platform", host)
+project = yaml.safe_load((PROJECT / "charmcraft.yaml").read_text())
 # Not the one in tox's environment, which is first in PATH.
 charmcraft = shutil.which("charmcraft", path="/snap/bin:/usr/local/bin:/usr/bin")
-if this_host in listed and charmcraft:
-    run(charmcraft, "pack", "--platform", this_host, "--output", DIST.name)
+if host in project["platforms"] and charmcraft:
+    run(charmcraft, *pack, "--output", DIST.name)
 else:
-    pack_copy(this_host)
+    if host not in project["platforms"]:
+        project["platforms"] = {host: None}
+    with tempfile.TemporaryDirectory(prefix="pack-") as copy:
+        ignore = shutil.ignore_patterns(".*", DIST.name)
+        shutil.copytree(PROJECT, copy, ignore=ignore, dirs_exist_ok=True)
+        pathlib.Path(copy, "charmcraft.yaml").write_text(yaml.safe_dump(project, sort_keys=False))
+        run(sys.executable, "-m", "charmcraft", *pack, "--destructive-mode", folder=copy)
+        for charm in pathlib.Path(copy).glob("*.charm"):
+            shutil.move(charm, DIST)
 # From the locked backend, without a network.
 run(sys.executable, "-m", "build", "--no-isolation", "--outdir", str(DIST), "library")

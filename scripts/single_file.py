@@ -1,21 +1,17 @@
 """Make the library's single file, for charms that vendor it, from the package in library/.
 
-Without an option this compares, and exits with 1 where they differ; `--write` makes the file anew.
 The modules share one namespace there: `_wire.Report` becomes `Report`, imports are merged, and
 whatever would mean something else by that is refused.
 """
 
 from __future__ import annotations
 
-import argparse
 import ast
-import difflib
-import io
 import pathlib
+import re
 import symtable
 import sys
 import textwrap
-import tokenize
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NAME = "microcluster_token_distributor"
@@ -35,7 +31,8 @@ LIBAPI = 0
 # to 0 if you are raising the major API version
 LIBPATCH = 9"""
 LOGGER = "logger = logging.getLogger(__name__)"
-_MARK = "_qualified_"
+# Not in a string or a docstring, where a quotation mark or a backtick is before it.
+_QUALIFIED = re.compile(rf"(?<![\w.`'\"])(?:{'|'.join(MODULES)})\.(\w+)")
 
 
 class SingleFileError(Exception):
@@ -54,41 +51,21 @@ def imported(node: ast.stmt) -> set[str]:
 
 def merged(imports: set[str]) -> str:
     """Return import statements as ruff sorts them."""
-    groups: dict[tuple[bool, bool, str], list[str]] = {}
-    for line in imports:
-        source, _, name = line.rpartition("import ")
-        module = source.removeprefix("from ").strip() or name.split()[0]
-        foreign = module.partition(".")[0] not in sys.stdlib_module_names
-        groups.setdefault((foreign, bool(source), module), []).append(name)
+    names: dict[str, list[str]] = {}
+    for line in sorted(imports, key=lambda line: (not line.split()[-1].isupper(), line)):
+        source, _, name = line.rpartition(" import ")
+        names.setdefault(source or line, []).append(name)
     sections: dict[bool, list[str]] = {False: [], True: []}
-    for (foreign, is_from, module), names in sorted(groups.items()):
-        names.sort(key=lambda name: (not name.isupper(), not name[0].isupper(), name))
-        line = f"from {module} import {', '.join(names)}" if is_from else f"import {names[0]}"
-        if len(line) > 95:
-            line = f"from {module} import (\n    " + ",\n    ".join(names) + ",\n)"
-        sections[foreign].append(line)
+    for source in sorted(names, key=lambda source: (source.startswith("from "), source)):
+        foreign = source.split()[1].partition(".")[0] not in sys.stdlib_module_names
+        rest = f" import {', '.join(names[source])}" if source.startswith("from ") else ""
+        sections[foreign].append(source + rest)
     return "\n\n".join("\n".join(lines) for lines in sections.values() if lines)
 
 
-def unqualified(source: str, mark: str) -> list[str]:
-    """Return the lines with `_wire.Report` as `Report` behind a mark, save in strings."""
-    lines = source.splitlines()
-    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
-    nested = 0  # in f-strings, each of which is a single token before Python 3.12
-    for index in range(len(tokens) - 3, 0, -1):
-        last, token, dot, name = tokens[index - 1 : index + 3]
-        kind = tokenize.tok_name[token.type]
-        nested += (kind == "FSTRING_END") - (kind == "FSTRING_START")
-        if token.string in MODULES and last.string != "." and dot.string == "." and not nested:
-            (row, column), (same_row, rest) = token.start, name.start
-            if row == same_row:
-                lines[row - 1] = f"{lines[row - 1][:column]}{mark}{lines[row - 1][rest:]}"
-    return lines
-
-
-def part(name: str, source: str, found: dict[bool, set[str]], mark: str = "") -> str:
+def part(name: str, source: str, found: dict[bool, set[str]]) -> str:
     """Return a module's part; `found` takes its imports, under True those for types alone."""
-    lines, tree = unqualified(source, mark), ast.parse(source)
+    lines, tree = source.splitlines(), ast.parse(source)
     docstring = ast.get_docstring(tree)
     for node in reversed(tree.body):
         typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
@@ -105,20 +82,22 @@ def part(name: str, source: str, found: dict[bool, set[str]], mark: str = "") ->
             del lines[node.lineno - 1 : end]
     comment = f"--- {name} ".ljust(97, "-") + f"\n{docstring or ''}"
     comment = textwrap.indent(comment, "# ", lambda _: True).replace("# \n", "#\n")
-    return f"{comment.strip()}\n\n" + "\n".join(lines).strip("\n")
+    return f"{comment.strip()}\n\n" + _QUALIFIED.sub(r"\1", "\n".join(lines).strip("\n"))
 
 
-def check(plain: symtable.SymbolTable, marked: symtable.SymbolTable) -> None:
-    """Refuse local names that hide a qualified one, and names of modules that are left."""
-    where = f"{plain.get_name()}, line {plain.get_lineno()} of the single file"
-    for symbol in (each.get_name() for each in marked.get_symbols()):
-        name = symbol.removeprefix(_MARK)
-        if name in MODULES:
-            raise SingleFileError(f"{where}: {name} is in an f-string, or does not qualify a name")
-        if name != symbol and plain.get_type() != "module" and not plain.lookup(name).is_global():
-            raise SingleFileError(f"{where}: {name} of a module is hidden by a local name")
-    for inner_plain, inner_marked in zip(plain.get_children(), marked.get_children(), strict=True):
-        check(inner_plain, inner_marked)
+def check(module: str, source: str) -> None:
+    """Refuse local names that hide a qualified one, and modules that do not qualify a name."""
+    qualified = set(_QUALIFIED.findall(source))
+    scopes = symtable.symtable(source, module, "exec").get_children()
+    for scope in scopes:
+        scopes.extend(scope.get_children())
+        for symbol in scope.get_symbols():
+            if symbol.is_local() and symbol.get_name() in qualified:
+                where = f"{module}.py, {scope.get_name()}, line {scope.get_lineno()}"
+                raise SingleFileError(f"{where}: {symbol.get_name()} of a module is hidden")
+    for node in ast.walk(ast.parse(_QUALIFIED.sub(r"\1", source))):
+        if isinstance(node, ast.Name) and node.id in MODULES:
+            raise SingleFileError(f"{module}.py, line {node.lineno}: {node.id} qualifies no name")
 
 
 def make(package: pathlib.Path) -> str:
@@ -129,61 +108,32 @@ def make(package: pathlib.Path) -> str:
     """
     preface = (package / "__init__.py").read_text()
     docstring, *rest = ast.parse(preface).body
-    exported = [node for node in rest if not imported(node)]
-    if any(not ast.unparse(node).startswith("__all__ = ") for node in exported):
-        raise SingleFileError("__init__.py: holds more than imports and __all__")
     found: dict[bool, set[str]] = {False: set(), True: set()}
-    sources = {name: (package / f"{name}.py").read_text() for name in MODULES}
-    parts = {name: part(name, source, found) for name, source in sources.items()}
-    marked = "\n".join(part(name, source, found, _MARK) for name, source in sources.items())
-    check(*(symtable.symtable(x, NAME, "exec") for x in ("\n".join(parts.values()), marked)))
+    names = ["LIBID", "LIBAPI", "LIBPATCH", "logger"]
+    parts: list[str] = []
+    for module in MODULES:
+        source = (package / f"{module}.py").read_text()
+        check(module, source)
+        parts.append(part(module, source, found))
+        symbols = symtable.symtable(parts[-1], module, "exec").get_symbols()
+        names += [symbol.get_name() for symbol in symbols if symbol.is_assigned()]
     found[False] -= {"from __future__ import annotations"}
     found[True] -= found[False]
-    owners = {
-        line.split()[-1].partition(".")[0]: "an import" for line in found[False] | found[True]
-    }
-    owners |= dict.fromkeys(("LIBID", "LIBAPI", "LIBPATCH", "logger"), "the header")
-    for module, text in parts.items():
-        for symbol in symtable.symtable(text, module, "exec").get_symbols():
-            name = symbol.get_name()
-            if symbol.is_assigned() and owners.setdefault(name, module) != module:
-                raise SingleFileError(f"{name} is defined by {owners[name]} and by {module}")
+    names += [line.split()[-1] for line in found[False] | found[True]]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise SingleFileError(f"defined twice: {', '.join(twice)}")
     header = [
         ast.get_source_segment(preface, docstring) or "",
         NOTE,
         "from __future__ import annotations",
         merged(found[False]),
         "if TYPE_CHECKING:\n" + textwrap.indent(merged(found[True]), "    "),
-        *(ast.get_source_segment(preface, node) or "" for node in exported),
+        *(ast.get_source_segment(preface, node) or "" for node in rest if not imported(node)),
         DIRECTIVES,
-        *([LOGGER] if "import logging" in found[False] else []),
+        LOGGER,
     ]
-    return "\n\n".join(header) + "".join(f"\n\n\n{text}" for text in parts.values()) + "\n"
-
-
-def main(arguments: list[str]) -> int:
-    """Write the file, or compare; return the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--write", action="store_true", help="make the file anew")
-    write = parser.parse_args(arguments).write
-    try:
-        text = make(PACKAGE)
-    except SingleFileError as error:
-        print(f"single_file: {error}", file=sys.stderr)
-        return 1
-    if write:
-        TARGET.write_text(text)
-        return 0
-    old = TARGET.read_text().splitlines()
-    changes = list(
-        difflib.unified_diff(old, text.splitlines(), "is", "should be", lineterm="", n=0)
-    )
-    for line in changes[:20]:
-        print(line)
-    if changes:
-        print(f"{TARGET.name} is not what the package makes: scripts/single_file.py --write")
-    return int(bool(changes))
+    return "\n\n".join(header) + "".join(f"\n\n\n{text}" for text in parts) + "\n"
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    TARGET.write_text(make(PACKAGE))

@@ -46,7 +46,7 @@ def test_page_of_the_charm_describes_its_actions() -> None:
 
 
 def test_page_of_the_library_is_what_its_docstrings_say() -> None:
-    """`tox exec -e docs -- python scripts/reference.py --write` makes it so."""
+    """`tox exec -e docs -- python scripts/reference.py` makes it so."""
     assert reference.PAGE.read_text() == reference.page()
 
 
