@@ -49,12 +49,7 @@ def lxc(*arguments: str) -> None:
 
 
 class JubilantCloud:
-    """A model of a real Juju; it is a `tests.clouds.protocol.Cloud`.
-
-    Args:
-        juju: speaks to the model.
-        charms: where the charms that `tests.clouds.protocol` names come from, by name.
-    """
+    """A model of a real Juju; it is a `tests.clouds.protocol.Cloud`."""
 
     def __init__(self, juju: jubilant.Juju, charms: Mapping[str, options.CharmSource]):
         self._juju = juju
@@ -238,10 +233,6 @@ class JubilantCloud:
         """Look again until something was observed so many times in a row.
 
         That a look fails is no harm: Juju may not answer, or a leader be missing, for a moment.
-
-        Raises:
-            AssertionError: it does not come to that.
-            FailedHookError: a hook has failed.
         """
         seen, problem = 0, ""
         for _ in range(_LIMIT // _POLL):
@@ -299,11 +290,7 @@ class JubilantCloud:
 
 @contextlib.contextmanager
 def temporary_cloud(option: Any) -> Generator[JubilantCloud]:
-    """Make a model of its own, gone afterwards unless it is to be kept.
-
-    Args:
-        option: the values of `tests.clouds.options`.
-    """
+    """Make a model of its own, gone afterwards unless it is to be kept."""
     charms = options.sources(option)
     config = {
         # A failed hook has to fail the run, too.

@@ -116,14 +116,6 @@ class LocalCloud:
 
     It is a `tests.clouds.protocol.Cloud`, and has the fault injectors below besides. Some of them
     need a fake microcluster.
-
-    Args:
-        juju: the model.
-        microcluster: gives the machines of the consumers' units.
-
-    Attributes:
-        juju: as given.
-        microcluster: as given.
     """
 
     def __init__(self, juju: juju_model.Juju, microcluster: microclusters.Microcluster):

@@ -45,12 +45,8 @@ class CharmSource:
     """Where a charm comes from, and what has to be known of it.
 
     Attributes:
-        charm: its name in Charmhub, or an absolute path.
-        base: what its machines run, like `ubuntu@24.04`.
-        channel: in Charmhub; None for a path.
-        constraints: on its machines, like `{"virt-type": "virtual-machine"}`.
-        command: the words before `list -f json` in a shell on a unit's machine, where
-            `JUJU_CHARM_DIR` is set; empty where there is no cluster.
+        charm: its name in Charmhub, if there is a channel, or an absolute path.
+        command: the words before `list -f json` in a shell on a unit's machine.
         snap: what to collect the logs of after a failure.
         status_names_cause: its status shows what the library waits for.
     """

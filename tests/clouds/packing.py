@@ -20,13 +20,7 @@ ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), "
 
 
 def given(path: pathlib.Path | str, name: str, base: str) -> str:
-    """Return the absolute path of a packed charm.
-
-    Args:
-        path: the charm, or a directory with one for each base.
-        name: of the charm.
-        base: like `ubuntu@24.04`.
-    """
+    """Return the absolute path of a packed charm, which may be in a directory beside others."""
     found = pathlib.Path(path).resolve()
     if found.is_dir():
         found /= f"{name}_{base}-{ARCHITECTURE}.charm"
@@ -36,13 +30,10 @@ def given(path: pathlib.Path | str, name: str, base: str) -> str:
 
 @functools.cache
 def pack(project: pathlib.Path, name: str, base: str, *, with_package: bool = False) -> str:
-    """Pack a charm into dist/, once in a run, and return its absolute path.
+    """Pack a charm into dist/, once in a run, perhaps with the library's package in it.
 
-    Args:
-        project: the directory with its charmcraft.yaml.
-        name: of the charm.
-        base: like `ubuntu@24.04`.
-        with_package: whether to put the library's package into it first.
+    Returns:
+        The charm's absolute path.
     """
     if with_package:
         # charmcraft's snap sees neither /tmp nor hidden directories.
@@ -53,24 +44,19 @@ def pack(project: pathlib.Path, name: str, base: str, *, with_package: bool = Fa
         source = ROOT / "library" / "src" / PACKAGE
         shutil.copytree(source, staged / "lib" / PACKAGE, ignore=ignore)
         project = staged
-    platform_name = f"{base}:{ARCHITECTURE}"
-    _run("charmcraft", "pack", "--platform", platform_name, "--output", str(DIST), cwd=project)
+    command = ("charmcraft", "pack", "--platform", f"{base}:{ARCHITECTURE}", "--output", str(DIST))
+    subprocess.run(command, check=True, cwd=project)  # noqa: S603, words of our own
     return given(DIST, name, base)
 
 
 @functools.cache
 def download(name: str, channel: str, base: str) -> str:
-    """Fetch a charm from Charmhub, once in a run, and put this project's library into it.
-
-    Returns:
-        The charm's absolute path, in dist/.
-    """
+    """Fetch a charm from Charmhub, once in a run, and return its path with this library in it."""
     DIST.mkdir(exist_ok=True)
     published = DIST / f"{name}.charm"
-    _run(
-        *("juju", "download", name, "--channel", channel, "--base", base),
-        *("--arch", ARCHITECTURE, "--filepath", str(published), "--no-progress"),
-    )
+    command = ("juju", "download", name, "--channel", channel, "--base", base)
+    options = ("--arch", ARCHITECTURE, "--filepath", str(published), "--no-progress")
+    subprocess.run([*command, *options], check=True)  # noqa: S603, words of our own
     return replace_library(published)
 
 
@@ -84,7 +70,3 @@ def replace_library(charm: pathlib.Path) -> str:
             # The entry keeps its mode, so what is executable or a link stays so.
             new.writestr(entry, (ROOT / LIBRARY).read_bytes() if ours else old.read(entry))
     return str(changed)
-
-
-def _run(*command: str, cwd: pathlib.Path = ROOT) -> None:
-    subprocess.run(command, check=True, cwd=cwd)  # noqa: S603, words of our own

@@ -113,11 +113,7 @@ class Cloud(Protocol):
     def settle(self) -> None: ...
     def wait(self, rounds: int = 1) -> None: ...
     def eventually(self, what: str, observed: Callable[[], bool]) -> None:
-        """Let time pass, with its update-status hooks, until something is observed.
-
-        Args:
-            what: what is expected, in words.
-            observed: whether it is there.
+        """Let time pass, with its update-status hooks, until what is expected is observed.
 
         Raises:
             AssertionError: it does not come in a time that is enough for it.

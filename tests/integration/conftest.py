@@ -1,20 +1,14 @@
 """Options, and the charms to deploy; `--driver local` replaces `ops_test`, see local.py."""
 
-from __future__ import annotations
-
 import os
 import pathlib
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.clouds import packing, redaction
 from tests.integration import helpers
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from tests.integration.local import OpsTest
+from tests.integration.local import OpsTest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,21 +1,16 @@
 """What the tests ask of a model beyond python-libjuju: the cluster's members, and databags."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import Any
 
 import tenacity
 
 from tests.clouds import redaction
+from tests.integration.local import OpsTest, Unit
 
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from tests.integration.local import OpsTest, Unit
-
-    # Owners and contents.
-    Bags = list[tuple[str, dict[str, str]]]
+# Owners and contents.
+Bags = list[tuple[str, dict[str, str]]]
 
 DISTRIBUTOR = "microcluster-token-distributor"
 MICROOVN = "microovn"

@@ -5,8 +5,6 @@ classes, which test_surface.py compares; the suite is typed by these classes. To
 update-status fall due everywhere.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib
@@ -15,7 +13,8 @@ import json
 import pathlib
 import time
 import zipfile
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import jinja2
 import pytest
@@ -24,19 +23,15 @@ from pytest_operator import plugin
 
 from tests import juju_model
 from tests.clouds import local, packing, protocol
-from tests.integration import helpers
 from tests.microclusters import lxd, needs_lxd
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 
 
 def charm(source: str, channel: str | None) -> str:
     """Name what stands for a charm of Charmhub, or at a path: an LXD cluster for MicroOVN's."""
     if channel:
         return {
-            helpers.DISTRIBUTOR: protocol.EARLIER_DISTRIBUTOR,
-            helpers.MICROOVN: protocol.EARLIER_CONSUMER,
+            protocol.DISTRIBUTOR: protocol.EARLIER_DISTRIBUTOR,
+            "microovn": protocol.EARLIER_CONSUMER,
         }[source]
     if pathlib.Path(source) == local.ROOT:
         return protocol.DISTRIBUTOR
@@ -47,8 +42,6 @@ def charm(source: str, channel: str | None) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """A unit's machine."""
-
     _host: juju_model.Host
 
     @property
@@ -62,8 +55,6 @@ class Machine:
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """A unit of the model."""
-
     _cloud: local.LocalCloud
     _name: str
 
@@ -93,8 +84,6 @@ class Unit:
 
 @dataclasses.dataclass(frozen=True)
 class Application:
-    """An application of the model."""
-
     _cloud: local.LocalCloud
     _name: str
 
@@ -111,8 +100,6 @@ class Application:
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """The model."""
-
     _cloud: local.LocalCloud
 
     @property
@@ -203,7 +190,7 @@ class OpsTest:
                 self._deploy_bundle(yaml.safe_load(pathlib.Path(bundle).read_text()))
             case ["juju", "deploy", source, name]:
                 self._cloud.deploy(charm(source, options.channel), name, units=options.num_units)
-            case ["juju", "download", helpers.MICROOVN]:
+            case ["juju", "download", "microovn"]:
                 with zipfile.ZipFile(options.filepath, "w") as packed:
                     packed.writestr(packing.LIBRARY, "an earlier one")
             case ["juju", "exec", "microovn", "cluster", *rest]:

@@ -1,17 +1,12 @@
 """One model from the deployment to the removal; each test goes on where the last one ended."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.integration import helpers
 from tests.integration.helpers import DISTRIBUTOR, MICROOVN, TIMEOUT
-
-if TYPE_CHECKING:
-    from tests.integration.local import OpsTest
+from tests.integration.local import OpsTest
 
 pytestmark = [pytest.mark.abort_on_fail, pytest.mark.usefixtures("artifacts")]
 
