@@ -234,12 +234,10 @@ class LocalCloud:
 
     def eventually(self, what: str, observed: Callable[[], bool]) -> None:
         self.settle()
-        pause = _SHORTEST_PAUSE
-        for _ in range(_REAL_ROUNDS if self._real else _ROUNDS):
+        for attempt in range(_REAL_ROUNDS if self._real else _ROUNDS):
             if observed():
                 return
-            self._wait(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            self._wait(min(_SHORTEST_PAUSE * 2**attempt, _LONGEST_PAUSE))
         if not observed():
             raise AssertionError(f"not observed: {what}; the last hooks were\n{tail(self.juju)}")
 

@@ -195,22 +195,6 @@ def test_units_are_added_and_removed(world: World) -> None:
     world.juju.remove_unit.assert_called_once_with(f"{CONSUMER}/2", force=False)
 
 
-def test_each_look_asks_juju_once(world: World) -> None:
-    """What a scenario observes in one look belongs together; the next look asks again."""
-    world.shows(_status(_unit(1)))
-    world.juju.show_unit.return_value = unittypes.UnitInfo([], "local:x-0", leader=True)
-    looks = iter([False, True])
-
-    def observed() -> bool:
-        for _ in range(2):
-            assert world.cloud.bag(f"{DISTRIBUTOR}/0") == {}
-        return next(looks)
-
-    world.cloud.eventually("something", observed)
-
-    assert world.juju.mock_calls == [mock.call.status(), mock.call.show_unit(f"{CONSUMER}/1")] * 2
-
-
 def test_model_is_settled_when_it_has_been_quiet_for_a_while(world: World) -> None:
     """A moment between two hooks does not count, nor does the agent of a dead machine."""
     dead = _unit(1, "lost")

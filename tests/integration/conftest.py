@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.clouds import packing, redaction
-from tests.integration import helpers
+from tests.integration import helpers, local
 from tests.integration.local import OpsTest
 
 
@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Replace `ops_test`, or prepare for the real one."""
     config.option.asyncio_mode = "auto"
     if config.getoption("driver") == "local":
-        config.pluginmanager.import_plugin("tests.integration.local")
+        config.pluginmanager.register(local)
         return
     # pytest-operator's dependencies warn.
     for category in ("DeprecationWarning", "pytest.PytestUnraisableExceptionWarning"):

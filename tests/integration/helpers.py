@@ -94,14 +94,8 @@ async def assert_one_cluster(
 ) -> None:
     """Wait until the units form one cluster, with nothing left to do.
 
-    What is asserted first is the likeliest cause of what comes after it.
-
-    Args:
-        ops_test: pytest-operator's.
-        applications: those of the cluster.
-        distributor: the distributor's application.
-        lost: units of the distributor whose machines are down.
-        earlier: one side is an earlier revision, which keeps tokens on show.
+    What is asserted first is the likeliest cause of what comes after it. Units that are `lost` are
+    the distributor's, on dead machines; an `earlier` revision on one side keeps tokens on show.
     """
     bags = await databags(ops_test, distributor, *applications)
     if not earlier:

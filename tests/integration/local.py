@@ -176,9 +176,7 @@ class OpsTest:
         path.write_text(rendered)
         return path
 
-    async def run(
-        self, *cmd: str, check: bool = False, fail_msg: str | None = None
-    ) -> tuple[int | None, str, str]:
+    async def run(self, *cmd: str, check: bool = False) -> tuple[int | None, str, str]:
         """Run `juju`, or `lxc stop` for a machine; anything else is an error of the tests."""
         words, options = _parse(cmd)
         code, out = 0, ""
@@ -205,13 +203,11 @@ class OpsTest:
                 out = "\n".join(f"{hook.unit} {log}" for hook in hooks for _, log in hook.logs)
             case _:
                 raise ValueError(f"--driver local does not run {cmd}")
-        assert not (check and code), fail_msg or f"{cmd} failed: {out}"
+        assert not (check and code), f"{cmd} failed: {out}"
         return code, out, ""
 
-    async def juju(
-        self, *args: str, check: bool = False, fail_msg: str | None = None
-    ) -> tuple[int | None, str, str]:
-        return await self.run("juju", *args, check=check, fail_msg=fail_msg)
+    async def juju(self, *args: str, check: bool = False) -> tuple[int | None, str, str]:
+        return await self.run("juju", *args, check=check)
 
     async def sleep(self, seconds: float) -> None:
         """Let a little real time pass, for the daemons, and update-status hooks run."""
