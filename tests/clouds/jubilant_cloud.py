@@ -54,10 +54,10 @@ class JubilantCloud:
     def __init__(self, juju: jubilant.Juju, charms: Mapping[str, options.CharmSource]):
         self._juju = juju
         self._charms = charms
+        self._consumer = charms[protocol.CONSUMER]
         # Of this look, if there is one: what `juju status` and `juju show-unit` show.
         self._look: jubilant.Status | None = None
         self._shown: dict[str, unittypes.UnitInfo] = {}
-        self._sources: dict[str, options.CharmSource] = {}
         self._leaving: set[str] = set()
         # Machines by number.
         self._down: set[str] = set()
@@ -71,20 +71,18 @@ class JubilantCloud:
 
     @property
     def capabilities(self) -> frozenset[protocol.Capability]:
-        found: set[protocol.Capability] = set()
-        if self._major() < 4:
-            found.add(protocol.Capability.FORCE_DEPARTS)
-        if self._charms[protocol.CONSUMER].status_names_cause:
-            found.add(protocol.Capability.STATUS_NAMES_CAUSE)
-        if protocol.EARLIER_CONSUMER in self._charms:
-            found.add(protocol.Capability.EARLIER_CHARMS)
-        return frozenset(found)
+        having = {
+            protocol.Capability.FORCE_DEPARTS: self._major() < 4,
+            protocol.Capability.STATUS_NAMES_CAUSE: self._consumer.status_names_cause,
+            protocol.Capability.EARLIER_CHARMS: protocol.EARLIER_CONSUMER in self._charms,
+        }
+        return frozenset(capability for capability in having if having[capability])
 
     # Operations.
 
     def deploy(self, charm_name: str, application: str = "", *, units: int = 1) -> str:
         name = application or charm_name
-        source = self._sources[name] = self._charms[charm_name]
+        source = self._charms[charm_name]
         self._juju.deploy(
             source.charm,
             name,
@@ -118,7 +116,7 @@ class JubilantCloud:
         self._juju.remove_application(application)
 
     def refresh(self, application: str, charm_name: str) -> None:
-        source = self._sources[application] = self._charms[charm_name]
+        source = self._charms[charm_name]
         path = None if source.channel else source.charm
         self._juju.refresh(application, channel=source.channel, path=path)
 
@@ -172,7 +170,7 @@ class JubilantCloud:
     def members(self, unit: str) -> list[protocol.Member]:
         if self._units()[unit].juju_status.current not in ("idle", "executing"):
             return []
-        command = f"{self._sources[_app(unit)].command} list -f json"
+        command = f"{self._consumer.command} list -f json"
         try:
             done = self._juju.exec(command, unit=unit, wait=_COMMAND_LIMIT)
             return protocol.Member.all_in(done.stdout)
@@ -264,20 +262,17 @@ class JubilantCloud:
 
     def collect_artifacts(self, folder: pathlib.Path) -> None:
         """Write to a folder what a person needs to find the cause, without tokens."""
-        commands = {
-            "status.txt": ["status", "--relations"],
-            "debug-log.txt": ["debug-log", "--replay", "--no-tail", "--date", "--ms"],
-        }
+        units: dict[str, statustypes.UnitStatus] = {}
         with contextlib.suppress(*_ERRORS):
-            for name, unit in self._units().items():
-                file = name.replace("/", "-")
-                commands[f"show-unit-{file}.yaml"] = ["show-unit", name]
-                source = self._sources.get(_app(name))
-                if source and source.snap and unit.machine not in self._down:
-                    logs = f"journalctl --no-pager --boot --unit 'snap.{source.snap}.*'"
-                    commands[f"workload-{file}.txt"] = ["exec", "--unit", name, "--", logs]
+            units = self._units()
+        alive = ",".join(unit for unit in units if units[unit].machine not in self._down)
         folder.mkdir(parents=True, exist_ok=True)
-        for file, words in commands.items():
+        for file, words in {
+            "status.txt": ("status", "--relations"),
+            "debug-log.txt": ("debug-log", "--replay", "--no-tail", "--date", "--ms"),
+            "databags.txt": ("show-unit", *units),
+            "workloads.txt": ("exec", "--unit", alive, "--", "journalctl", "--no-pager", "--boot"),
+        }.items():
             (folder / file).write_text(redaction.redact(self._run(*words)))
 
     def _run(self, *words: str) -> str:

@@ -142,19 +142,14 @@ class LocalCloud:
 
     @property
     def capabilities(self) -> frozenset[protocol.Capability]:
-        found = {
-            protocol.Capability.CHOOSES_HOST_NAMES,
-            protocol.Capability.EARLIER_CHARMS,
-            protocol.Capability.FAULTS,
-            protocol.Capability.STATUS_NAMES_CAUSE,
-        }
-        if self.juju.behaviour.force_departs:
-            found.add(protocol.Capability.FORCE_DEPARTS)
-        if not self._real:
-            found |= {protocol.Capability.FAKE_MACHINES, protocol.Capability.PENDING_MEMBERS}
-            if self.fake.version.joins_while_degraded:
-                found.add(protocol.Capability.JOINS_WHILE_DEGRADED)
-        return frozenset(found)
+        capability, missing = protocol.Capability, set[protocol.Capability]()
+        if not self.juju.behaviour.force_departs:
+            missing.add(capability.FORCE_DEPARTS)
+        if self._real:
+            missing |= {capability.FAKE_MACHINES, capability.PENDING_MEMBERS}
+        if self._real or not self.fake.version.joins_while_degraded:
+            missing.add(capability.JOINS_WHILE_DEGRADED)
+        return frozenset(capability) - missing
 
     @property
     def fake(self) -> fake.FakeMicrocluster:

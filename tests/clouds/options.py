@@ -47,7 +47,6 @@ class CharmSource:
     Attributes:
         charm: its name in Charmhub, if there is a channel, or an absolute path.
         command: the words before `list -f json` in a shell on a unit's machine.
-        snap: what to collect the logs of after a failure.
         status_names_cause: its status shows what the library waits for.
     """
 
@@ -56,7 +55,6 @@ class CharmSource:
     channel: str | None = None
     constraints: Mapping[str, str] | None = None
     command: str = ""
-    snap: str = ""
     status_names_cause: bool = False
 
 
@@ -73,7 +71,6 @@ def sources(option: Any) -> dict[str, CharmSource]:
             packing.pack(local.CONSUMER_ROOT, LXD_CLUSTER, base, with_package=True),
             base,
             command='python3 "$JUJU_CHARM_DIR/src/lxd_microcluster.py"',
-            snap="lxd",
             status_names_cause=True,
         )
         return found
@@ -85,7 +82,6 @@ def sources(option: Any) -> dict[str, CharmSource]:
         # A container lacks the privileges, and the default of 1 GiB is too little for its snaps.
         constraints={"virt-type": "virtual-machine", "cores": "2", "mem": "2G"},
         command="microovn cluster",
-        snap=MICROOVN,
     )
     path = packing.download(MICROOVN, option.consumer_channel, base)
     found[protocol.CONSUMER] = dataclasses.replace(published, charm=path, channel=None)
