@@ -85,10 +85,7 @@ def tail(juju: juju_model.Juju, length: int = 30) -> str:
 
 @dataclasses.dataclass
 class _Fault:
-    """What happens at a moment of a unit's hooks, so many times; it may raise.
-
-    An application as `unit` stands for any of its units.
-    """
+    """What happens at a moment of a unit's hooks, so many times; it may raise."""
 
     what: str
     unit: str
@@ -97,18 +94,10 @@ class _Fault:
     times: float = 1
 
 
-def _runs(
-    command: str, point: juju_model.Point = juju_model.Point.AFTER_COMMAND
-) -> Callable[[juju_model.HookContext], bool]:
+def _runs(command: str, *, before: bool = False) -> Callable[[juju_model.HookContext], bool]:
+    point = juju_model.Point.BEFORE_COMMAND if before else juju_model.Point.AFTER_COMMAND
     words = [*COMMAND, command]
     return lambda context: context.point is point and list(context.argv[: len(words)]) == words
-
-
-def _wrote(key: str) -> Callable[[juju_model.HookContext], bool]:
-    return lambda context: (
-        context.point is juju_model.Point.AFTER_FLUSH
-        and any(w.key.startswith(key) and w.new is not None for w in context.hook.writes)
-    )
 
 
 class LocalCloud:
@@ -125,6 +114,7 @@ class LocalCloud:
         self._faults: list[_Fault] = []
         self._paused: set[str] = set()
         juju.on_hook.append(self._keep_paused)
+        juju.faults = self._strike
         # The operations that are the model's own.
         self.integrate = juju.integrate
         self.remove_relation = juju.remove_relation
@@ -262,10 +252,14 @@ class LocalCloud:
 
         Or right after it has written a key that begins so, for everybody to see.
         """
-        is_due = _runs(command) if command else _wrote(wrote)
-        self._arm(
-            _Fault(f"an operation upon {command or wrote}", unit, is_due, lambda _: operation())
-        )
+
+        def has_written(context: juju_model.HookContext) -> bool:
+            writes = context.hook.writes if context.point is juju_model.Point.AFTER_FLUSH else ()
+            return any(w.key.startswith(wrote) and w.new is not None for w in writes)
+
+        what = f"an operation upon {command or wrote}"
+        is_due = _runs(command) if command else has_written
+        self._faults.append(_Fault(what, unit, is_due, lambda _: operation()))
 
     def hang(self, command: str, *, unit: str, times: int = 1, in_effect: bool = False) -> None:
         """Let a command run into its time limit, though its work may be done."""
@@ -275,8 +269,8 @@ class LocalCloud:
             # Without the arguments, among which a token may be.
             raise subprocess.TimeoutExpired([*COMMAND, command], _TIME_LIMIT)
 
-        point = juju_model.Point.AFTER_COMMAND if in_effect else juju_model.Point.BEFORE_COMMAND
-        self._arm(_Fault(f"{command} hangs", unit, _runs(command, point), strike, times))
+        is_due = _runs(command, before=not in_effect)
+        self._faults.append(_Fault(f"{command} hangs", unit, is_due, strike, times))
 
     def kill_agent(self, *, unit: str, after: str, times: int = 1, at_once: bool = False) -> None:
         """Kill a unit's agent in mid-hook, before whatever the charm does after a command.
@@ -291,9 +285,10 @@ class LocalCloud:
 
         def die_next(context: juju_model.HookContext) -> None:
             hook = context.hook
-            self._arm(_Fault(what, context.unit, lambda later: later.hook is hook, die))
+            self._faults.append(_Fault(what, context.unit, lambda later: later.hook is hook, die))
 
-        self._arm(_Fault(what, unit, _runs(after), die if at_once else die_next, times))
+        act = die if at_once else die_next
+        self._faults.append(_Fault(what, unit, _runs(after), act, times))
 
     def pause_agent(self, unit: str) -> None:
         """Let a unit's agent run no further hook, as if it were slow; its machine works on."""
@@ -316,10 +311,7 @@ class LocalCloud:
         def fail(_: juju_model.HookContext) -> None:
             raise juju_model.HookFault(f"{unit}: this hook fails, whatever it is")
 
-        point = juju_model.Point.BEFORE_HOOK
-        self._arm(
-            _Fault("each hook fails", unit, lambda hook: hook.point is point, fail, math.inf)
-        )
+        self._faults.append(_Fault("each hook fails", unit, lambda _: True, fail, math.inf))
 
     def fail_command(
         self, command: str, *, unit: str, errors: Iterable[str], seconds: float = 0.02
@@ -362,10 +354,6 @@ class LocalCloud:
             f"{each.what} on {each.unit}" for each in self._faults if 0 < each.times < math.inf
         ]
         assert not left, f"these faults never struck: {', '.join(left)}"
-
-    def _arm(self, fault: _Fault) -> None:
-        self._faults.append(fault)
-        self.juju.faults = self._strike
 
     def _strike(self, context: juju_model.HookContext) -> None:
         owners = (context.unit, context.unit.partition("/")[0])

@@ -25,10 +25,7 @@ _OPTIONS = {
     "--consumer": (MICROOVN, f"{LXD_CLUSTER} where the snap store is out of reach"),
     "--consumer-channel": ("latest/edge", f"the channel of {MICROOVN}, which gets this library"),
     "--base": ("ubuntu@24.04", "what all machines run"),
-    "--artifacts": (
-        ".tox/artifacts",
-        "where logs and databags go after a failure, without tokens",
-    ),
+    "--artifacts": (".tox/artifacts", "for logs and databags after a failure, without tokens"),
 }
 
 

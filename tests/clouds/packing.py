@@ -44,6 +44,7 @@ def pack(project: pathlib.Path, name: str, base: str, *, with_package: bool = Fa
         source = ROOT / "library" / "src" / PACKAGE
         shutil.copytree(source, staged / "lib" / PACKAGE, ignore=ignore)
         project = staged
+    DIST.mkdir(exist_ok=True)
     command = ("charmcraft", "pack", "--platform", f"{base}:{ARCHITECTURE}", "--output", str(DIST))
     subprocess.run(command, check=True, cwd=project)  # noqa: S603, words of our own
     return given(DIST, name, base)

@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Protocol, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Set
 
+# Charms, the first two of which are names of their applications, too: a consumer's units form a
+# microcluster. Earlier ones speak only the old keys.
 DISTRIBUTOR = "microcluster-token-distributor"
-"""The distributor's charm, and its application."""
 CONSUMER = "lxd-cluster"
-"""A charm that forms a microcluster with this project's library, and its application."""
 EARLIER_DISTRIBUTOR = "earlier-distributor"
-"""A distributor that speaks only the old keys."""
 EARLIER_CONSUMER = "earlier-consumer"
-"""A charm that forms a microcluster, and speaks only the old keys."""
 QUIET_CONSUMER = "quiet-consumer"
 """A consumer whose charm sets no status: Juju calls its units `unknown`."""
 TOLERANT_CONSUMER = "tolerant-consumer"

@@ -41,7 +41,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="module")
 def base(pytestconfig: pytest.Config) -> str:
-    """The base of all machines."""
     return str(pytestconfig.getoption("base"))
 
 
@@ -78,9 +77,6 @@ async def artifacts(request: pytest.FixtureRequest, ops_test: OpsTest) -> AsyncI
     if request.session.testsfailed:
         directory = pathlib.Path(str(request.config.getoption("artifacts")), request.path.stem)
         directory.mkdir(parents=True, exist_ok=True)
-        for name, command in (
-            ("status.txt", ("status", "--relations")),
-            ("debug-log.txt", ("debug-log", "--replay", "--no-tail")),
-        ):
+        for command in (("status", "--relations"), ("debug-log", "--replay", "--no-tail")):
             _, text, _ = await ops_test.juju(*command)
-            (directory / name).write_text(redaction.redact(text))
+            (directory / f"{command[0]}.txt").write_text(redaction.redact(text))

@@ -36,10 +36,8 @@ async def leader(ops_test: OpsTest, application: str) -> Unit:
 
 
 async def kill_machine(ops_test: OpsTest, unit: Unit) -> None:
-    """Stop a unit's machine as a power cut does; it is LXD's on this host."""
-    assert unit.machine
-    instance = unit.machine.data["instance-id"]
-    await ops_test.run("lxc", "stop", "--force", instance, check=True)
+    """Stop a unit's machine as a power cut does; it is LXD's on this host, of the same name."""
+    await ops_test.run("lxc", "stop", "--force", hostname(unit), check=True)
 
 
 async def members(ops_test: OpsTest, unit: Unit) -> dict[str, dict[str, str]]:

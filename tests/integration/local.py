@@ -48,10 +48,6 @@ class Machine:
     def hostname(self) -> str | None:
         return self._host.name
 
-    @property
-    def data(self) -> Mapping[str, str]:
-        return {"instance-id": self._host.name}
-
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
@@ -181,9 +177,9 @@ class OpsTest:
         words, options = _parse(cmd)
         code, out = 0, ""
         match words:
-            case ["lxc", "stop", instance]:
+            case ["lxc", "stop", name]:
                 hosts = {self._cloud.hostname(unit): unit for unit in self._units()}
-                self._cloud.kill_machine(hosts[instance])
+                self._cloud.kill_machine(hosts[name])
             case ["juju", "deploy", bundle]:
                 self._deploy_bundle(yaml.safe_load(pathlib.Path(bundle).read_text()))
             case ["juju", "deploy", source, name]:
