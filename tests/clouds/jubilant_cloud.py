@@ -7,7 +7,6 @@ limit. Within one look `juju status` runs once, and so does `juju show-unit` for
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import logging
 import subprocess
@@ -16,54 +15,31 @@ from typing import TYPE_CHECKING, Any
 
 import jubilant
 
-from tests.clouds import options, protocol, redaction
+from tests.clouds import local, options, protocol, redaction
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from jubilant import statustypes, unittypes
 
 logger = logging.getLogger(__name__)
 
-INTERFACE = "worker-cluster"
-"""The interface between the distributor and its consumers."""
-
-ENDPOINT = "microcluster-cluster"
-"""The distributor's endpoint of that interface; the consumers call theirs as they like."""
-
+# Seconds between two looks at the model, and for which anything is waited for: a fresh virtual
+# machine with its snaps takes most of it.
+_POLL = 5
+_LIMIT = 1800
 # So many looks in a row without anything going on: a moment between two hooks does not count.
 _QUIET_LOOKS = 3
+# Seconds between two update-status hooks of a unit; Juju itself varies it by a fifth.
+_UPDATE_STATUS = 30
+# Seconds for a command on a unit's machine. Without a quorum a microcluster takes 10.5.
+_COMMAND_LIMIT = 60
 _ERRORS = (jubilant.CLIError, jubilant.TaskError, TimeoutError)
 
 
-class FailedHookError(AssertionError):
+class FailedHookError(Exception):
     """A hook has failed that should not have."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Timeouts:
-    """How long things take, in seconds.
-
-    Attributes:
-        poll: between two looks at the model.
-        update_status: between two update-status hooks of a unit; Juju itself varies it by a fifth.
-        limit: for whatever is waited for. A fresh virtual machine with its snaps takes most of it.
-        command: for a command on a unit's machine. Without a quorum a microcluster takes 10.5.
-    """
-
-    poll: float = 5.0
-    update_status: float = 30.0
-    limit: float = 1800.0
-    command: float = 60.0
-
-    @property
-    def config(self) -> dict[str, jubilant.ConfigValue]:
-        """The configuration of the model: a failed hook has to fail the run, too."""
-        return {
-            "automatically-retry-hooks": False,
-            "update-status-hook-interval": f"{self.update_status:g}s",
-        }
 
 
 def lxc(*arguments: str) -> None:
@@ -72,139 +48,63 @@ def lxc(*arguments: str) -> None:
     subprocess.run(["lxc", *arguments], check=True, timeout=300)  # noqa: S603, S607, our words
 
 
-class ModelStatus:
-    """One look at a model.
-
-    Args:
-        juju: speaks to the model.
-
-    Attributes:
-        status: what `juju status` shows.
-        units: of all applications, by name, in the order of their numbers.
-    """
-
-    def __init__(self, juju: jubilant.Juju):
-        self._juju = juju
-        self._shown: dict[str, unittypes.UnitInfo] = {}
-        self.status = juju.status()
-        units = [unit for app in self.status.apps.values() for unit in app.units.items()]
-        self.units = dict(sorted(units, key=lambda unit: int(unit[0].partition("/")[2])))
-
-    @property
-    def major(self) -> int:
-        """The first number of Juju's version."""
-        return int(self.status.model.version.partition(".")[0])
-
-    def units_of(self, application: str) -> list[str]:
-        """Return the units of an application."""
-        return [unit for unit in self.units if unit.partition("/")[0] == application]
-
-    def machine(self, unit: str) -> statustypes.MachineStatus | None:
-        """Return a unit's machine; None before there is one."""
-        return self.status.machines.get(self.units[unit].machine)
-
-    def related(self, application: str) -> list[str]:
-        """Return the applications at the other side of `INTERFACE`, without the peers."""
-        found = self.status.apps.get(application)
-        return [
-            relation.related_app
-            for relations in (found.relations if found else {}).values()
-            for relation in relations
-            if relation.interface == INTERFACE and relation.related_app != application
-        ]
-
-    def relations(self, unit: str) -> list[unittypes.RelationData]:
-        """Return what a unit is shown of its relations with `ENDPOINT`."""
-        if unit not in self._shown:
-            self._shown[unit] = self._juju.show_unit(unit)
-        return [
-            relation
-            for relation in self._shown[unit].relation_info
-            if ENDPOINT in (relation.endpoint, relation.related_endpoint)
-        ]
-
-
 class JubilantCloud:
-    """A model of a real Juju; it is a `tests.clouds.protocol.Cloud`.
+    """A model of a real Juju; it is a `tests.clouds.protocol.Cloud`."""
 
-    Args:
-        juju: speaks to the model.
-        charms: where the charms that `tests.clouds.protocol` names come from, by name.
-        timeouts: how long things take.
-        host: runs `lxc` with these arguments.
-    """
-
-    def __init__(
-        self,
-        juju: jubilant.Juju,
-        charms: Mapping[str, options.CharmSource],
-        timeouts: Timeouts | None = None,
-        host: Callable[..., None] = lxc,
-    ):
+    def __init__(self, juju: jubilant.Juju, charms: Mapping[str, options.CharmSource]):
         self._juju = juju
         self._charms = charms
-        self._timeouts = timeouts or Timeouts()
-        self._host = host
-        self._look: ModelStatus | None = None
-        self._sources: dict[str, options.CharmSource] = {}
+        self._consumer = charms[protocol.CONSUMER]
+        # Of this look, if there is one: what `juju status` and `juju show-unit` show.
+        self._look: jubilant.Status | None = None
+        self._shown: dict[str, unittypes.UnitInfo] = {}
         self._leaving: set[str] = set()
         # Machines by number.
         self._down: set[str] = set()
         self._restarted: set[str] = set()
+        self.integrate = juju.integrate
+        self.remove_relation = juju.remove_relation
 
     @property
     def name(self) -> str:
-        return f"Juju {self._observe().status.model.version}"
+        return f"Juju {self._status().model.version}"
 
     @property
     def capabilities(self) -> frozenset[protocol.Capability]:
-        found: set[protocol.Capability] = set()
-        if self._observe().major < 4:
-            found.add(protocol.Capability.FORCE_DEPARTS)
-        if self._charms[protocol.CONSUMER].status_names_cause:
-            found.add(protocol.Capability.STATUS_NAMES_CAUSE)
-        if {protocol.EARLIER_CONSUMER, protocol.EARLIER_DISTRIBUTOR} <= set(self._charms):
-            found.add(protocol.Capability.EARLIER_CHARMS)
-        return frozenset(found)
+        having = {
+            protocol.Capability.FORCE_DEPARTS: self._major() < 4,
+            protocol.Capability.STATUS_NAMES_CAUSE: self._consumer.status_names_cause,
+            protocol.Capability.EARLIER_CHARMS: protocol.EARLIER_CONSUMER in self._charms,
+        }
+        return frozenset(capability for capability in having if having[capability])
 
     # Operations.
 
     def deploy(self, charm_name: str, application: str = "", *, units: int = 1) -> str:
         name = application or charm_name
-        source = self._sources[name] = self._charms[charm_name]
+        source = self._charms[charm_name]
         self._juju.deploy(
             source.charm,
             name,
-            base=source.base or None,
-            channel=source.channel or None,
-            constraints=source.constraints or None,
+            base=source.base,
+            channel=source.channel,
+            constraints=source.constraints,
             num_units=units,
         )
         return name
 
-    def integrate(self, one: str, two: str) -> None:
-        self._juju.integrate(one, two)
-
-    def remove_relation(self, one: str, two: str) -> None:
-        self._juju.remove_relation(one, two)
-
     def add_unit(self, application: str, *, hostname: str | None = None) -> str:
-        """Add a unit, on a machine of its own.
-
-        Raises:
-            ValueError: Juju gives machines their host names, and takes none.
-        """
-        if hostname is not None:
-            raise ValueError(f"{self.name} does not choose host names")
-        before = self._observe().units
+        assert hostname is None, f"{self.name} does not choose host names"
+        before = self._units()
         self._juju.add_unit(application)
-        added = [unit for unit in self._observe().units_of(application) if unit not in before]
-        assert len(added) == 1, f"{application} got {added} instead of one more unit"
-        return added[0]
+        [added] = [
+            unit for unit in self._units() if unit not in before and _app(unit) == application
+        ]
+        return added
 
     def remove_unit(self, unit: str, *, force: bool = False) -> None:
         self._leaving.add(unit)
-        machine = self._observe().units[unit].machine
+        machine = self._units()[unit].machine
         if force and machine in self._down:
             # On a Juju 3 a dead machine outlives the unit that was removed from it by force.
             self._juju.cli("remove-machine", "--force", "--no-prompt", machine)
@@ -212,133 +112,145 @@ class JubilantCloud:
             self._juju.remove_unit(unit, force=force)
 
     def remove_application(self, application: str) -> None:
-        self._leaving.update(self._observe().units_of(application))
+        self._leaving.update(unit for unit in self._units() if _app(unit) == application)
         self._juju.remove_application(application)
 
     def refresh(self, application: str, charm_name: str) -> None:
-        source = self._sources[application] = self._charms[charm_name]
-        if source.charm.startswith("/"):
-            self._juju.refresh(application, path=source.charm)
-        else:
-            self._juju.refresh(application, channel=source.channel or None)
+        source = self._charms[charm_name]
+        path = None if source.channel else source.charm
+        self._juju.refresh(application, channel=source.channel, path=path)
 
     def kill_machine(self, unit: str) -> None:
-        self._down.add(self._observe().units[unit].machine)
-        self._host("stop", "--force", self._instance(unit))
+        machine = self._units()[unit].machine
+        self._down.add(machine)
+        lxc("stop", "--force", self._status().machines[machine].instance_id)
 
     def start_machine(self, unit: str) -> None:
-        self._host("start", self._instance(unit))
-        machine = self._observe().units[unit].machine
+        machine = self._units()[unit].machine
+        lxc("start", self._status().machines[machine].instance_id)
         self._down.discard(machine)
         self._restarted.add(machine)
-
-    def _instance(self, unit: str) -> str:
-        machine = self._observe().machine(unit)
-        assert machine is not None, f"{unit} has no machine"
-        return machine.instance_id
 
     # Observations.
 
     def units(self, application: str) -> list[str]:
         return [
-            unit
-            for unit in self._staying(self._observe())
-            if unit.partition("/")[0] == application
+            name
+            for name, unit in self._units().items()
+            if _app(name) == application and not self._is_leaving(name, unit)
         ]
 
     def leader(self, application: str) -> str | None:
-        look = self._observe()
-        return next((unit for unit in look.units_of(application) if look.units[unit].leader), None)
+        leaders = (name for name, unit in self._units().items() if unit.leader)
+        return next((name for name in leaders if _app(name) == application), None)
 
     def hostname(self, unit: str) -> str:
-        machine = self._observe().machine(unit)
+        # There is no machine at first.
+        machine = self._status().machines.get(self._units()[unit].machine)
         return machine.hostname if machine else ""
 
     def bag(self, owner: str, other: str = "") -> Mapping[str, str]:
-        look = self._observe()
-        application = owner.partition("/")[0]
-        for far in [other] if other else look.related(application):
-            # Up to Juju 3.6 a unit is shown the application databag of the other side, from 4.0 on
-            # its own. A unit's databag is shown to the other side alone.
-            own = "/" not in owner and look.major >= 4
-            for unit in look.units_of(application if own else far):
-                for relation in look.relations(unit):
-                    shown = {name.partition("/")[0] for name in relation.related_units}
-                    if owner in relation.related_units:
-                        return _texts(relation.related_units[owner].data)
-                    if "/" not in owner and (not shown or (far if own else application) in shown):
-                        return _texts(relation.app_data)
+        for unit in self._units():
+            here = _app(unit)
+            for relation in self._relations(unit):
+                far = {_app(name) for name in relation.related_units}
+                if owner in relation.related_units and other in ("", here):
+                    return _texts(relation.related_units[owner].data)
+                # Up to Juju 3.6 a unit is shown the application databag of the other side, from
+                # 4.0 on its own.
+                owners, others = ({here}, far) if self._major() >= 4 else (far, {here})
+                if owner in owners and (not other or other in others):
+                    return _texts(relation.app_data)
         return {}
 
     def status(self, unit: str) -> tuple[str, str]:
-        found = self._observe().units[unit].workload_status
+        found = self._units()[unit].workload_status
         return found.current, found.message
 
     def members(self, unit: str) -> list[protocol.Member]:
-        if self._observe().units[unit].juju_status.current not in ("idle", "executing"):
+        if self._units()[unit].juju_status.current not in ("idle", "executing"):
             return []
-        command = self._sources[unit.partition("/")[0]].command
+        command = f"{self._consumer.command} list -f json"
         try:
-            return protocol.Member.all_in(self._run_on(unit, f"{command} list -f json"))
+            done = self._juju.exec(command, unit=unit, wait=_COMMAND_LIMIT)
+            return protocol.Member.all_in(done.stdout)
         except (*_ERRORS, json.JSONDecodeError) as error:
             logger.info("%s lists no members: %s", unit, redaction.redact(str(error)))
             return []
 
-    def _run_on(self, unit: str, command: str) -> str:
-        return self._juju.exec(command, unit=unit, wait=self._timeouts.command).stdout
+    def _status(self) -> jubilant.Status:
+        return self._look or self._juju.status()
+
+    def _major(self) -> int:
+        """Return the first number of Juju's version."""
+        return int(self._status().model.version.partition(".")[0])
+
+    def _units(self) -> dict[str, statustypes.UnitStatus]:
+        """Return the units of all applications, in the order of their numbers."""
+        units = [unit for app in self._status().apps.values() for unit in app.units.items()]
+        return dict(sorted(units, key=lambda unit: int(unit[0].partition("/")[2])))
+
+    def _is_leaving(self, name: str, unit: statustypes.UnitStatus) -> bool:
+        lives = {unit.juju_status.life, unit.workload_status.life}
+        return name in self._leaving or not lives.isdisjoint({"dying", "dead"})
+
+    def _relations(self, unit: str) -> list[unittypes.RelationData]:
+        """Return what a unit is shown of its relations with the distributor's endpoint."""
+        shown = self._shown.get(unit) or self._juju.show_unit(unit)
+        if self._look:
+            self._shown[unit] = shown
+        return [
+            relation
+            for relation in shown.relation_info
+            if local.ENDPOINT in (relation.endpoint, relation.related_endpoint)
+        ]
 
     # Time.
 
     def settle(self) -> None:
-        """Wait until removed units are gone, and no agent has had anything to do lately.
-
-        Raises:
-            AssertionError: it does not come to that.
-        """
-        quiet = 0
-        busy: list[str] = []
-
-        def is_quiet() -> bool:
-            nonlocal quiet
-            busy[:] = self._busy(self._observe())
-            quiet = 0 if busy else quiet + 1
-            return quiet >= _QUIET_LOOKS
-
-        self._retry(is_quiet, lambda: f"not settled: {'; '.join(busy)}")
+        """Wait until removed units are gone, and no agent has had anything to do lately."""
+        self._retry("the model is quiet", self._is_quiet, times=_QUIET_LOOKS)
 
     def wait(self, rounds: int = 1) -> None:
-        time.sleep(rounds * self._timeouts.update_status * 1.2)
+        time.sleep(rounds * _UPDATE_STATUS * 1.2)
         self.settle()
 
     def eventually(self, what: str, observed: Callable[[], bool]) -> None:
-        problems: list[str] = []
+        self._retry(what, observed, times=1)
 
-        def looked() -> bool:
+    def _is_quiet(self) -> bool:
+        for name, unit in self._units().items():
+            assert name not in self._leaving, f"{name} is there"
+            agent = unit.juju_status.current
+            waits = unit.machine not in self._down and not self._is_leaving(name, unit)
+            assert agent == "idle" or not waits, f"{name}'s agent is {agent or 'not there'}"
+        self._leaving.clear()
+        return True
+
+    def _retry(self, what: str, observed: Callable[[], bool], *, times: int) -> None:
+        """Look again until something was observed so many times in a row.
+
+        That a look fails is no harm: Juju may not answer, or a leader be missing, for a moment.
+        """
+        seen, problem = 0, ""
+        for _ in range(_LIMIT // _POLL):
             try:
-                return observed()
-            except AssertionError as error:
-                # For example, a leader may be missing for a minute.
-                problems[:] = [str(error)]
-                return False
+                self._look = self._juju.status()
+                self._check_hooks()
+                seen, problem = seen + 1 if observed() else 0, ""
+            except (AssertionError, *_ERRORS) as error:
+                seen, problem = 0, f"; the last look failed: {error}"
+            finally:
+                self._look = None
+                self._shown.clear()
+            if seen == times:
+                return
+            time.sleep(_POLL)
+        shown = self._run("status", "--relations")
+        raise AssertionError(redaction.redact(f"not observed: {what}{problem}\n{shown}"))
 
-        self._retry(looked, lambda: f"not observed: {'; '.join([what, *problems])}")
-
-    def _observe(self) -> ModelStatus:
-        return self._look or ModelStatus(self._juju)
-
-    @contextlib.contextmanager
-    def _looking(self) -> Generator[None]:
-        """Observe one moment of the model, in which no hook has failed."""
-        look = ModelStatus(self._juju)
-        self._check_hooks(look)
-        self._look = look
-        try:
-            yield
-        finally:
-            self._look = None
-
-    def _check_hooks(self, look: ModelStatus) -> None:
-        for name, unit in look.units.items():
+    def _check_hooks(self) -> None:
+        for name, unit in self._units().items():
             if unit.workload_status.current != "error" or unit.machine in self._down:
                 continue
             if name not in self._leaving and unit.machine not in self._restarted:
@@ -346,94 +258,46 @@ class JubilantCloud:
             # The cluster does not let it go yet; or the hook died with the machine.
             self._juju.cli("resolved", name)
 
-    def _staying(self, look: ModelStatus) -> list[str]:
-        return [
-            name
-            for name, unit in look.units.items()
-            if name not in self._leaving
-            and not {unit.juju_status.life, unit.workload_status.life} & {"dying", "dead"}
-        ]
-
-    def _busy(self, look: ModelStatus) -> list[str]:
-        """Return what is still going on, on machines that run."""
-        agents = {name: look.units[name].juju_status.current for name in self._staying(look)}
-        busy = [f"{name} is there" for name in look.units if name in self._leaving] + [
-            f"{name}'s agent is {agent or 'not there'}"
-            for name, agent in agents.items()
-            if look.units[name].machine not in self._down and agent != "idle"
-        ]
-        if not busy:
-            self._leaving.clear()
-        return busy
-
-    def _retry(self, observed: Callable[[], bool], problem: Callable[[], str]) -> None:
-        """Look again and again, also where Juju does not answer for a moment."""
-        failed = ""
-        for attempt in range(max(1, round(self._timeouts.limit / self._timeouts.poll))):
-            if attempt:
-                time.sleep(self._timeouts.poll)
-            try:
-                with self._looking():
-                    if observed():
-                        return
-                failed = ""
-            except _ERRORS as error:
-                failed = f"; the last look failed: {error}"
-        picture = self._text(lambda: self._juju.cli("status", "--relations"))
-        raise AssertionError(redaction.redact(f"{problem()}{failed}\n{picture}"))
-
     # After a failure.
 
     def collect_artifacts(self, folder: pathlib.Path) -> None:
         """Write to a folder what a person needs to find the cause, without tokens."""
+        units: dict[str, statustypes.UnitStatus] = {}
+        with contextlib.suppress(*_ERRORS):
+            units = self._units()
+        alive = ",".join(unit for unit in units if units[unit].machine not in self._down)
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in self._artifacts():
-            (folder / name).write_text(self._text(text))
+        for file, words in {
+            "status.txt": ("status", "--relations"),
+            "debug-log.txt": ("debug-log", "--replay", "--no-tail", "--date", "--ms"),
+            "databags.txt": ("show-unit", *units),
+            "workloads.txt": ("exec", "--unit", alive, "--", "journalctl", "--no-pager", "--boot"),
+        }.items():
+            (folder / file).write_text(redaction.redact(self._run(*words)))
 
-    def _artifacts(self) -> Iterator[tuple[str, Callable[[], str]]]:
-        cli = self._juju.cli
-        yield "status.txt", lambda: cli("status", "--relations")
-        yield "status.json", lambda: cli("status", "--format", "json")
-        yield "debug-log.txt", lambda: cli("debug-log", "--replay", "--no-tail", "--date", "--ms")
+    def _run(self, *words: str) -> str:
+        """Run `juju`; an error is no error here, where it would hide what has failed before."""
         try:
-            units = ModelStatus(self._juju).units
-        except _ERRORS:
-            return
-        for name, unit in units.items():
-            file = name.replace("/", "-")
-            yield f"show-unit-{file}.yaml", lambda name=name: cli("show-unit", name)
-            source = self._sources.get(name.partition("/")[0])
-            if source and source.logs and unit.machine not in self._down:
-                logs = source.logs
-                yield (
-                    f"workload-{file}.txt",
-                    lambda name=name, logs=logs: self._run_on(name, logs),
-                )
-
-    @staticmethod
-    def _text(read: Callable[[], str]) -> str:
-        try:
-            return redaction.redact(read())
+            return self._juju.cli(*words)
         except _ERRORS as error:
-            return redaction.redact(f"{error}\n")
+            return str(error)
 
 
 @contextlib.contextmanager
 def temporary_cloud(option: Any) -> Generator[JubilantCloud]:
-    """Make a model of its own, gone afterwards unless it is to be kept.
-
-    Args:
-        option: the values of `tests.clouds.options`.
-    """
+    """Make a model of its own, gone afterwards unless it is to be kept."""
     charms = options.sources(option)
-    timeouts = Timeouts()
-    with jubilant.temp_model(
-        keep=option.keep_models,
-        controller=option.juju_controller or None,
-        cloud=option.juju_cloud or None,
-        config=timeouts.config,
-    ) as juju:
-        yield JubilantCloud(juju, charms, timeouts)
+    config = {
+        # A failed hook has to fail the run, too.
+        "automatically-retry-hooks": False,
+        "update-status-hook-interval": f"{_UPDATE_STATUS}s",
+    }
+    with jubilant.temp_model(keep=option.keep_models, config=config) as juju:
+        yield JubilantCloud(juju, charms)
+
+
+def _app(unit: str) -> str:
+    return unit.partition("/")[0]
 
 
 def _texts(data: Mapping[str, Any]) -> dict[str, str]:

@@ -9,9 +9,7 @@ import math
 import pathlib
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any, cast
-
-import yaml
+from typing import TYPE_CHECKING
 
 from tests import juju_model
 from tests.charms import earlier, variants
@@ -19,7 +17,7 @@ from tests.clouds import protocol
 from tests.microclusters import fake, lxd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tests.microclusters import protocol as microclusters
 
@@ -27,20 +25,17 @@ ROOT = pathlib.Path(__file__).parents[2]
 CONSUMER_ROOT = ROOT / "tests" / "charms" / "lxd_cluster"
 COMMAND = lxd.COMMAND
 """How the consumer's charm calls its microcluster."""
-
 ENDPOINT = "microcluster-cluster"
 """The endpoint that all these charms share."""
 
-# How often a fault strikes that never ends.
-_ALWAYS = math.inf
 # Seconds of the model's time that a command takes before it is killed.
 _TIME_LIMIT = 30.0
-# Rounds of update-status, five minutes of the model's time each.
+# Rounds of update-status until what is expected must be there.
 _ROUNDS = 8
-# Seconds of real time before a round: real daemons need it to notice things, some of them little.
-_REAL_PAUSE = 0.1
-_LONGEST_REAL_PAUSE = 1.0
+# Real daemons need real time to notice things: seconds before each round, twice as many each time.
 _REAL_ROUNDS = 35
+_SHORTEST_PAUSE = 0.1
+_LONGEST_PAUSE = 1.0
 # Seconds of the model's time; a hook that has failed five times is tried again later than that.
 _PATIENCE = 240.0
 GOOD_REASONS = ("FlushRefused", "HookFault", "LeaveRefusedError")
@@ -57,26 +52,18 @@ def charm(name: str) -> juju_model.Charm:
         return variants.commanded(juju_model.Charm.load(CONSUMER_ROOT))
     if name in variants.NAMES:
         return variants.variant(name, charm(protocol.CONSUMER))
-    charm_type, root = {
-        protocol.EARLIER_DISTRIBUTOR: (earlier.EarlierDistributorCharm, ROOT),
-        protocol.EARLIER_CONSUMER: (earlier.EarlierConsumerCharm, CONSUMER_ROOT),
+    charm_type, today = {
+        protocol.EARLIER_DISTRIBUTOR: (earlier.EarlierDistributorCharm, protocol.DISTRIBUTOR),
+        protocol.EARLIER_CONSUMER: (earlier.EarlierConsumerCharm, protocol.CONSUMER),
     }[name]
     # An earlier revision differs in its code, not in its endpoints.
-    project = cast("dict[str, Any]", yaml.safe_load((root / "charmcraft.yaml").read_text()))
-    meta = {key: project[key] for key in ("requires", "provides", "peers") if key in project}
-    return juju_model.Charm(charm_type, {"name": name, **meta})
+    return juju_model.Charm(charm_type, charm(today).meta)
 
 
 def fake_microcluster(
     juju: juju_model.Juju, seed: int = 0, version: str = "2.0.5"
 ) -> fake.FakeMicrocluster:
-    """Return a fake microcluster that answers the consumer's command, in the model's time.
-
-    Args:
-        juju: the model, whose time it is.
-        seed: makes every choice.
-        version: of microcluster, see `fake.Release`.
-    """
+    """Return a fake microcluster that answers the consumer's command, in the model's time."""
     return fake.FakeMicrocluster(
         clock=lambda: juju.now, spend=juju.advance, seed=seed, command=COMMAND, version=version
     )
@@ -88,73 +75,36 @@ def tail(juju: juju_model.Juju, length: int = 30) -> str:
     An update-status that went well and wrote nothing is left out: a failed wait ends with rounds
     of them, and the cause lies before.
     """
-    relevant = (
-        hook
-        for hook in reversed(juju.trace)
+    relevant = [
+        str(hook)
+        for hook in juju.trace
         if hook.kind != "update-status" or hook.writes or hook.outcome is not juju_model.Outcome.OK
-    )
-    return "\n".join(reversed([str(hook) for hook in itertools.islice(relevant, length)]))
+    ]
+    return "\n".join(relevant[-length:])
 
 
 @dataclasses.dataclass
 class _Fault:
-    """Something that happens at a moment of a hook.
-
-    Attributes:
-        what: what it is, in a word or two.
-        unit: the unit, or the application for any of its units.
-        point: where in the hook; None for anywhere.
-        happened: whether it is that moment.
-        act: what happens then; it may raise.
-        times: how often.
-    """
+    """What happens at a moment of a unit's hooks, so many times; it may raise."""
 
     what: str
     unit: str
-    point: juju_model.Point | None
-    happened: Callable[[juju_model.HookContext], bool]
+    is_due: Callable[[juju_model.HookContext], bool]
     act: Callable[[juju_model.HookContext], None]
     times: float = 1
 
-    def __str__(self) -> str:
-        return f"{self.what} on {self.unit}"
 
-    def applies(self, context: juju_model.HookContext) -> bool:
-        """Tell whether this is the moment."""
-        return (
-            self.times > 0
-            and self.point in (context.point, None)
-            and self.unit in (context.unit, context.unit.partition("/")[0])
-            and self.happened(context)
-        )
-
-
-def _runs(command: str) -> Callable[[juju_model.HookContext], bool]:
+def _runs(command: str, *, before: bool = False) -> Callable[[juju_model.HookContext], bool]:
+    point = juju_model.Point.BEFORE_COMMAND if before else juju_model.Point.AFTER_COMMAND
     words = [*COMMAND, command]
-    return lambda context: list(context.argv[: len(words)]) == words
-
-
-def _wrote(key: str) -> Callable[[juju_model.HookContext], bool]:
-    return lambda context: any(
-        write.new is not None
-        and (write.key == key or (key.endswith("-") and write.key.startswith(key)))
-        for write in context.hook.writes
-    )
+    return lambda context: context.point is point and list(context.argv[: len(words)]) == words
 
 
 class LocalCloud:
     """The in-memory model of Juju, on machines of a microcluster.
 
     It is a `tests.clouds.protocol.Cloud`, and has the fault injectors below besides. Some of them
-    need a fake microcluster, and raise TypeError without.
-
-    Args:
-        juju: the model.
-        microcluster: gives the machines of the consumers' units.
-
-    Attributes:
-        juju: as given.
-        microcluster: as given.
+    need a fake microcluster.
     """
 
     def __init__(self, juju: juju_model.Juju, microcluster: microclusters.Microcluster):
@@ -163,6 +113,17 @@ class LocalCloud:
         self._real = not isinstance(microcluster, fake.FakeMicrocluster)
         self._faults: list[_Fault] = []
         self._paused: set[str] = set()
+        juju.on_hook.append(self._keep_paused)
+        juju.faults = self._strike
+        # The operations that are the model's own.
+        self.integrate = juju.integrate
+        self.remove_relation = juju.remove_relation
+        self.add_unit = juju.add_unit
+        self.remove_unit = juju.remove_unit
+        self.remove_application = juju.remove_application
+        self.kill_machine = juju.kill_machine
+        self.start_machine = juju.start_machine
+        self.leader = juju.leader
 
     @property
     def name(self) -> str:
@@ -171,32 +132,25 @@ class LocalCloud:
 
     @property
     def capabilities(self) -> frozenset[protocol.Capability]:
-        found = {
-            protocol.Capability.CHOOSES_HOST_NAMES,
-            protocol.Capability.EARLIER_CHARMS,
-            protocol.Capability.FAULTS,
-            protocol.Capability.STATUS_NAMES_CAUSE,
-        }
-        if self.juju.behaviour.force_departs:
-            found.add(protocol.Capability.FORCE_DEPARTS)
-        if isinstance(self.microcluster, fake.FakeMicrocluster):
-            found |= {protocol.Capability.FAKE_MACHINES, protocol.Capability.PENDING_MEMBERS}
-            if self.microcluster.version.joins_while_degraded:
-                found.add(protocol.Capability.JOINS_WHILE_DEGRADED)
-        return frozenset(found)
+        capability, missing = protocol.Capability, set[protocol.Capability]()
+        if not self.juju.behaviour.force_departs:
+            missing.add(capability.FORCE_DEPARTS)
+        if self._real:
+            missing |= {capability.FAKE_MACHINES, capability.PENDING_MEMBERS}
+        if self._real or not self.fake.version.joins_while_degraded:
+            missing.add(capability.JOINS_WHILE_DEGRADED)
+        return frozenset(capability) - missing
 
     @property
     def fake(self) -> fake.FakeMicrocluster:
         """The microcluster, which has to be a fake one."""
-        if not isinstance(self.microcluster, fake.FakeMicrocluster):
-            raise TypeError("this needs a fake microcluster")
+        assert isinstance(self.microcluster, fake.FakeMicrocluster)
         return self.microcluster
 
     def machine(self, unit: str) -> fake.FakeMachine:
         """Return a unit's machine, which has to be a fake one."""
         machine = self.juju.host(unit)
-        if not isinstance(machine, fake.FakeMachine):
-            raise TypeError("this needs a fake microcluster")
+        assert isinstance(machine, fake.FakeMachine)
         return machine
 
     # Operations.
@@ -208,29 +162,8 @@ class LocalCloud:
             deployed, application or charm_name, units=units, host_factory=factory
         )
 
-    def integrate(self, one: str, two: str) -> None:
-        self.juju.integrate(one, two)
-
-    def remove_relation(self, one: str, two: str) -> None:
-        self.juju.remove_relation(one, two)
-
-    def add_unit(self, application: str, *, hostname: str | None = None) -> str:
-        return self.juju.add_unit(application, hostname=hostname)
-
-    def remove_unit(self, unit: str, *, force: bool = False) -> None:
-        self.juju.remove_unit(unit, force=force)
-
-    def remove_application(self, application: str) -> None:
-        self.juju.remove_application(application)
-
     def refresh(self, application: str, charm_name: str) -> None:
         self.juju.refresh(application, charm(charm_name))
-
-    def kill_machine(self, unit: str) -> None:
-        self.juju.kill_machine(unit)
-
-    def start_machine(self, unit: str) -> None:
-        self.juju.start_machine(unit)
 
     def run(self, unit: str, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the cluster on a unit's machine, as an operator does."""
@@ -241,32 +174,27 @@ class LocalCloud:
     def units(self, application: str) -> list[str]:
         return sorted(self.juju.units(application), key=lambda unit: int(unit.split("/")[1]))
 
-    def leader(self, application: str) -> str | None:
-        return self.juju.leader(application)
-
     def hostname(self, unit: str) -> str:
         return self.juju.host(unit).name
 
     def bag(self, owner: str, other: str = "") -> Mapping[str, str]:
         app = owner.partition("/")[0]
-        living = [
-            relation
-            for relation in self.juju.apps[app].related(ENDPOINT)
-            if not relation.dying and other in ("", relation.other(app).app)
-        ]
-        return self.juju.bag(owner, relation_id=living[0].id) if living else {}
+        for relation in self.juju.apps[app].related(ENDPOINT):
+            if not relation.dying and other in ("", relation.other(app).app):
+                return self.juju.bag(owner, relation_id=relation.id)
+        return {}
 
     def status(self, unit: str) -> tuple[str, str]:
         status = self.juju.status(unit)
         return status.name, status.message
 
     def members(self, unit: str) -> list[protocol.Member]:
-        listed = self.juju.host(unit).run([*COMMAND, "list", "-f", "json"], timeout=30)
+        listed = self.run(unit, "list", "-f", "json")
         return [] if listed.returncode else protocol.Member.all_in(listed.stdout)
 
     def commands(self, unit: str, command: str) -> list[fake.Command]:
         """Return the runs of one of the cluster's commands on a unit's machine, in order."""
-        name = self.juju.host(unit).name
+        name = self.hostname(unit)
         return [
             ran for ran in self.fake.history if ran.machine == name and ran.words[0] == command
         ]
@@ -287,24 +215,22 @@ class LocalCloud:
 
     def wait(self, rounds: int = 1) -> None:
         for _ in range(rounds):
-            self._wait(_REAL_PAUSE)
+            self._wait(_SHORTEST_PAUSE)
+
+    def eventually(self, what: str, observed: Callable[[], bool]) -> None:
+        self.settle()
+        for attempt in range(_REAL_ROUNDS if self._real else _ROUNDS):
+            if observed():
+                return
+            self._wait(min(_SHORTEST_PAUSE * 2**attempt, _LONGEST_PAUSE))
+        if not observed():
+            raise AssertionError(f"not observed: {what}; the last hooks were\n{tail(self.juju)}")
 
     def _wait(self, pause: float) -> None:
         """Go through a round of update-status, after as many seconds if there are real daemons."""
         if self._real:
             time.sleep(pause)
         self._run(self.juju.update_status_round)
-
-    def eventually(self, what: str, observed: Callable[[], bool]) -> None:
-        self.settle()
-        pause = _REAL_PAUSE
-        for _ in range(_REAL_ROUNDS if self._real else _ROUNDS):
-            if observed():
-                return
-            self._wait(pause)
-            pause = min(2 * pause, _LONGEST_REAL_PAUSE)
-        if not observed():
-            raise AssertionError(f"not observed: {what}; the last hooks were\n{tail(self.juju)}")
 
     def _run(self, run: Callable[..., int]) -> None:
         """Run hooks; failures that are no fault of the charm are tried again."""
@@ -322,51 +248,35 @@ class LocalCloud:
     def upon(
         self, operation: Callable[[], None], *, unit: str, command: str = "", wrote: str = ""
     ) -> None:
-        """Do something in the middle of a hook.
+        """Do something in a hook, right after it has run a command, whatever the outcome.
 
-        Args:
-            operation: what is done.
-            unit: the unit whose hook it is.
-            command: right after the hook has run this command, whatever the outcome.
-            wrote: or right after it has written this key to a databag, for everybody to see. A
-                key that ends in a hyphen stands for all that begin so.
+        Or right after it has written a key that begins so, for everybody to see.
         """
-        if command:
-            point, happened = juju_model.Point.AFTER_COMMAND, _runs(command)
-        else:
-            point, happened = juju_model.Point.AFTER_FLUSH, _wrote(wrote)
+
+        def has_written(context: juju_model.HookContext) -> bool:
+            writes = context.hook.writes if context.point is juju_model.Point.AFTER_FLUSH else ()
+            return any(w.key.startswith(wrote) and w.new is not None for w in writes)
+
         what = f"an operation upon {command or wrote}"
-        self._arm(_Fault(what, unit, point, happened, lambda _: operation()))
+        is_due = _runs(command) if command else has_written
+        self._faults.append(_Fault(what, unit, is_due, lambda _: operation()))
 
     def hang(self, command: str, *, unit: str, times: int = 1, in_effect: bool = False) -> None:
-        """Let a command run into its time limit.
-
-        Args:
-            command: the command.
-            unit: on which unit.
-            times: how often.
-            in_effect: whether it has done its work nevertheless.
-        """
+        """Let a command run into its time limit, though its work may be done."""
 
         def strike(_: juju_model.HookContext) -> None:
             self.juju.advance(_TIME_LIMIT)
             # Without the arguments, among which a token may be.
             raise subprocess.TimeoutExpired([*COMMAND, command], _TIME_LIMIT)
 
-        point = juju_model.Point.AFTER_COMMAND if in_effect else juju_model.Point.BEFORE_COMMAND
-        self._arm(_Fault(f"{command} hangs", unit, point, _runs(command), strike, times))
+        is_due = _runs(command, before=not in_effect)
+        self._faults.append(_Fault(f"{command} hangs", unit, is_due, strike, times))
 
     def kill_agent(self, *, unit: str, after: str, times: int = 1, at_once: bool = False) -> None:
-        """Kill a unit's agent in mid-hook, after a command.
+        """Kill a unit's agent in mid-hook, before whatever the charm does after a command.
 
-        What the hook wrote is lost, and the hook is tried again.
-
-        Args:
-            unit: the unit.
-            after: the command.
-            times: how often.
-            at_once: whether the agent dies before the charm has the command's result; otherwise
-                it dies before whatever the charm does next.
+        Or `at_once`, before the charm has the command's result. What the hook wrote is lost, and
+        the hook is tried again.
         """
         what = f"the agent dies after {after}"
 
@@ -375,26 +285,22 @@ class LocalCloud:
 
         def die_next(context: juju_model.HookContext) -> None:
             hook = context.hook
-            self._arm(_Fault(what, context.unit, None, lambda later: later.hook is hook, die))
+            self._faults.append(_Fault(what, context.unit, lambda later: later.hook is hook, die))
 
-        point = juju_model.Point.AFTER_COMMAND
-        self._arm(_Fault(what, unit, point, _runs(after), die if at_once else die_next, times))
+        act = die if at_once else die_next
+        self._faults.append(_Fault(what, unit, _runs(after), act, times))
 
     def pause_agent(self, unit: str) -> None:
         """Let a unit's agent run no further hook, as if it were slow; its machine works on."""
-        if not self._paused:
-            self.juju.on_hook.append(self._stay_paused)
         self._paused.add(unit)
         self.juju.unit(unit).machine.busy = True
 
     def resume_agent(self, unit: str) -> None:
         """Let a paused agent go on, with what it had read before."""
         self._paused.remove(unit)
-        if not self._paused:
-            self.juju.on_hook.remove(self._stay_paused)
         self.juju.unit(unit).machine.busy = False
 
-    def _stay_paused(self, hook: juju_model.Hook) -> None:
+    def _keep_paused(self, hook: juju_model.Hook) -> None:
         # An agent that is paused in mid-hook finishes that hook, which frees its machine.
         if hook.unit in self._paused and hook.unit in self.units(hook.unit.partition("/")[0]):
             self.juju.unit(hook.unit).machine.busy = True
@@ -405,30 +311,26 @@ class LocalCloud:
         def fail(_: juju_model.HookContext) -> None:
             raise juju_model.HookFault(f"{unit}: this hook fails, whatever it is")
 
-        point = juju_model.Point.BEFORE_HOOK
-        self._arm(_Fault("each hook fails", unit, point, lambda _: True, fail, _ALWAYS))
+        self._faults.append(_Fault("each hook fails", unit, lambda _: True, fail, math.inf))
 
     def fail_command(
-        self, command: str, *, unit: str, errors: Sequence[str], seconds: float = 0.02
+        self, command: str, *, unit: str, errors: Iterable[str], seconds: float = 0.02
     ) -> None:
-        """Let a command fail in a unit's next hooks, without any effect.
+        """Let a command fail in a unit's next hooks, after so many seconds, without any effect.
 
-        Args:
-            command: the command.
-            unit: the unit.
-            errors: its standard error, once each, in order; then the command works again. A later
-                call for the same unit replaces them.
-            seconds: how long each run takes.
+        It fails once with each of these standard errors, then works again. A later call for the
+        same unit replaces them.
         """
-        left = list(errors)
+        left = iter(errors)
 
         def fail(
             _: fake.FakeMachine, moment: fake.Moment, words: tuple[str, ...]
         ) -> fake.Fault | None:
             # A command that a test runs itself is not affected.
-            if moment == "before" and left and words[0] == command and self._in_hook(unit):
-                return fake.fails(left.pop(0), cost=seconds)
-            return None
+            if moment != "before" or words[0] != command or not self.juju.unit(unit).in_hook:
+                return None
+            error = next(left, None)
+            return None if error is None else fake.fails(error, cost=seconds)
 
         self.machine(unit).faults = fail
 
@@ -438,31 +340,24 @@ class LocalCloud:
         This is a machine on whose network the cluster has no address.
         """
 
-        def spoil(
-            machine: fake.FakeMachine, moment: fake.Moment, words: tuple[str, ...]
-        ) -> fake.Fault | None:
-            if moment == "before" and words[0] == "join" and self._in_hook(unit):
-                for cluster in self.fake.clusters:
-                    cluster.tokens.pop(machine.name, None)
-                return fake.fails("Error: the network interface has no such address")
-            return None
+        def errors() -> Iterator[str]:
+            for clusters in itertools.repeat(self.fake.clusters):
+                for cluster in clusters:
+                    cluster.tokens.pop(self.hostname(unit), None)
+                yield "Error: the network interface has no such address"
 
-        self.machine(unit).faults = spoil
-
-    def _in_hook(self, unit: str) -> bool:
-        return self.juju.unit(unit).in_hook
+        self.fail_command("join", unit=unit, errors=errors())
 
     def check(self) -> None:
         """Expect that all faults have struck: a scenario shows nothing without its fault."""
-        left = [str(fault) for fault in self._faults if 0 < fault.times < _ALWAYS]
+        left = [
+            f"{each.what} on {each.unit}" for each in self._faults if 0 < each.times < math.inf
+        ]
         assert not left, f"these faults never struck: {', '.join(left)}"
 
-    def _arm(self, fault: _Fault) -> None:
-        self._faults.append(fault)
-        self.juju.faults = self._strike
-
     def _strike(self, context: juju_model.HookContext) -> None:
+        owners = (context.unit, context.unit.partition("/")[0])
         for fault in tuple(self._faults):
-            if fault.applies(context):
+            if fault.times > 0 and fault.unit in owners and fault.is_due(context):
                 fault.times -= 1
                 fault.act(context)

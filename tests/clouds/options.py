@@ -16,47 +16,24 @@ if TYPE_CHECKING:
 MICROOVN = "microovn"
 LXD_CLUSTER = "lxd-cluster"
 
-_SYSTEM_LOGS = "journalctl --no-pager --boot"
-# What the distributor was published for before this library's time.
-_EARLIER = {("ubuntu@24.04", "amd64")}
+# What the distributor was published for before this library's time, and where.
+_EARLIER = ("ubuntu@24.04", "amd64")
+_EARLIER_CHANNEL = "latest/edge"
 
-OPTIONS = {
-    "--charm-path": (
-        "",
-        "the packed distributor, or a directory with one packed charm for each base; by default "
-        "it is packed into dist/",
-    ),
-    "--consumer": (
-        MICROOVN,
-        f"the charm whose units form the cluster: {MICROOVN}, or {LXD_CLUSTER} where the snap "
-        "store is out of reach",
-    ),
-    "--consumer-channel": ("latest/edge", "its channel in Charmhub"),
-    "--consumer-library": (
-        "this",
-        "'this' puts this project's library into the consumer's charm, 'published' keeps its own",
-    ),
+_OPTIONS = {
+    "--charm-path": (None, "the distributor, or a directory with one for each base, else packed"),
+    "--consumer": (MICROOVN, f"{LXD_CLUSTER} where the snap store is out of reach"),
+    "--consumer-channel": ("latest/edge", f"the channel of {MICROOVN}, which gets this library"),
     "--base": ("ubuntu@24.04", "what all machines run"),
-    "--earlier-channel": ("latest/edge", "the published distributor's channel in Charmhub"),
-    "--artifacts": (
-        ".tox/artifacts",
-        "where logs, databags and statuses go after a failure, without tokens",
-    ),
-    "--juju-controller": ("", "the controller; by default the current one"),
-    "--juju-cloud": ("", "the controller's cloud for the models; by default its own"),
+    "--artifacts": (".tox/artifacts", "for logs and databags after a failure, without tokens"),
 }
 
 
 def add(group: pytest.OptionGroup) -> None:
     """Add the options to pytest's; `--base` can be set by the variable BASE, and so on."""
-    for option, (default, what) in OPTIONS.items():
+    for option, (default, what) in _OPTIONS.items():
         variable = option.removeprefix("--").replace("-", "_").upper()
-        group.addoption(
-            option,
-            default=os.environ.get(variable) or default,
-            metavar="VALUE",
-            help=f"{what}; or {variable} in the environment (default: %(default)r)",
-        )
+        group.addoption(option, default=os.environ.get(variable) or default, help=what)
     group.addoption("--keep-models", action="store_true", help="keep the models after the run")
 
 
@@ -65,64 +42,47 @@ class CharmSource:
     """Where a charm comes from, and what has to be known of it.
 
     Attributes:
-        charm: its name in Charmhub, or an absolute path.
-        channel: in Charmhub; empty for a path.
-        base: what its machines run, like `ubuntu@24.04`.
-        constraints: on its machines, like `{"virt-type": "virtual-machine"}`.
-        command: the words before `list -f json` in a shell on a unit's machine, where
-            `JUJU_CHARM_DIR` is set; empty where there is no cluster.
-        logs: a shell command on a unit's machine that prints the workload's logs.
+        charm: its name in Charmhub, if there is a channel, or an absolute path.
+        command: the words before `list -f json` in a shell on a unit's machine.
         status_names_cause: its status shows what the library waits for.
     """
 
     charm: str
-    channel: str = ""
-    base: str = ""
-    constraints: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
+    base: str
+    channel: str | None = None
+    constraints: Mapping[str, str] | None = None
     command: str = ""
-    logs: str = ""
     status_names_cause: bool = False
 
 
 def sources(option: Any) -> dict[str, CharmSource]:
-    """Return where the charms come from that the scenarios name; some are packed for it.
-
-    Raises:
-        ValueError: there is no such consumer.
-    """
-    base = str(option.base)
+    """Return where the charms come from that the scenarios name; some are packed for it."""
+    name, base = protocol.DISTRIBUTOR, str(option.base)
     if option.charm_path:
-        path = packing.given(option.charm_path, protocol.DISTRIBUTOR, base)
+        path = packing.given(option.charm_path, name, base)
     else:
-        path = packing.pack(packing.ROOT, base)
-    found = {protocol.DISTRIBUTOR: CharmSource(path, base=base)}
+        path = packing.pack(packing.ROOT, name, base)
+    found = {name: CharmSource(path, base)}
     if option.consumer == LXD_CLUSTER:
         found[protocol.CONSUMER] = CharmSource(
-            packing.pack(local.CONSUMER_ROOT, base, with_package=True),
-            base=base,
+            packing.pack(local.CONSUMER_ROOT, LXD_CLUSTER, base, with_package=True),
+            base,
             command='python3 "$JUJU_CHARM_DIR/src/lxd_microcluster.py"',
-            logs=f"{_SYSTEM_LOGS} --unit 'snap.lxd.*' --unit lxd",
             status_names_cause=True,
         )
         return found
-    if option.consumer != MICROOVN:
-        raise ValueError(f"the consumer is {MICROOVN} or {LXD_CLUSTER}, not {option.consumer!r}")
+    assert option.consumer == MICROOVN, f"{option.consumer} is no consumer"
     published = CharmSource(
         MICROOVN,
-        channel=option.consumer_channel,
-        base=base,
+        base,
+        option.consumer_channel,
         # A container lacks the privileges, and the default of 1 GiB is too little for its snaps.
         constraints={"virt-type": "virtual-machine", "cores": "2", "mem": "2G"},
         command="microovn cluster",
-        logs=f"{_SYSTEM_LOGS} --unit 'snap.microovn.*'",
     )
-    found[protocol.CONSUMER] = published
-    if (base, packing.architecture()) in _EARLIER:
+    path = packing.download(MICROOVN, option.consumer_channel, base)
+    found[protocol.CONSUMER] = dataclasses.replace(published, charm=path, channel=None)
+    if (base, packing.ARCHITECTURE) == _EARLIER:
         found[protocol.EARLIER_CONSUMER] = published
-        found[protocol.EARLIER_DISTRIBUTOR] = CharmSource(
-            protocol.DISTRIBUTOR, channel=option.earlier_channel, base=base
-        )
-    if option.consumer_library == "this":
-        path = packing.download(MICROOVN, published.channel, base)
-        found[protocol.CONSUMER] = dataclasses.replace(published, charm=path, channel="")
+        found[protocol.EARLIER_DISTRIBUTOR] = CharmSource(name, base, _EARLIER_CHANNEL)
     return found

@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Protocol, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Set
 
+# Charms, the first two of which are names of their applications, too: a consumer's units form a
+# microcluster. Earlier ones speak only the old keys.
 DISTRIBUTOR = "microcluster-token-distributor"
-"""The distributor's charm, and its application."""
 CONSUMER = "lxd-cluster"
-"""A charm that forms a microcluster with this project's library, and its application."""
 EARLIER_DISTRIBUTOR = "earlier-distributor"
-"""A distributor that speaks only the old keys."""
 EARLIER_CONSUMER = "earlier-consumer"
-"""A charm that forms a microcluster, and speaks only the old keys."""
 QUIET_CONSUMER = "quiet-consumer"
 """A consumer whose charm sets no status: Juju calls its units `unknown`."""
 TOLERANT_CONSUMER = "tolerant-consumer"
@@ -56,10 +54,7 @@ def unsupported_reason(cloud: Cloud, required: Set[Capability]) -> str:
 class Member:
     """One member, as the cluster itself lists it.
 
-    Attributes:
-        name: its host name.
-        role: `voter`, `stand-by`, `spare` or `PENDING`.
-        online: whether the cluster reaches it.
+    Its role is `voter`, `stand-by`, `spare` or `PENDING`.
     """
 
     name: str
@@ -68,11 +63,7 @@ class Member:
 
     @classmethod
     def all_in(cls, text: str) -> list[Member]:
-        """Read the output of `list -f json`, sorted by name.
-
-        Raises:
-            json.JSONDecodeError: it is not JSON.
-        """
+        """Read the output of `list -f json`, sorted by name."""
         rows = cast("list[dict[str, str]]", json.loads(text))
         members = [cls(row["name"], row["role"], row["status"] == "ONLINE") for row in rows]
         return sorted(members, key=lambda member: member.name)
@@ -81,26 +72,23 @@ class Member:
 class Cloud(Protocol):
     """A model with applications, on machines that can die."""
 
-    @property
-    def name(self) -> str:
-        """What this cloud is made of, in a few words."""
-        ...
+    # `name` is what it is made of, in a few words; `capabilities` what others may not have.
 
     @property
-    def capabilities(self) -> frozenset[Capability]:
-        """What this cloud can do that others may not."""
-        ...
+    def name(self) -> str: ...
+    @property
+    def capabilities(self) -> frozenset[Capability]: ...
 
     # Operations. `deploy` takes one of the charms that this module names, and returns the
     # application; `add_unit` returns the unit, on a machine of its own. A machine is killed with
     # all that runs on it, and its disk survives.
 
     def deploy(self, charm_name: str, application: str = "", *, units: int = 1) -> str: ...
-    def integrate(self, one: str, two: str) -> None: ...
-    def remove_relation(self, one: str, two: str) -> None: ...
-    def add_unit(self, application: str, *, hostname: str | None = None) -> str: ...
+    def integrate(self, one: str, two: str, /) -> object: ...
+    def remove_relation(self, one: str, two: str, /) -> None: ...
+    def add_unit(self, application: str, /, *, hostname: str | None = None) -> str: ...
     def remove_unit(self, unit: str, *, force: bool = False) -> None: ...
-    def remove_application(self, application: str) -> None: ...
+    def remove_application(self, application: str, /) -> None: ...
     def refresh(self, application: str, charm_name: str) -> None: ...
     def kill_machine(self, unit: str) -> None: ...
     def start_machine(self, unit: str) -> None: ...
@@ -111,28 +99,19 @@ class Cloud(Protocol):
     # that the cluster's command on a unit's machine lists, nobody if it is not a member.
 
     def units(self, application: str) -> list[str]: ...
-    def leader(self, application: str) -> str | None: ...
+    def leader(self, application: str, /) -> str | None: ...
     def hostname(self, unit: str) -> str: ...
     def bag(self, owner: str, other: str = "") -> Mapping[str, str]: ...
     def status(self, unit: str) -> tuple[str, str]: ...
     def members(self, unit: str) -> list[Member]: ...
 
-    # Time.
+    # Time. `settle` runs all hooks that are due, and those that follow from them; `wait` so many
+    # update-status hooks on each unit besides.
 
-    def settle(self) -> None:
-        """Run all hooks that are due, and those that follow from them."""
-        ...
-
-    def wait(self, rounds: int = 1) -> None:
-        """Let so many update-status hooks run on each unit, and what follows from them."""
-        ...
-
+    def settle(self) -> None: ...
+    def wait(self, rounds: int = 1) -> None: ...
     def eventually(self, what: str, observed: Callable[[], bool]) -> None:
-        """Let time pass, with its update-status hooks, until something is observed.
-
-        Args:
-            what: what is expected, in words.
-            observed: whether it is there.
+        """Let time pass, with its update-status hooks, until what is expected is observed.
 
         Raises:
             AssertionError: it does not come in a time that is enough for it.

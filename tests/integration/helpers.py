@@ -1,63 +1,26 @@
 """What the tests ask of a model beyond python-libjuju: the cluster's members, and databags."""
 
-from __future__ import annotations
-
-import base64
-import binascii
 import json
-import pathlib
-import zipfile
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import Any
 
 import tenacity
 
-if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+from tests.clouds import redaction
+from tests.integration.local import OpsTest, Unit
 
-    from tests.integration.local import OpsTest, Unit
-
-    # Owners and contents.
-    Bags = list[tuple[str, dict[str, str]]]
+# Owners and contents.
+Bags = list[tuple[str, dict[str, str]]]
 
 DISTRIBUTOR = "microcluster-token-distributor"
 MICROOVN = "microovn"
 BUNDLE = "tests/integration/microovn_bundle.yaml"
-
 # A new virtual machine with its snaps takes minutes.
 TIMEOUT = 30 * 60
 
-LIBRARY = "lib/charms/microcluster_token_distributor/v0/token_distributor.py"
-_RELATION = "microcluster-cluster"
-_TOKEN = "<token>"  # noqa: S105, what stands for one
-
-
-def with_library(charm: pathlib.Path) -> pathlib.Path:
-    """Copy a packed charm, with this project's library in place of its own."""
-    ours = pathlib.Path(LIBRARY).read_bytes()
-    changed = charm.with_suffix(".changed.charm")
-    with zipfile.ZipFile(charm) as old, zipfile.ZipFile(changed, "w") as new:
-        assert LIBRARY in old.namelist(), f"{charm.name} has no {LIBRARY}"
-        for entry in old.infolist():
-            # The entry keeps its mode.
-            new.writestr(entry, ours if entry.filename == LIBRARY else old.read(entry))
-    return changed
-
-
-def retrying() -> tenacity.AsyncRetrying:
-    """Retry failed assertions for twenty minutes: update-status hooks raise no event here."""
-    return tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_exception_type(AssertionError),
-        stop=tenacity.stop_after_attempt(40),
-        wait=tenacity.wait_fixed(30),
-        reraise=True,
-    )
-
 
 def units(ops_test: OpsTest, *applications: str) -> list[Unit]:
-    """Return the units of applications, in order."""
-    model = ops_test.model
-    found = [unit for name in applications for unit in model.applications[name].units]
-    return sorted(found, key=lambda unit: (len(unit.name), unit.name))
+    return [unit for name in applications for unit in ops_test.model.applications[name].units]
 
 
 def hostname(unit: Unit) -> str:
@@ -65,156 +28,117 @@ def hostname(unit: Unit) -> str:
     return (unit.machine.hostname if unit.machine else None) or ""
 
 
-async def leader(ops_test: OpsTest, application: str, but: str = "") -> Unit:
-    """Wait until a unit of an application leads, other than `but`."""
-    async for attempt in retrying():
-        with attempt:
-            for unit in units(ops_test, application):
-                if unit.name != but and await unit.is_leader_from_status():
-                    return unit
-            raise AssertionError(f"no other unit of {application} leads")
-    raise AssertionError
+async def leader(ops_test: OpsTest, application: str) -> Unit:
+    for unit in units(ops_test, application):
+        if await unit.is_leader_from_status():
+            return unit
+    raise AssertionError(f"no unit of {application} leads")
 
 
 async def kill_machine(ops_test: OpsTest, unit: Unit) -> None:
-    """Stop a unit's machine as a power cut does; it is LXD's on this host."""
-    assert unit.machine
-    instance = unit.machine.data["instance-id"]
-    await ops_test.run("lxc", "stop", "--force", instance, check=True)
+    """Stop a unit's machine as a power cut does; it is LXD's on this host, of the same name."""
+    await ops_test.run("lxc", "stop", "--force", hostname(unit), check=True)
 
 
-async def members(ops_test: OpsTest, unit: Unit) -> list[dict[str, str]]:
+async def members(ops_test: OpsTest, unit: Unit) -> dict[str, dict[str, str]]:
     """Return the cluster's members as a unit's machine lists them, none if it is not in one."""
     command = ("--wait", "60s", "--", "microovn", "cluster", "list", "-f", "json")
     code, out, _ = await ops_test.juju("exec", "--unit", unit.name, *command)
-    return [] if code else json.loads(out)
+    return {} if code else {row["name"]: row for row in json.loads(out)}
 
 
 async def communicator(ops_test: OpsTest, application: str) -> Unit:
     """Return the unit that issues tokens: the first online voter, by name."""
     found = units(ops_test, application)
-    rows = await members(ops_test, found[0])
+    rows = (await members(ops_test, found[0])).values()
     first = min(row["name"] for row in rows if (row["role"], row["status"]) == ("voter", "ONLINE"))
     return next(unit for unit in found if hostname(unit) == first)
 
 
 async def databags(ops_test: OpsTest, *applications: str) -> Bags:
-    """Return the databags on the distributor's relations, as Juju 3 shows them, without tokens."""
+    """Return the databags on the distributor's relations that units are shown, without tokens.
+
+    As on Juju 3, where a unit is shown the other side's application databag.
+    """
     names = [unit.name for unit in units(ops_test, *applications)]
     _, out, _ = await ops_test.juju("show-unit", *names, "--format", "json", check=True)
     found: Bags = []
     for shown in json.loads(out).values():
-        for relation in shown.get("relation-info") or ():
-            if _RELATION not in (relation["endpoint"], relation["related-endpoint"]):
-                continue
-            related: dict[str, Any] = relation.get("related-units") or {}
-            others = {unit.partition("/")[0] for unit in related}
-            found += [(other, relation.get("application-data") or {}) for other in others]
-            found += [(unit, seen.get("data") or {}) for unit, seen in related.items()]
+        for relation in shown.get("relation-info", ()):
+            if "microcluster-cluster" in (relation["endpoint"], relation["related-endpoint"]):
+                related: dict[str, Any] = relation.get("related-units", {})
+                others = {unit.partition("/")[0] for unit in related}
+                found += [(other, relation.get("application-data", {})) for other in others]
+                found += [(unit, seen.get("data", {})) for unit, seen in related.items()]
     return [
-        (owner, {key: _TOKEN if _is_token(value) else value for key, value in bag.items()})
+        (owner, {key: redaction.redact(str(value)) for key, value in bag.items()})
         for owner, bag in found
     ]
 
 
-def _is_token(value: str) -> bool:
-    """Tell whether a databag's value is a join token: base64 of a JSON object."""
-    try:
-        return isinstance(json.loads(base64.b64decode(value, validate=True)), dict)
-    except (binascii.Error, ValueError):
-        return False
-
-
+# For twenty minutes: update-status hooks raise no event here.
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(AssertionError),
+    stop=tenacity.stop_after_attempt(40),
+    wait=tenacity.wait_fixed(30),
+    reraise=True,
+)
 async def assert_one_cluster(
     ops_test: OpsTest,
     *applications: str,
     distributor: str = DISTRIBUTOR,
-    lost: Container[str] = (),
+    lost: Collection[str] = (),
     earlier: bool = False,
 ) -> None:
     """Wait until the units form one cluster, with nothing left to do.
 
-    Args:
-        ops_test: pytest-operator's.
-        applications: those of the cluster.
-        distributor: the distributor's application.
-        lost: units of the distributor whose machines are down.
-        earlier: one side is an earlier revision, which keeps tokens on show.
-
-    Raises:
-        AssertionError: what is wrong, a line each, the likeliest cause first.
+    What is asserted first is the likeliest cause of what comes after it. Units that are `lost` are
+    the distributor's, on dead machines; an `earlier` revision on one side keeps tokens on show.
     """
-    async for attempt in retrying():
-        with attempt:
-            found: list[str] = []
-            bags = await databags(ops_test, distributor, *applications)
-            if not earlier:
-                found += _not_taken_over(await leader(ops_test, distributor), bags)
-            found += await _wrong_members(ops_test, applications, distributor, bags)
-            if not earlier:
-                found += [
-                    f"{owner} still shows {key}, a token"
-                    for owner, bag in bags
-                    for key, value in bag.items()
-                    if value == _TOKEN
-                ]
-            # An earlier library cannot tell the distributor that its unit is a member.
-            shown = applications if earlier else (distributor, *applications)
-            found += [
-                f"{unit.name} is {unit.workload_status}: {unit.workload_status_message}"
-                for unit in units(ops_test, *shown)
-                if unit.name not in lost and unit.workload_status != "active"
-            ]
-            if found:
-                raise AssertionError("\n".join(found))
+    bags = await databags(ops_test, distributor, *applications)
+    if not earlier:
+        leads = (await leader(ops_test, distributor)).name
+        numbers = {bag.get("leader") for owner, bag in bags if owner == distributor}
+        assert numbers == {leads.partition("/")[2]}, (
+            f"{leads} leads but has not taken over: the databag names {numbers}"
+        )
+    await _assert_members(ops_test, units(ops_test, *applications), distributor, bags)
+    if not earlier:
+        for owner, bag in bags:
+            tokens = [key for key, value in bag.items() if value == redaction.CUT_OUT]
+            assert not tokens, f"{owner} still shows a token: {tokens}"
+    # An earlier library cannot tell the distributor that its unit is a member.
+    for unit in units(ops_test, *applications, *([] if earlier else [distributor])):
+        status, message = unit.workload_status, unit.workload_status_message
+        assert unit.name in lost or status == "active", f"{unit.name} is {status}: {message}"
 
 
-def _not_taken_over(leads: Unit, bags: Bags) -> list[str]:
-    """Say whether the distributor's databags name another leader than Juju does."""
-    application, _, number = leads.name.partition("/")
-    named = {bag.get("leader", "?") for owner, bag in bags if owner == application}
-    if named == {number}:
-        return []
-    others = ", ".join(f"{application}/{other}" for other in sorted(named))
-    return [f"{leads.name} leads but has not taken over: the databag names {others or 'nobody'}"]
+async def _assert_members(
+    ops_test: OpsTest, found: list[Unit], distributor: str, bags: Bags
+) -> None:
+    """Expect nobody in the cluster who should not be, then that everybody is who should be."""
+    names = {hostname(unit) for unit in found}
+    listed = {unit.name: await members(ops_test, unit) for unit in found}
+    for unit, rows in listed.items():
+        ghosts = sorted(rows.keys() - names)
+        assert not ghosts, f"{unit} lists {ghosts}, whose unit is gone: nobody removed it"
+    for unit in found:
+        assert hostname(unit) in listed[unit.name], (
+            f"{unit.name} is not in the cluster: {unit.workload_status_message}"
+            f"{_unmirrored(hostname(unit), distributor, bags)}"
+        )
+    for unit, rows in listed.items():
+        others = sorted(names - rows.keys())
+        assert not others, f"{unit} does not list {others}, which are in another cluster"
+        for name, row in rows.items():
+            role, status = row["role"], row["status"]
+            is_well = status == "ONLINE" and role != "PENDING"
+            assert is_well, f"{unit} lists {name} as {role}, {status}"
 
 
-def _unmirrored(key: str, distributor: str, bags: Bags) -> str:
-    """Say whose token the distributor does not mirror, if there is one."""
-    owners = {owner for owner, bag in bags if bag.get(key) == _TOKEN}
+def _unmirrored(name: str, distributor: str, bags: Bags) -> str:
+    """Say whose token for a host the distributor does not mirror, if there is one."""
+    owners = [owner for owner, bag in bags if bag.get(f"mirror-{name}") == redaction.CUT_OUT]
     if not owners or any(owner.startswith(f"{distributor}/") for owner in owners):
         return ""
-    return f"; {distributor} does not mirror the one issued by {', '.join(sorted(owners))}"
-
-
-async def _wrong_members(
-    ops_test: OpsTest, applications: Iterable[str], distributor: str, bags: Bags
-) -> list[str]:
-    """Say who is in the cluster and should not be, then who is not and should be."""
-    names = {hostname(unit): unit for unit in units(ops_test, *applications)}
-    listed = {name: await members(ops_test, unit) for name, unit in names.items()}
-    inside = {name for name, rows in listed.items() if name in [row["name"] for row in rows]}
-    ghosts: list[str] = []
-    missing: list[str] = []
-    others: list[str] = []
-    for name, unit in names.items():
-        if name not in inside:
-            status = unit.workload_status_message or unit.workload_status
-            token = _unmirrored(f"mirror-{name}", distributor, bags)
-            missing.append(f"{unit.name} is not in the cluster: {status}{token}")
-            continue
-        rows = {row["name"]: row for row in listed[name]}
-        ghosts += [
-            f"{unit.name} lists {other}, whose unit is gone: nobody removed it from the cluster"
-            for other in sorted(rows.keys() - names.keys())
-        ]
-        others += [
-            f"{unit.name} does not list {names[other].name}, which is in another cluster"
-            for other in sorted(inside - rows.keys())
-        ]
-        others += [
-            f"{unit.name} lists {other} as {row['role']}, {row['status']}"
-            for other, row in rows.items()
-            if row["status"] != "ONLINE" or row["role"] == "PENDING"
-        ]
-    return [*ghosts, *missing, *others]
+    return f"; {distributor} does not mirror its token, which {owners[0]} has issued"

@@ -1,16 +1,10 @@
 """Two applications in one cluster, as Sunbeam deploys one for each architecture."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tests.integration import helpers
 from tests.integration.helpers import DISTRIBUTOR, MICROOVN, TIMEOUT
-
-if TYPE_CHECKING:
-    from tests.integration.local import OpsTest
+from tests.integration.local import OpsTest
 
 pytestmark = [pytest.mark.abort_on_fail, pytest.mark.usefixtures("artifacts")]
 
