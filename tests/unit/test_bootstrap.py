@@ -32,7 +32,7 @@ def _decide(
     apps: dict[str, bootstrap.App] = {}
     for word in units.split():
         unit, member, host = [*word.split(":"), "", ""][:3]
-        name = distributor.app_of(unit)
+        name = unit.partition("/")[0]
         app = apps.get(name, bootstrap.App(name))
         report = distributor.report(unit, "" if member == "old" else member or "false")
         if host:
@@ -43,7 +43,7 @@ def _decide(
         published,
         list(apps.values()),
         LEDGER,
-        None if goal == "missing" else distributor.goal_of(*goal.split()),
+        None if goal == "missing" else distributor.goal_of(goal),
         at_update_status=at_update_status,
     )
     if awaited:

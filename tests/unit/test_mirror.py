@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import mirror
 from microcluster_token_distributor import _wire
-from tests.unit import distributor
+from tests.unit import consumer, distributor
 
 if TYPE_CHECKING:
     import random
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 report, goal_of, offers = distributor.report, distributor.goal_of, distributor.offers
 Published = _wire.Published
 
-T1, T2 = distributor.token("a-2"), distributor.token("a-2", 2)
+T1, T2 = consumer.token("a-2"), consumer.token("a-2", 2)
 D1, D2 = distributor.digest("a-2"), distributor.digest("a-2", 2)
 A, B, C = report("a/0", "true", cluster="a-0"), report("a/1", "true"), report("a/2", "false")
 OLD, OLD_MEMBER = report("a/1", ""), report("a/0", "", mirror="up")
@@ -39,7 +39,7 @@ LEDGER = {"a/0": "a-0", "a/1": "a-1", "a/2": "a-2"}
 
 def test_a_unit_that_is_named_again_is_there() -> None:
     """An application is deployed anew under its name, and its units have their numbers again."""
-    named = goal_of("a", "a/0")
+    named = goal_of("a a/0")
 
     assert not named.departed({"a/0": mirror.DEALT_WITH})
     assert mirror.enter({"a/0": mirror.DEALT_WITH}, frozenset(), [], named, frozenset()) == {
@@ -49,7 +49,7 @@ def test_a_unit_that_is_named_again_is_there() -> None:
 
 def test_each_token_that_was_issued_gets_its_turn() -> None:
     """Only one of them can be used, and what no command takes as an argument is none."""
-    tokens = sorted(distributor.token("a-2", number) for number in (1, 2, 3))
+    tokens = sorted(consumer.token("a-2", number) for number in (1, 2, 3))
     givers = [
         report(f"b/{n}", "true", **{"mirror": "up", "mirror-a-2": value})
         for n, value in enumerate([*tokens, "-1"])
@@ -112,18 +112,18 @@ def test_a_member_shows_that_a_cluster_is_formed() -> None:
 
 @distributor.rows(
     "goal,reports,ledger,published,expected",
-    ("removed", goal_of("a/0", "a/1"), [A, B], LEDGER, "", "a-2"),
-    ("dying", goal_of("a/0", "a/1", "a/2:dying"), [A], LEDGER, "", ""),
+    ("removed", goal_of("a/0 a/1"), [A, B], LEDGER, "", "a-2"),
+    ("dying", goal_of("a/0 a/1 a/2:dying"), [A], LEDGER, "", ""),
     ("application not named", goal_of("b/0"), [], LEDGER, "", ""),
     ("no unit is named", goal_of("a"), [], LEDGER, "", "a-0 a-1 a-2"),
     ("never named", goal_of("a/0"), [A], {"a/0": "a-0"}, "", ""),
     ("goal-state is missing", None, [A, B], LEDGER, "", ""),
     ("published before", None, [A, B], LEDGER, "a-2", "a-2"),
     ("published, and seen again", None, [A, B, C], LEDGER, "a-2", ""),
-    ("published, and named again", goal_of("a/0", "a/1", "a/2"), [], LEDGER, "a-2", ""),
-    ("gone", goal_of("a/0", "a/1"), [GONE, B], LEDGER, "a-2", ""),
-    ("gone by no member", goal_of("a/0", "a/1"), [report("a/1", gone="a-2")], LEDGER, "", "a-2"),
-    ("another has the name", goal_of("a/0", "b/0"), [A, SAME], LEDGER, "", "a-1"),
+    ("published, and named again", goal_of("a/0 a/1 a/2"), [], LEDGER, "a-2", ""),
+    ("gone", goal_of("a/0 a/1"), [GONE, B], LEDGER, "a-2", ""),
+    ("gone by no member", goal_of("a/0 a/1"), [report("a/1", gone="a-2")], LEDGER, "", "a-2"),
+    ("another has the name", goal_of("a/0 b/0"), [A, SAME], LEDGER, "", "a-1"),
     ("without a name", goal_of("a"), [], {"a/1": "?", "a/2": "-"}, "", ""),
 )
 def test_who_has_left(
@@ -181,14 +181,14 @@ def test_units_are_told_from_applications_and_offers(rows: str, apps: str, units
 )
 def test_a_cluster_is_dissolved(reports: list[_wire.Report], goal: str, expected: bool) -> None:
     """Where all say that they are in none."""
-    assert mirror.is_dissolved(reports, goal_of(*goal.split())) is expected
+    assert mirror.is_dissolved(reports, goal_of(goal)) is expected
     assert not mirror.is_dissolved(reports, None)
 
 
 def test_who_is_forgotten_goes_while_it_is_offline() -> None:
     """Whatever goal-state says, and not when it is back."""
     down = report("a/0", "true", hold="a-1")
-    here = goal_of("a/0", "a/1", "a/2")
+    here = goal_of("a/0 a/1 a/2")
 
     for reports, expected in (([down, B], {"a-1"}), ([A, B], set[str]())):
         following = mirror.publish(FORMED, reports, LEDGER, here, forgotten=frozenset({"a-1"}))
@@ -406,7 +406,7 @@ cases = st.tuples(
         lambda reports: [_wire.Report.from_bag(unit, bag) for unit, bag in reports.items()]
     ),
     st.dictionaries(st.sampled_from(UNITS), st.sampled_from([*NAMES[:4], "?", "-"])),
-    st.none() | st.lists(st.sampled_from([*UNITS, "a", "b"])).map(lambda words: goal_of(*words)),
+    st.none() | st.lists(st.sampled_from([*UNITS, "a", "b"])).map(" ".join).map(goal_of),
 )
 
 
