@@ -26,14 +26,9 @@ def rows(names: str, *rows: tuple[Any, ...]) -> Any:
     return pytest.mark.parametrize(names, [pytest.param(*rest, id=id_) for id_, *rest in rows])
 
 
-def digest(host: str, number: int = 1) -> str:
-    """Return the digest of a token."""
-    return _wire.digest(consumer.token(host, number))
-
-
-def offers(host: str, number: int = 1) -> dict[str, str]:
+def offers(host: str) -> dict[str, str]:
     """Return the part of a databag that offers a token to a host."""
-    return {"mirror": "up", f"mirror-{host}": consumer.token(host, number)}
+    return {"mirror": "up", f"mirror-{host}": consumer.token(host)}
 
 
 def bag(unit: str, member: str = "false", **keys: str) -> dict[str, str]:
@@ -76,8 +71,7 @@ class Distributor:
     def put(self, unit: str, member: str = "false", **keys: str) -> None:
         """Let a unit have a databag and be related."""
         app, _, number = unit.partition("/")
-        units = cast("dict[int, dict[str, str]]", self.relation(app).remote_units_data)
-        units[int(number)] = bag(unit, member, **keys)
+        self.relation(app).remote_units_data[int(number)] = bag(unit, member, **keys)
 
     def report(self, unit: str, member: str = "false", **keys: str) -> None:
         """Let a unit report, and run the hook for it."""
@@ -107,17 +101,20 @@ class Distributor:
         seen = [self.context.juju_log, self.context.action_results]
         consumer.check(map(str, [*seen, self.state.stored_states, self.state.unit_status]))
 
-    def relation(self, app: str = "a") -> testing.Relation:
-        """Return the relation with an application, made where there is none."""
-        relations = cast("list[testing.Relation]", self.state.get_relations(ENDPOINT))
-        for relation in relations:
-            if relation.remote_app_name == app:
-                return relation
-        # No unit is in it yet, nor has the distributor's written anything.
-        empty: dict[str, Any] = {"remote_units_data": {}, "local_unit_data": {}}
-        made = testing.Relation(ENDPOINT, id=len(relations), remote_app_name=app, **empty)
+    def relation(self, app: str = "a") -> Any:
+        """Return the relation with an application, made where there is none, to read or change."""
+        relations: Any = self.state.get_relations(ENDPOINT)
+        if found := [each for each in relations if each.remote_app_name == app]:
+            return found[0]
+        made = testing.Relation(
+            ENDPOINT,
+            id=len(relations),
+            remote_app_name=app,
+            remote_units_data={},
+            local_unit_data={},
+        )
         self.state = dataclasses.replace(self.state, relations={*self.state.relations, made})
-        return made
+        return self.relation(app)
 
     def app_bag(self, app: str = "a") -> dict[str, str]:
         """Return what the distributor's application publishes, without `generation`."""
@@ -129,8 +126,8 @@ class Distributor:
 
     @property
     def ledger(self) -> dict[str, str]:
-        """What is in the peers' databag."""
-        return self.state.get_relation(PEERS).local_app_data
+        """What is in the peers' databag, to read or change."""
+        return cast("dict[str, str]", self.state.get_relation(PEERS).local_app_data)
 
     @property
     def status(self) -> str:

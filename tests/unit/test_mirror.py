@@ -22,29 +22,21 @@ if TYPE_CHECKING:
 report, goal_of, offers = distributor.report, distributor.goal_of, distributor.offers
 Published = _wire.Published
 
-T1, T2 = consumer.token("a-2"), consumer.token("a-2", 2)
-D1, D2 = distributor.digest("a-2"), distributor.digest("a-2", 2)
+T1, T2 = sorted(consumer.token("a-2", number) for number in (1, 2))
+D1, D2 = _wire.digest(T1), _wire.digest(T2)
 A, B, C = report("a/0", "true", cluster="a-0"), report("a/1", "true"), report("a/2", "false")
 OLD, OLD_MEMBER = report("a/1", ""), report("a/0", "", mirror="up")
 SAME = report("b/0", hostname="a-2")
 REJECTED = report("a/2", failed=D1)
 GONE = report("a/0", "true", gone="a-2")
 UNKNOWN = report("a/1", "unknown", failed=D1, hold="a-2", cluster="a-1")
-GIVER, GIVER_2 = (report("a/0", "true", **offers("a-2", number=number)) for number in (1, 2))
+GIVER, GIVER_2 = (
+    report("a/0", "true", mirror="up", **{"mirror-a-2": token}) for token in (T1, T2)
+)
 
 FORMED = Published(leader="0", bootstrap_app="a", formed=True)
 GRANTED = Published(leader="0", bootstrap_app="a", bootstrap_host="a-0")
 LEDGER = {"a/0": "a-0", "a/1": "a-1", "a/2": "a-2"}
-
-
-def test_a_unit_that_is_named_again_is_there() -> None:
-    """An application is deployed anew under its name, and its units have their numbers again."""
-    named = goal_of("a a/0")
-
-    assert not named.departed({"a/0": mirror.DEALT_WITH})
-    assert mirror.enter({"a/0": mirror.DEALT_WITH}, frozenset(), [], named, frozenset()) == {
-        "a/0": mirror.UNPUBLISHED
-    }
 
 
 def test_each_token_that_was_issued_gets_its_turn() -> None:
@@ -73,22 +65,17 @@ def test_each_token_that_was_issued_gets_its_turn() -> None:
     ("a newcomer beside a member", [A, C], {"a-2": ""}),
     ("one whose join failed", [REJECTED], {"a-2": D1}),
     ("one that cannot tell", [UNKNOWN], {}),
-    ("an old one", [report("a/2", "")], {"a-2": ""}),
+    ("an old one", [OLD], {"a-1": ""}),
+    ("an old one with a token", [report("a/2", "")], {}),
     ("an old one that is a member", [OLD_MEMBER], {}),
     ("two of one host name", [C, SAME], {}),
     ("an unusable host name", [report("a/2", hostname="a_2")], {}),
 )
 def test_who_waits(reports: list[_wire.Report], expected: dict[str, str]) -> None:
-    """Only who says that it is no member, by a host name that is its own."""
-    assert mirror.publish(FORMED, reports, {}, None).waiting == expected
-
-
-def test_an_old_unit_with_a_token_waits_no_more() -> None:
-    """It cannot tell that it has used it."""
+    """Only who says that it is no member. An old one cannot tell that it has used its token."""
     published = dataclasses.replace(FORMED, values={"a-2": T1})
 
-    assert mirror.publish(published, [report("a/2", "")], {}, None).waiting == {}
-    assert mirror.publish(published, [C], {}, None).waiting == {"a-2": ""}
+    assert mirror.publish(published, reports, {}, None).waiting == expected
 
 
 @distributor.rows(
@@ -135,27 +122,16 @@ def test_who_has_left(
     assert mirror.publish(before, reports, ledger, goal).left == {*expected.split()}
 
 
+def test_a_unit_that_is_named_again_has_not_left() -> None:
+    """An application is deployed anew under its name, and its units have their numbers again."""
+    assert not goal_of("a/0").departed({"a/0": mirror.DEALT_WITH})
+
+
 def test_where_clusters_are_several_nothing_is_issued_nor_removed() -> None:
     """An operator has to choose."""
     following = mirror.publish(FORMED, [A, C], LEDGER, goal_of("a/0"), is_divided=True)
 
     assert (following.waiting, following.left) == ({}, frozenset())
-
-
-@distributor.rows(
-    "name,goal,expected",
-    ("never named", "", "a/0", False),
-    ("not named any more", "a-1", "a/0", True),
-    ("never reported", "?", "a/0", True),
-    ("named", "a-1", "a/1", False),
-    ("application not named", "a-1", "b/0", False),
-    ("dealt with, and its application is gone", "-", "b/0", True),
-)
-def test_who_has_departed(name: str, goal: str, expected: bool) -> None:
-    """Whom goal-state does not name, with its application, of those that it has named."""
-    ledger = {"a/1": name} if name else {}
-
-    assert goal_of(goal).departed(ledger) == ({"a/1"} if expected else set())
 
 
 @distributor.rows(
@@ -361,6 +337,8 @@ def test_what_is_due_in_the_units_bag(
     ("gone, and is listed", {"a/0": "a-0"}, "", [], "a", "a/0", {"a/0": "-"}),
     ("still listed", {"a/0": "-"}, "", [], "a", "a/0", {"a/0": "-"}),
     ("not listed any more", {"a/0": "-"}, "", [], "a", "", {}),
+    ("application gone", {"a/0": "-"}, "", [], "b", "", {}),
+    ("named again", {"a/0": "-"}, "", [], "a/0", "a/0", {"a/0": "?"}),
     ("gone", {"a/0": "a-0"}, "", [], "a", "", {}),
     ("never came", {"a/0": "?"}, "", [], "a", "", {}),
 )
@@ -411,29 +389,19 @@ cases = st.tuples(
 
 
 @given(cases, st.randoms(use_true_random=False))
-def test_the_order_of_reports_does_not_matter(case: Case, order: random.Random) -> None:
-    """Hooks come in any order."""
+def test_reports_one_by_one_and_in_any_order(case: Case, order: random.Random) -> None:
+    """They come to the same as all at once, though no values are remembered."""
     published, reports, ledger, goal = case
-    shuffled = order.sample(reports, len(reports))
-
-    assert mirror.publish(published, shuffled, ledger, goal) == mirror.publish(*case)
-    assert mirror.values(published, shuffled) == mirror.values(published, reports)
-
-
-@given(cases)
-def test_one_by_one_comes_to_the_same_as_all_at_once(case: Case) -> None:
-    """What is published is read from the databags each time, and values are not remembered."""
-    published, reports, ledger, goal = case
-    at_once = mirror.publish(*case)
-
     following, seen = published, list[_wire.Report]()
-    for each in reports:
+
+    for each in order.sample(reports, len(reports)):
         following = mirror.publish(following, [*seen, each], ledger, goal)
         following = Published.from_bags(following.to_app_bag(), published.to_unit_bag())
         seen.append(dataclasses.replace(each, values={}))
     following = mirror.publish(following, seen, ledger, goal)
 
-    assert following == at_once
+    assert following == mirror.publish(*case)
+    assert mirror.values(published, reports[::-1]) == mirror.values(published, reports)
 
 
 @given(cases)
@@ -464,17 +432,3 @@ def test_what_is_published_is_not_published_again(case: Case) -> None:
     assert first.to_unit_bag() == second.to_unit_bag()
     assert not mirror.is_app_due(first, second, len(reports), expected=9)
     assert not mirror.is_unit_due(first, second)
-
-
-@given(cases)
-def test_no_token_is_overwritten(case: Case) -> None:
-    """While its unit waits for it, and has not rejected it."""
-    published, reports, *_ = case
-    token = published.token_for("a-1")
-    same = [each for each in reports if each.hostname == "a-1"]
-    failed = any(_wire.digest(token) == each.failed for each in same)
-
-    after = mirror.values(published, reports)
-
-    if token and published.formed and same and not failed:
-        assert after.get("a-1") == token or any(each.member == "true" for each in same)
