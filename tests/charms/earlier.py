@@ -8,7 +8,6 @@ what they stored rather than the workload, and never replace a token.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import subprocess
 from typing import TYPE_CHECKING, Any, cast
@@ -19,8 +18,6 @@ from tests.microclusters import lxd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-
-logger = logging.getLogger(__name__)
 
 ENDPOINT = "microcluster-cluster"
 
