@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ops import testing
 
-from tests.unit import consumer, distributor
+from tests.unit import consumer
+from tests.unit.distributor import Distributor, offers, rows
 
-offers, token = distributor.offers, consumer.token
 FORMED = {"leader": "0", "bootstrap-app": "a", "formed": "true"}
 UP = {"mirror": "up"}
 LEDGER = {"unit-a/0": "a-0", "unit-a/1": "a-1"}
@@ -20,13 +20,13 @@ EVENT = 'security=true category=AUTHZ event=authz_admin action={} node={} msg="{
 
 
 @pytest.fixture
-def unit(monkeypatch: pytest.MonkeyPatch) -> distributor.Distributor:
+def unit(monkeypatch: pytest.MonkeyPatch) -> Distributor:
     """The leader, with nothing related."""
-    return distributor.Distributor(monkeypatch)
+    return Distributor(monkeypatch)
 
 
 @pytest.fixture
-def cluster(unit: distributor.Distributor) -> distributor.Distributor:
+def cluster(unit: Distributor) -> Distributor:
     """The leader of a settled cluster of `a-0` and `a-1`, the first of which communicates."""
     unit.goal = "a/0 a/1 a/2"
     unit.put("a/0", "true", cluster="a-0")
@@ -35,10 +35,10 @@ def cluster(unit: distributor.Distributor) -> distributor.Distributor:
     return unit
 
 
-def test_a_cluster_is_formed(unit: distributor.Distributor) -> None:
+def test_a_cluster_is_formed(unit: Distributor) -> None:
     """From the first report to the last member, with what is written at each step."""
     granted = {"leader": "0", "bootstrap-app": "a", "bootstrap-host": "a-0", "waiting": "a-0 b-0"}
-    tokens = {**UP, "mirror-b-0": token("b-0")}
+    tokens = {**UP, "mirror-b-0": consumer.token("b-0")}
     unit.goal = "a/0 b/0"
 
     unit.report("a/0")
@@ -62,28 +62,28 @@ def test_a_cluster_is_formed(unit: distributor.Distributor) -> None:
     assert (unit.app_bag("b"), unit.unit_bag("b")) == (FORMED, UP)
 
 
-def test_an_earlier_revisions_values_are_kept(unit: distributor.Distributor) -> None:
+def test_an_earlier_revisions_values_are_kept(unit: Distributor) -> None:
     """The member that issued a token may be gone, and earlier units never say that they joined."""
     unit.put("a/0", "", mirror="up")
     unit.put("a/1", "")
-    unit.relation().local_unit_data.update({**UP, "mirror-a-1": token("a-1")})
+    unit.relation().local_unit_data.update({**UP, "mirror-a-1": consumer.token("a-1")})
 
     unit.update_status()
 
-    assert unit.unit_bag()["mirror-a-1"] == token("a-1")
+    assert unit.unit_bag()["mirror-a-1"] == consumer.token("a-1")
 
 
-def test_a_token_issued_before_its_unit_is_heard_of(cluster: distributor.Distributor) -> None:
+def test_a_token_issued_before_its_unit_is_heard_of(cluster: Distributor) -> None:
     """It was not remembered, and its bag is read again."""
     cluster.report("a/0", "true", cluster="a-0", **offers("a-2"))
     assert cluster.unit_bag() == UP
 
     cluster.report("a/2")
 
-    assert cluster.unit_bag() == {**UP, "mirror-a-2": token("a-2")}
+    assert cluster.unit_bag() == {**UP, "mirror-a-2": consumer.token("a-2")}
 
 
-def test_who_finds_itself_leading_takes_over(cluster: distributor.Distributor) -> None:
+def test_who_finds_itself_leading_takes_over(cluster: Distributor) -> None:
     """Whatever the hook, where another's number is published: it may have missed something."""
     cluster.report("a/2")
     relation, juju = cluster.relation(), {"ingress-address": "10.0.0.1"}
@@ -94,11 +94,11 @@ def test_who_finds_itself_leading_takes_over(cluster: distributor.Distributor) -
     cluster.changed("a/1")
 
     assert cluster.app_bag() == {**FORMED, "waiting": "a-2"}
-    assert cluster.unit_bag() == {**UP, **juju, "mirror-a-2": token("a-2")}
+    assert cluster.unit_bag() == {**UP, **juju, "mirror-a-2": consumer.token("a-2")}
 
 
 def test_a_dying_leader_writes_nothing(
-    cluster: distributor.Distributor, monkeypatch: pytest.MonkeyPatch
+    cluster: Distributor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The units that depart from it stay where they are."""
     itself = property(lambda event: event.framework.model.unit)
@@ -111,9 +111,7 @@ def test_a_dying_leader_writes_nothing(
     assert cluster.app_bag() == FORMED
 
 
-def test_a_grant_stands_though_a_late_unit_has_a_lower_number(
-    unit: distributor.Distributor,
-) -> None:
+def test_a_grant_stands_though_a_late_unit_has_a_lower_number(unit: Distributor) -> None:
     """Who was granted the bootstrap may be at it."""
     unit.goal = "a/0:waiting a/1"
     unit.report("a/1")
@@ -127,7 +125,7 @@ def test_a_grant_stands_though_a_late_unit_has_a_lower_number(
     assert unit.app_bag()["bootstrap-host"] == "a-1"
 
 
-def test_formed_is_taken_back_at_update_status(cluster: distributor.Distributor) -> None:
+def test_formed_is_taken_back_at_update_status(cluster: Distributor) -> None:
     """When all say that they are no members; the bootstrap is granted anew then."""
     cluster.goal = "a/0 a/1"
     cluster.report("a/0")
@@ -140,9 +138,7 @@ def test_formed_is_taken_back_at_update_status(cluster: distributor.Distributor)
     assert cluster.app_bag()["bootstrap-host"] == "a-0"
 
 
-def test_what_juju_refused_to_write_is_written_next_time(
-    cluster: distributor.Distributor,
-) -> None:
+def test_what_juju_refused_to_write_is_written_next_time(cluster: Distributor) -> None:
     """The StoredState is ahead of the databags then."""
     cluster.put("a/2")
     before = cluster.state
@@ -155,7 +151,7 @@ def test_what_juju_refused_to_write_is_written_next_time(
     assert cluster.ledger == {**LEDGER, "unit-a/2": "a-2"}
 
 
-def test_without_goal_state_nothing_is_decided(cluster: distributor.Distributor) -> None:
+def test_without_goal_state_nothing_is_decided(cluster: Distributor) -> None:
     """No hook fails, and nobody has left."""
     cluster.goal = None
 
@@ -169,7 +165,7 @@ def test_without_goal_state_nothing_is_decided(cluster: distributor.Distributor)
 SAME_NAME = "blocked a/1 and a/2 have the same host name, a-1: rename one machine"
 
 
-@distributor.rows(
+@rows(
     "member,newcomer,status",
     ("no join", {}, {"failed": "0" * 64}, "waiting join failed, see the log of the unit on: a-2"),
     ("a member down", {"hold": "a-1"}, {}, "waiting joins paused: member a-1 is offline"),
@@ -177,10 +173,7 @@ SAME_NAME = "blocked a/1 and a/2 have the same host name, a-1: rename one machin
     ("one host name", {}, {"hostname": "a-1"}, SAME_NAME),
 )
 def test_status_says_what_a_newcomer_waits_for(
-    cluster: distributor.Distributor,
-    member: dict[str, str],
-    newcomer: dict[str, str],
-    status: str,
+    cluster: Distributor, member: dict[str, str], newcomer: dict[str, str], status: str
 ) -> None:
     """Somebody has to look at the unit or the member that it names."""
     cluster.report("a/2", **newcomer)
@@ -189,7 +182,7 @@ def test_status_says_what_a_newcomer_waits_for(
     assert cluster.status == status
 
 
-def test_several_clusters_are_left_alone(cluster: distributor.Distributor) -> None:
+def test_several_clusters_are_left_alone(cluster: Distributor) -> None:
     """From the second update-status on, until one is taken away."""
     cluster.report("b/0", "true", cluster="b-0")
     cluster.update_status()
@@ -208,7 +201,7 @@ def test_several_clusters_are_left_alone(cluster: distributor.Distributor) -> No
     assert cluster.app_bag() == {**FORMED, "left": "a-1"}
 
 
-def test_show_mirror(cluster: distributor.Distributor) -> None:
+def test_show_mirror(cluster: Distributor) -> None:
     """A row for each unit, in words, and for each member without one."""
     cluster.goal = "a/0 a/2 b/0 b/1 b/2"
     cluster.put("b/0")
@@ -230,7 +223,7 @@ def test_show_mirror(cluster: distributor.Distributor) -> None:
     ]
 
 
-def test_actions_are_the_leaders(unit: distributor.Distributor) -> None:
+def test_actions_are_the_leaders(unit: Distributor) -> None:
     """Others do not know."""
     unit.leads = False
 
@@ -240,7 +233,7 @@ def test_actions_are_the_leaders(unit: distributor.Distributor) -> None:
 
 
 @pytest.mark.parametrize("reported", ["hold", "offline"])
-def test_forget_member(cluster: distributor.Distributor, reported: str) -> None:
+def test_forget_member(cluster: Distributor, reported: str) -> None:
     """It is in `left` while its cluster calls it offline, whatever goal-state says."""
     cluster.report("a/0", "true", cluster="a-0", **{reported: "a-0 a-1 x-1"})
     for host in ("a-0", "x-2", "x-1 x-1"):
@@ -276,7 +269,7 @@ texts = st.sampled_from(TEXTS) | st.text()
 def test_any_databag_is_borne(member: str, bad: dict[str, str], ours: dict[str, str]) -> None:
     """A communicator and a newcomer lose nothing by a bad report, nor by bad bags of our own."""
     with pytest.MonkeyPatch.context() as patch:
-        unit = distributor.Distributor(patch)
+        unit = Distributor(patch)
         unit.report("a/0", "true", cluster="a-0", **offers("a-2"))
         unit.report("a/2")
         for content in (unit.relation().local_app_data, unit.relation().local_unit_data):
@@ -290,4 +283,4 @@ def test_any_databag_is_borne(member: str, bad: dict[str, str], ours: dict[str, 
         assert (app_bag["leader"], app_bag["formed"], unit_bag["mirror"]) == ("0", "true", "up")
         assert app_bag.get("left", "") in ("", ours.get("unit-a/7"))
         assert "a-2" in app_bag["waiting"].split()
-        assert unit_bag["mirror-a-2"] == token("a-2")
+        assert unit_bag["mirror-a-2"] == consumer.token("a-2")

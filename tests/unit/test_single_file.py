@@ -58,24 +58,3 @@ def test_what_would_change_its_meaning_is_refused(
 ) -> None:
     with pytest.raises(single_file.SingleFileError, match=complaint):
         single_file.make(package(tmp_path, _wire=WIRE, _membership=membership))
-
-
-def test_difference_is_shown_and_ends_when_written(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A refusal is shown too, and nothing is written."""
-    target = tmp_path / "made.py"
-    target.write_text("old = 1\n")
-    monkeypatch.setattr(single_file, "PACKAGE", package(tmp_path, _wire=WIRE))
-    monkeypatch.setattr(single_file, "TARGET", target)
-
-    assert single_file.main([]) == 1
-    assert "-old = 1\n" in capsys.readouterr().out
-    assert single_file.main(["--write"]) == 0
-    assert single_file.main([]) == 0
-
-    made = target.read_text()
-    package(tmp_path, __init__=INIT + "VERSION = 1\n")
-    assert single_file.main(["--write"]) == 1
-    assert "more than imports and __all__" in capsys.readouterr().err
-    assert target.read_text() == made
