@@ -52,7 +52,7 @@ def goal_of(text: str) -> mirror.Goal:
 
 
 class Distributor:
-    """The unit `distributor/0` of the charm, and the model around it from hook to hook.
+    """The unit `distributor/0` of the charm, related to `a` and `b`, from hook to hook.
 
     Attributes:
         goal: what goal-state names, as for `goal_of`; None if it cannot be had.
@@ -65,11 +65,19 @@ class Distributor:
         self.context = testing.Context(
             charm.MicroclusterTokenDistributorCharm, app_name="distributor", unit_id=0
         )
-        self.state = testing.State(relations={testing.PeerRelation("cluster", id=PEERS)})
+        # Nobody is in them yet, nor has the distributor's unit written anything.
+        related = [
+            testing.Relation(
+                ENDPOINT, id=index, remote_app_name=app, remote_units_data={}, local_unit_data={}
+            )
+            for index, app in enumerate("ab")
+        ]
+        peers = testing.PeerRelation("cluster", id=PEERS)
+        self.state = testing.State(relations=[*related, peers])
         monkeypatch.setattr(hookcmds, "goal_state", self._goal_state)
 
     def put(self, unit: str, member: str = "false", **keys: str) -> None:
-        """Let a unit have a databag and be related."""
+        """Let a unit be there, with a databag."""
         app, _, number = unit.partition("/")
         self.relation(app).remote_units_data[int(number)] = bag(unit, member, **keys)
 
@@ -102,19 +110,8 @@ class Distributor:
         consumer.check(map(str, [*seen, self.state.stored_states, self.state.unit_status]))
 
     def relation(self, app: str = "a") -> Any:
-        """Return the relation with an application, made where there is none, to read or change."""
-        relations: Any = self.state.get_relations(ENDPOINT)
-        if found := [each for each in relations if each.remote_app_name == app]:
-            return found[0]
-        made = testing.Relation(
-            ENDPOINT,
-            id=len(relations),
-            remote_app_name=app,
-            remote_units_data={},
-            local_unit_data={},
-        )
-        self.state = dataclasses.replace(self.state, relations={*self.state.relations, made})
-        return self.relation(app)
+        """Return the relation with an application, to read or change."""
+        return self.state.get_relation("ab".index(app))
 
     def app_bag(self, app: str = "a") -> dict[str, str]:
         """Return what the distributor's application publishes, without `generation`."""
