@@ -220,9 +220,20 @@ def test_show_mirror(cluster: Distributor) -> None:
         "a-1 left",
         "x-1 offline",
     ]
-    cluster.leads = False
+
+
+def test_only_the_leader_has_something_to_say(unit: Distributor) -> None:
+    """Where it has a relation."""
+    unit.state = testing.State()
+    unit.update_status()
+    assert unit.status == "blocked integrate with a charm that forms a microcluster"
+
+    unit.leads = False
+    unit.update_status()
+
+    assert unit.status == "active ready to take over from the leader"
     with pytest.raises(testing.ActionFailed, match="run it on distributor/leader"):
-        cluster.act("show-mirror")
+        unit.act("show-mirror")
 
 
 def test_forget_member(cluster: Distributor) -> None:

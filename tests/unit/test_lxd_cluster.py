@@ -62,6 +62,7 @@ def test_it_installs_lxd_where_there_is_none(
 
 # The workload
 
+HTTP = b"HTTP/1.0 200 OK\r\n\r\n"
 ADDRESS = ["--address", "127.0.1.2"]
 OPERATIONS: dict[str, Callable[[lxd_workload.LxdWorkload, pathlib.Path], object]] = {
     "members": lambda lxd, _: lxd.members(),
@@ -87,11 +88,6 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> mock.Mock:
     return listening
 
 
-def http(body: str) -> bytes:
-    """Return an answer with this body."""
-    return f"HTTP/1.0 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
-
-
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_nothing_is_known_without_an_answer(
     lxd: lxd_workload.LxdWorkload, daemon: mock.Mock, tmp_path: pathlib.Path, operation: str
@@ -109,16 +105,16 @@ def test_nothing_is_known_without_an_answer(
     [
         b"",
         b"SSH-2.0-OpenSSH_9.2\r\n",
-        http(""),
-        http(f"<html>{fake_tokens.SECRET}</html>"),
-        http("[]"),
-        http("null"),
-        http('{"type": "sync"}'),
-        http('{"type": "sync", "metadata": null}'),
-        http('{"type": "sync", "metadata": {"environment": []}}'),
-        http('{"type": "error"}'),
-        http('{"type": "error", "error_code": 503, "error": "starting"}'),
-        http('{"type": "async", "metadata": {"class": "task"}}'),
+        HTTP,
+        HTTP + fake_tokens.SECRET.encode(),
+        HTTP + b"[]",
+        HTTP + b"null",
+        HTTP + b'{"type": "sync"}',
+        HTTP + b'{"type": "sync", "metadata": null}',
+        HTTP + b'{"type": "sync", "metadata": {"environment": []}}',
+        HTTP + b'{"type": "error"}',
+        HTTP + b'{"type": "error", "error_code": 503, "error": "starting"}',
+        HTTP + b'{"type": "async", "metadata": {"class": "task"}}',
     ],
 )
 def test_rubbish_from_the_daemon_is_reported_unseen(
