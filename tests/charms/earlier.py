@@ -8,7 +8,6 @@ what they stored rather than the workload, and never replace a token.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import subprocess
 from typing import TYPE_CHECKING, Any, cast
@@ -18,20 +17,14 @@ import ops
 from tests.microclusters import lxd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-logger = logging.getLogger(__name__)
+    from collections.abc import Iterable, Iterator, Mapping
 
 ENDPOINT = "microcluster-cluster"
 
 
 def mirrored(bag: Mapping[str, str]) -> dict[str, str]:
     """Return the values that a databag mirrors, by host name or other key."""
-    return {
-        key.removeprefix("mirror-"): value
-        for key, value in bag.items()
-        if key.startswith("mirror-")
-    }
+    return {key[7:]: value for key, value in bag.items() if key.startswith("mirror-")}
 
 
 class EarlierDistributorCharm(ops.CharmBase):
@@ -54,25 +47,24 @@ class EarlierDistributorCharm(ops.CharmBase):
                     relation.data[self.unit]["mirror"] = "down"
             return
         merged: dict[str, str] = {}
-        for relation in relations:
-            self._merge(merged, mirrored(relation.data[self.unit]).items())
-            for unit in sorted(relation.units, key=lambda unit: unit.name):
-                bag = relation.data[unit]
-                if bag.get("mirror") == "up":
-                    self._merge(merged, mirrored(bag).items())
-                if bag.get("hostname"):
-                    self._merge(merged, [(bag["hostname"], "empty")])
+        for key, value in self._values(relations):
+            if merged.get(key, "empty") == "empty":
+                merged[key] = value
         for relation in relations:
             relation.data[self.unit]["mirror"] = "up"
             for key, value in merged.items():
                 relation.data[self.unit][f"mirror-{key}"] = value
             relation.data[self.app].setdefault("bootstrap-app", relations[0].app.name)
 
-    @staticmethod
-    def _merge(merged: dict[str, str], values: Iterable[tuple[str, str]]) -> None:
-        for key, value in values:
-            if merged.get(key, "empty") == "empty":
-                merged[key] = value
+    def _values(self, relations: Iterable[ops.Relation]) -> Iterator[tuple[str, str]]:
+        for relation in relations:
+            yield from mirrored(relation.data[self.unit]).items()
+            for unit in sorted(relation.units, key=lambda unit: unit.name):
+                bag = relation.data[unit]
+                if bag.get("mirror") == "up":
+                    yield from mirrored(bag).items()
+                if bag.get("hostname"):
+                    yield bag["hostname"], "empty"
 
 
 class EarlierConsumerCharm(ops.CharmBase):
@@ -82,7 +74,9 @@ class EarlierConsumerCharm(ops.CharmBase):
 
     def __init__(self, framework: ops.Framework):
         super().__init__(framework)
-        self._stored.set_default(in_cluster=False)
+        self._memory: Any = self._stored
+        self._memory.set_default(in_cluster=False)
+        self._hostname = os.uname().nodename
         framework.observe(self.on[ENDPOINT].relation_joined, self._on_relation_joined)
         framework.observe(self.on[ENDPOINT].relation_changed, self._on_relation_changed)
         framework.observe(self.on.remove, self._on_remove)
@@ -91,40 +85,38 @@ class EarlierConsumerCharm(ops.CharmBase):
     def _on_relation_joined(self, event: ops.RelationJoinedEvent) -> None:
         relation = event.relation
         relation.data[self.unit]["hostname"] = self._hostname
-        mirrors = self._mirrors(relation)
         app_bag = relation.data[relation.app]
-        if not mirrors or (app_bag and "bootstrap-app" not in app_bag):
+        if not self._mirrors(relation) or (app_bag and "bootstrap-app" not in app_bag):
             event.defer()
             return
-        if self._in_cluster or not self.unit.is_leader() or self._values(relation):
+        if self._memory.in_cluster or not self.unit.is_leader() or self._values(relation):
             return
         if app_bag.get("bootstrap-app", self.app.name) != self.app.name:
             return
         if self._call("bootstrap", *self._address(relation)).returncode:
             event.defer()
             return
-        self._in_cluster = True
+        self._memory.in_cluster = True
         self._speak(relation)
 
     def _on_relation_changed(self, event: ops.RelationChangedEvent) -> None:
         relation = event.relation
         token = self._values(relation).get(self._hostname)
-        if not self._in_cluster and token:
+        if not self._memory.in_cluster and token:
             if self._call("join", token, *self._address(relation)).returncode:
                 event.defer()
                 return
-            self._in_cluster = True
-        if self._in_cluster:
+            self._memory.in_cluster = True
+        if self._memory.in_cluster:
             self._speak(relation)
 
     def _on_remove(self, _: ops.RemoveEvent) -> None:
-        if self._in_cluster:
+        if self._memory.in_cluster:
             self._call("remove", self._hostname)
 
     def _on_collect_unit_status(self, event: ops.CollectStatusEvent) -> None:
-        event.add_status(
-            ops.ActiveStatus() if self._in_cluster else ops.WaitingStatus("not in the cluster")
-        )
+        waiting = ops.WaitingStatus("not in the cluster")
+        event.add_status(ops.ActiveStatus() if self._memory.in_cluster else waiting)
 
     def _speak(self, relation: ops.Relation) -> None:
         """Issue tokens if this is the first of the online voters."""
@@ -153,10 +145,8 @@ class EarlierConsumerCharm(ops.CharmBase):
 
     def _values(self, relation: ops.Relation) -> dict[str, str]:
         """Return all values but `empty` that any unit of the distributor mirrors."""
-        values: dict[str, str] = {}
-        for unit in self._mirrors(relation):
-            values.update({k: v for k, v in mirrored(relation.data[unit]).items() if v != "empty"})
-        return values
+        bags = [mirrored(relation.data[unit]) for unit in self._mirrors(relation)]
+        return {key: value for bag in bags for key, value in bag.items() if value != "empty"}
 
     def _address(self, relation: ops.Relation) -> list[str]:
         binding = self.model.get_binding(relation)
@@ -167,15 +157,3 @@ class EarlierConsumerCharm(ops.CharmBase):
         return subprocess.run(  # noqa: S603 - the words are this charm's and the cluster's
             [*lxd.COMMAND, *args], capture_output=True, text=True, timeout=300, check=False
         )
-
-    @property
-    def _hostname(self) -> str:
-        return os.uname().nodename
-
-    @property
-    def _in_cluster(self) -> bool:
-        return bool(cast("Any", self._stored).in_cluster)
-
-    @_in_cluster.setter
-    def _in_cluster(self, value: bool) -> None:
-        cast("Any", self._stored).in_cluster = value

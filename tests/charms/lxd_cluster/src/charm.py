@@ -71,11 +71,8 @@ def is_program(name: str) -> bool:
     path = shutil.which(name)
     if path is None:
         return False
-    try:
-        with pathlib.Path(path).open("rb") as file:
-            return file.read(2) != b"#!"
-    except OSError:
-        return True
+    with pathlib.Path(path).open("rb") as file:
+        return file.read(2) != b"#!"
 
 
 def install_lxd() -> None:
