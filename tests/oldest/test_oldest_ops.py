@@ -25,15 +25,16 @@ class MicroCharm(ops.CharmBase):
         event.add_status(self.cluster.status)
 
 
-@pytest.mark.parametrize("state", ["may_bootstrap", "offered_token"])
-def test_unit_becomes_a_member_and_leaves(state: str) -> None:
+@pytest.mark.parametrize("relation", [testing.may_bootstrap, testing.offered_token])
+def test_unit_becomes_a_member_and_leaves(relation: Any) -> None:
     """With the status that it shows, and what it reports."""
+    # The floor of the package; otherwise it, or this environment, has to move.
+    assert importlib.metadata.version("ops") == "2.10.0"
     workload = testing.FakeWorkload()
-    relation = getattr(testing, state)()
     meta = {"name": "micro", "requires": {"cluster": {"interface": "worker-cluster"}}}
     # Not of the types that it has today.
     context: Any = scenario.Context(MicroCharm, meta=meta)
-    before: Any = scenario.State(relations=[relation])
+    before: Any = scenario.State(relations=[relation()])
 
     with workload.installed():
         after = context.run("update-status", before)
@@ -42,8 +43,3 @@ def test_unit_becomes_a_member_and_leaves(state: str) -> None:
         assert after.relations[0].local_unit_data["member"] == "true"
         context.run("remove", after)
     assert not workload.is_member
-
-
-def test_this_is_the_oldest_ops_that_the_package_admits() -> None:
-    """Otherwise its floor, or this environment, has to move."""
-    assert importlib.metadata.version("ops") == "2.10.0"

@@ -53,7 +53,7 @@ def test_rubbish_under_a_key_is_borne(
         )
         unit.relate(relation)
 
-        hooks = [unit.app_changed(), unit.hook()]
+        hooks = [unit.hook("upgrade_charm"), unit.hook()]
 
         is_token = (owner, key, in_cluster) == ("distributor", "mirror-node-0", False)
         assert is_token or [hook.events for hook in hooks] == [[], []]

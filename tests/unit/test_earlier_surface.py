@@ -1,9 +1,9 @@
-"""The names that charms in the field import, from the package and from the file they vendor."""
+"""What charms in the field use, from the package and from the file they vendor."""
 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ops
 import pytest
@@ -11,10 +11,7 @@ from ops import testing
 
 import microcluster_token_distributor
 from charms.microcluster_token_distributor.v0 import token_distributor
-from tests.unit import consumer
-
-if TYPE_CHECKING:
-    from tests.unit import runner
+from tests.unit import consumer, runner
 
 both = pytest.mark.parametrize("lib", [microcluster_token_distributor, token_distributor])
 NAMES = {
@@ -32,9 +29,7 @@ METHODS = {
 
 
 @both
-def test_names_that_charms_use_are_there(unit: consumer.Unit, lib: Any) -> None:
-    unit.rename("node-9")
-
+def test_names_that_charms_use_are_there(lib: Any) -> None:
     arguments = list(inspect.signature(lib.TokenConsumer).parameters)
     assert arguments[:3] == ["charm", "relation_name", "command_name"]
     for name, parameters in METHODS.items():
@@ -43,9 +38,7 @@ def test_names_that_charms_use_are_there(unit: consumer.Unit, lib: Any) -> None:
     events = {"prebootstrap", "bootstrapped", "prejoin", "joined", "token_generated"}
     assert set(lib.TokenConsumer.on.events()) == {*events, "preleave"}
     assert lib.mirror_id("node-1") == "mirror-node-1"
-    assert lib.get_hostname() == "node-9"
-    assert set(lib.__all__) <= set(dir(lib))
-    assert set(lib.__all__) >= NAMES
+    assert set(dir(lib)) >= set(lib.__all__) >= NAMES
 
 
 def test_single_file_has_its_identity() -> None:
@@ -55,14 +48,17 @@ def test_single_file_has_its_identity() -> None:
 
 
 @both
-@pytest.mark.parametrize("snapshot", [{}, {"bootstrapper": False}, {"bootstrapper": None}, None])
-def test_joined_is_restored_from_what_was_kept(lib: Any, snapshot: Any) -> None:
+@pytest.mark.parametrize(
+    ("snapshot", "expected"),
+    [({"bootstrapper": True}, True), ({"bootstrapper": False}, False), ({}, False), (None, False)],
+)
+def test_joined_is_restored_from_what_was_kept(lib: Any, snapshot: Any, expected: bool) -> None:
     """Whatever an earlier library or an earlier `ops` kept."""
-    event = lib.ClusterJoinedEvent(ops.Handle(None, "joined", "1"), bootstrapper=True)
+    event = lib.ClusterJoinedEvent(ops.Handle(None, "joined", "1"), bootstrapper=not expected)
 
     event.restore(snapshot)
 
-    assert event.bootstrapper is False
+    assert event.snapshot() == {"bootstrapper": expected}
 
 
 @both
@@ -83,13 +79,38 @@ def test_charm_of_the_field_bootstraps(
         def _on_joined(self, event: Any) -> None:
             assert event.bootstrapper
             assert self.tokens._stored.in_cluster is True
+            relation = self.model.get_relation("cluster")
+            self.tokens.add_to_mirror(relation, {"central": "192.0.2.1", "port": ""})
 
     rows = consumer.members("node-0")
     commands.expect("microovn", "cluster", *consumer.LIST, answers=[consumer.NO, rows])
     commands.expect("microovn", "cluster", "bootstrap", "--first")
     unit.grant()
+    unit.change(local_unit_data={"mirror-port": "6642"})
     context = testing.Context(FieldCharm, meta=consumer.META, charm_root=unit.root)
 
     state = context.run(context.on.update_status(), unit.state)
 
-    assert state.get_relation(1).local_unit_data["member"] == "true"  # pyright: ignore
+    mirrored = {"mirror": "up", "mirror-central": "192.0.2.1"}
+    [relation] = state.relations
+    assert relation.local_unit_data == {**consumer.MEMBER, **mirrored, "generation": "1"}
+
+
+@pytest.mark.parametrize("leader", ["0", ""])
+def test_charm_finds_what_is_mirrored(unit: consumer.Unit, leader: str) -> None:
+    """Whichever keys the distributor speaks."""
+    unit.publish({"central": "192.0.2.1", "node-0": "empty"}, leader=leader)
+    context = testing.Context(consumer.Charm, meta=consumer.META, charm_root=unit.root)
+
+    with context(context.on.install(), unit.state) as manager:
+        library = manager.charm.cluster
+        [relation] = manager.charm.model.relations["cluster"]
+
+        assert [mirror.name for mirror in library.find_mirrors(relation)] == ["distributor/0"]
+        assert library.any_data_exists(relation)
+        assert library.find_value(relation, "central") == "192.0.2.1"
+        assert library.find_value(relation, "node-0") == "empty"
+        assert library.find_value(relation, "node-0", keep_empty=False) is False
+        central = {"central": "192.0.2.1"}
+        assert library.get_relevant_mirror_data(relation) == {**central, "node-0": "empty"}
+        assert library.get_relevant_mirror_data(relation, False) == central

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microcluster_token_distributor import _membership, _wire, _workload
-from tests.unit.consumer import MEMBER, NEWCOMER, TOKEN_0, TOKEN_1, TOKEN_2, token
+from tests.unit.consumer import MEMBER, NEWCOMER, TOKEN_0, TOKEN_1, TOKEN_2, check, token
 
+NEWER = token("newer")
 DIGEST_0, DIGEST_1 = _wire.digest(TOKEN_0), _wire.digest(TOKEN_1)
 UNKNOWN = _membership.MembershipReport(reason="no quorum")
 
@@ -248,8 +249,8 @@ def test_report_of_a_newcomer(fields: dict[str, Any], expected: dict[str, str]) 
         ({"answer": member_of("node-0"), "own": {"mirror-node-1": TOKEN_1, "mirror-a": "x"}},
          {**MEMBER, "mirror": "up", "mirror-a": "x"}),
         ({"answer": member_of("node-0"), "own": {"mirror-node-1": TOKEN_1},
-          "tokens": {"node-1": token("node-1", 2)}, "published": published({"waiting": "node-1"})},
-         {**MEMBER, "mirror": "up", "mirror-node-1": token("node-1", 2)}),
+          "tokens": {"node-1": NEWER}, "published": published({"waiting": "node-1"})},
+         {**MEMBER, "mirror": "up", "mirror-node-1": NEWER}),
     ],
 )  # fmt: skip
 def test_report_of_a_member(fields: dict[str, Any], expected: dict[str, str]) -> None:
@@ -290,11 +291,7 @@ def test_report_of_who_cannot_tell(fields: dict[str, Any], expected: dict[str, s
         (False, {"is_granted": True, "published": published({"waiting": "node-0"})}, False),
         (False, {"is_granted": True, "published": published({"formed": "true"})}, True),
         (True, {"own": MEMBER}, True),
-        (
-            True,
-            {"own": {**MEMBER, "mirror-central": "x"}, "published": published(node_0="x")},
-            True,
-        ),
+        (True, {"own": {**MEMBER, "mirror-a": "x"}, "published": published(node_0="x")}, True),
         (True, {"own": {"hostname": "node-0"}}, False),
         (True, {"own": {**MEMBER, "member": "unknown"}}, False),
         (True, {"own": {**MEMBER, "hold": "x"}}, False),
@@ -338,8 +335,8 @@ def test_status_says_what_a_newcomer_waits_for(fields: dict[str, Any], expected:
 NAMES = ["node-0", "node-1", "node-2", "a-node"]
 a_name = st.sampled_from(NAMES)
 some_names = st.frozensets(a_name)
-a_value = st.sampled_from(["empty", "joined", "-x", *(token(n, i) for n in NAMES for i in (1, 2))])
-a_token = a_name.flatmap(lambda name: st.sampled_from([token(name), token(name, 2)]))
+a_token = st.sampled_from([*map(token, NAMES), NEWER])
+a_value = st.sampled_from(["empty", "joined", "-x"]) | a_token
 a_digest = st.just("") | a_value.map(_wire.digest)
 a_member = st.builds(
     _workload.Member,
@@ -347,13 +344,7 @@ a_member = st.builds(
     st.sampled_from(["voter", "spare", "PENDING"]),
     st.sampled_from(["ONLINE", "UNREACHABLE"]),
 )
-an_answer = st.one_of(
-    st.just(_membership.MembershipReport()),
-    st.just(UNKNOWN),
-    st.lists(a_member, unique_by=lambda member: member.name).map(
-        lambda rows: _membership.believe(rows, ["node-0"], was_member=True, confirms=False)
-    ),
-)
+some_members = st.lists(a_member, unique_by=lambda member: member.name)
 states = st.builds(
     _membership.UnitState,
     hostname=st.just("node-0"),
@@ -378,7 +369,8 @@ states = st.builds(
         values=st.dictionaries(a_name, a_value),
     ),
     is_granted=st.booleans(),
-    answer=an_answer,
+    answer=st.sampled_from([_membership.MembershipReport(), UNKNOWN])
+    | some_members.map(lambda rows: _membership.MembershipReport(tuple(rows))),
     at_update_status=st.booleans(),
     joins_while_degraded=st.booleans(),
     tokens=st.dictionaries(a_name, a_token),
@@ -387,20 +379,10 @@ states = st.builds(
 
 
 @given(states)
-def test_an_online_member_is_never_removable(state: _membership.UnitState) -> None:
-    """Nor is a name that is not in the list, or this unit's own."""
-    removable = set(_membership.removable(state))
-
-    assert removable <= state.answer.offline - {"node-0"}
-    assert not removable & state.answer.online
-
-
-@given(states)
-def test_nothing_is_issued_while_something_blocks(state: _membership.UnitState) -> None:
-    """Nor for a member, nor for who does not wait, nor by who is none."""
+def test_nobody_is_harmed(state: _membership.UnitState) -> None:
+    """No member that is online is removed, nor this unit; no token for a member is issued."""
+    assert set(_membership.removable(state)) <= state.answer.offline - {"node-0"}
     issued = set(_membership.to_issue(state))
-
-    assert not (issued and (state.blocking or not state.answer.members))
     assert issued <= state.published.waiting.keys() - state.answer.names
 
 
@@ -408,12 +390,8 @@ def test_nothing_is_issued_while_something_blocks(state: _membership.UnitState) 
 def test_report_is_idempotent(state: _membership.UnitState) -> None:
     """A unit that has nothing new to report writes nothing."""
     first = _membership.report(state)
-    second = _membership.report(dataclasses.replace(state, own=first))
 
-    assert second == first
-    bag = first.to_bag()
-    _wire.write(bag, second.to_bag())
-    assert bag == first.to_bag()
+    assert _membership.report(dataclasses.replace(state, own=first)) == first
 
 
 @given(states)
@@ -421,24 +399,6 @@ def test_report_holds_a_token_only_under_mirror_keys(state: _membership.UnitStat
     """And none at all for a member that is online."""
     reported = _membership.report(state)
 
-    for key, value in reported.to_bag().items():
-        assert key.startswith("mirror-") or not any(t in value for t in state.tokens.values())
-        assert key.startswith("mirror-") or TOKEN_0 not in value
+    check(value for key, value in reported.to_bag().items() if not key.startswith("mirror-"))
     for name in state.answer.online:
         assert not _wire.looks_like_token(reported.values.get(name, ""))
-
-
-@given(states)
-def test_only_certain_answers_change_the_membership(state: _membership.UnitState) -> None:
-    """Where it cannot be told, all that was reported stays."""
-    reported = _membership.report(state)
-
-    if state.answer.reason:
-        assert reported.member == (state.own.member or "unknown")
-        assert (
-            reported.to_bag().items()
-            >= {k: v for k, v in state.own.to_bag().items() if k != "hold"}.items()
-        )
-        assert reported.hold >= state.own.hold
-    else:
-        assert reported.member == ("true" if state.answer.members else "false")
