@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from microcluster_token_distributor import _membership, _wire, _workload
 from tests.unit.consumer import MEMBER, NEWCOMER, TOKEN_0, TOKEN_1, TOKEN_2, check, token
 
+FOR_0, FOR_1 = {"node-0": TOKEN_0}, {"node-1": TOKEN_1}
 NEWER = token("newer")
 DIGEST_0, DIGEST_1 = _wire.digest(TOKEN_0), _wire.digest(TOKEN_1)
-UNKNOWN = _membership.MembershipReport(reason="no quorum")
+FIELDS = {field.name for field in dataclasses.fields(_membership.UnitState)}
 
 
 def members(*rows: str) -> tuple[_workload.Member, ...]:
@@ -28,18 +29,40 @@ def member_of(*rows: str) -> _membership.MembershipReport:
     return _membership.MembershipReport(members(*rows))
 
 
-def published(app_bag: dict[str, str] | None = None, **values: str) -> _wire.Published:
-    """Return what a distributor publishes; mirrored values have underscores for hyphens."""
-    unit_bag = {f"mirror-{key.replace('_', '-')}": value for key, value in values.items()}
-    return _wire.Published.from_bags({"leader": "0", **(app_bag or {})}, unit_bag)
+NO = _membership.MembershipReport()
+UNKNOWN = _membership.MembershipReport(reason="no quorum")
+ALONE = member_of("node-0")
+ONE_DOWN = member_of("node-0", "node-1 voter UNREACHABLE")
+OTHER_COMMUNICATES = member_of("a", "node-0", "x spare OFF")
+OF_OTHER = {**MEMBER, "cluster": "a"}
 
 
-def unit_state(**fields: Any) -> _membership.UnitState:
-    """Return what the unit `micro/0` on `node-0` sees; `own` may be a databag."""
-    own = fields.pop("own", {})
-    report = own if isinstance(own, _wire.Report) else _wire.Report.from_bag("micro/0", own)
-    fields = {"hostname": "node-0", "published": published(), **fields}
-    return _membership.UnitState(own=report, **fields)
+def see(
+    answer: _membership.MembershipReport = NO,
+    *,
+    own: dict[str, str] | None = None,
+    leader: str = "0",
+    values: dict[str, str] | None = None,
+    **more: Any,
+) -> _membership.UnitState:
+    """Return what the unit `micro/0` on `node-0` sees.
+
+    Args:
+        answer: the workload's.
+        own: its own databag.
+        leader: the number of the distributor's unit that mirrors.
+        values: what is mirrored, by key without prefix.
+        more: fields of the state, and what else the distributor's application publishes.
+    """
+    app_bag = {key.replace("_", "-"): more.pop(key) for key in more.keys() - FIELDS}
+    mirrored = {_wire.mirror_id(key): value for key, value in (values or {}).items()}
+    return _membership.UnitState(
+        "node-0",
+        _wire.Report.from_bag("micro/0", own or {}),
+        _wire.Published.from_bags({**app_bag, "leader": leader}, mirrored),
+        answer=answer,
+        **more,
+    )
 
 
 # What the workload answers
@@ -89,44 +112,39 @@ def test_first_online_voter_communicates(
     rows: list[str], communicator: str, acts: bool, acts_at_update_status: bool
 ) -> None:
     """Whatever the order of the list; at update-status every online member acts."""
-    state = unit_state(answer=member_of(*reversed(rows)))
+    state = see(member_of(*reversed(rows)))
     at_update_status = dataclasses.replace(state, at_update_status=True)
 
     assert state.answer.communicator == communicator
     assert (state.acts, at_update_status.acts) == (acts, acts_at_update_status)
 
 
-# Bootstrapping
-
-
-@pytest.mark.parametrize(
-    ("granted", "app_bag", "values", "expected"),
-    [
-        (True, {}, {}, True),
-        (True, {}, {"central": "192.0.2.1", "node_0": "empty"}, True),
-        (False, {}, {}, False),
-        (True, {"waiting": "node-1"}, {}, False),
-        (True, {"formed": "true"}, {}, False),
-        (True, {"hold": "node-1"}, {}, False),
-        (True, {}, {"node_1": TOKEN_1}, False),
-    ],
-)
-def test_nobody_bootstraps_without_grant_or_beside_a_cluster(
-    granted: bool, app_bag: dict[str, str], values: dict[str, str], expected: bool
-) -> None:
-    """Two clusters can never be made one."""
-    state = unit_state(
-        is_granted=granted, published=published({"waiting": "node-0", **app_bag}, **values)
-    )
-
-    assert _membership.may_bootstrap(state) is expected
-
-
 # Acting
 
 
 @pytest.mark.parametrize(
-    ("rows", "app_bag", "expected"),
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"values": {"central": "192.0.2.1", "node-0": "empty"}}, True),
+        ({"is_granted": False}, False),
+        ({"waiting": "node-1"}, False),
+        ({"formed": "true"}, False),
+        ({"hold": "node-1"}, False),
+        ({"values": FOR_1}, False),
+    ],
+)
+def test_nobody_bootstraps_without_grant_or_beside_a_cluster(
+    changes: dict[str, Any], expected: bool
+) -> None:
+    """Two clusters can never be made one."""
+    state = see(**{"is_granted": True, "waiting": "node-0", **changes})
+
+    assert _membership.may_bootstrap(state) is expected
+
+
+@pytest.mark.parametrize(
+    ("row", "published", "expected"),
     [
         ("node-1 voter UNREACHABLE", {"left": "node-1"}, ["node-1"]),
         ("node-1 voter UNREACHABLE", {"waiting": f"node-1={DIGEST_1}"}, []),
@@ -138,243 +156,195 @@ def test_nobody_bootstraps_without_grant_or_beside_a_cluster(
     ],
 )
 def test_only_who_left_and_is_offline_is_removed(
-    rows: str, app_bag: dict[str, str], expected: list[str]
+    row: str, published: dict[str, Any], expected: list[str]
 ) -> None:
     """A member is never taken out on a guess."""
-    state = unit_state(answer=member_of(rows, "node-3"), published=published(app_bag))
+    state = see(member_of(row, "node-3"), **published)
 
     assert _membership.removable(state) == expected
 
 
 @pytest.mark.parametrize(
-    ("answer", "fields", "waiting", "expected"),
+    ("state", "expected"),
     [
-        (member_of("node-0"), {}, "node-2 node-1", ["node-1", "node-2"]),
-        (member_of("node-0", "node-1"), {}, "node-1", []),
-        (member_of("node-0"), {"tokens": {"node-1": TOKEN_1}}, "node-1", []),
-        (member_of("node-0"), {"tokens": {"node-1": TOKEN_1}}, f"node-1={DIGEST_1}", ["node-1"]),
-        (member_of("node-0"), {"tokens": {"node-1": TOKEN_1}}, f"node-1={DIGEST_0}", []),
-        (member_of("node-0"), {}, f"node-1={DIGEST_1}", ["node-1"]),
-        (member_of("node-0", "node-2 spare OFF"), {}, "node-1", []),
-        (member_of("node-0", "node-2 spare OFF"), {"joins_while_degraded": True}, "x", ["x"]),
-        (member_of("node-0", "x spare OFF"), {"joins_while_degraded": True}, "x y", []),
-        (UNKNOWN, {}, "node-1", []),
-        (_membership.MembershipReport(), {}, "node-1", []),
+        (see(ALONE, waiting="node-2 node-1"), ["node-1", "node-2"]),
+        (see(member_of("node-0", "node-1"), waiting="node-1"), []),
+        (see(ALONE, tokens=FOR_1, waiting="node-1"), []),
+        (see(ALONE, tokens=FOR_1, waiting=f"node-1={DIGEST_1}"), ["node-1"]),
+        (see(ALONE, tokens=FOR_1, waiting=f"node-1={DIGEST_0}"), []),
+        (see(ALONE, waiting=f"node-1={DIGEST_1}"), ["node-1"]),
+        (see(ONE_DOWN, waiting="x"), []),
+        (see(ONE_DOWN, waiting="x", joins_while_degraded=True), ["x"]),
+        (see(ONE_DOWN, waiting="x node-1", joins_while_degraded=True), []),
+        (see(UNKNOWN, waiting="node-1"), []),
+        (see(NO, waiting="node-1"), []),
     ],
 )
 def test_token_is_issued_for_who_waits_and_has_no_good_one(
-    answer: _membership.MembershipReport, fields: dict[str, Any], waiting: str, expected: list[str]
+    state: _membership.UnitState, expected: list[str]
 ) -> None:
     """In the order of names, and nobody while a member is offline that a join would harm."""
-    state = unit_state(answer=answer, published=published({"waiting": waiting}), **fields)
-
     assert _membership.to_issue(state) == expected
 
 
 # Reporting
 
 
-def report(**fields: Any) -> dict[str, str]:
+def report(state: _membership.UnitState) -> dict[str, str]:
     """Return what a unit writes into its databag in the end."""
-    return _membership.report(unit_state(**fields)).to_bag()
-
-
-ONE_DOWN = member_of("node-0", "node-1 voter UNREACHABLE")
+    return _membership.report(state).to_bag()
 
 
 @pytest.mark.parametrize(
-    ("fields", "expected"),
+    ("state", "expected"),
     [
-        ({}, NEWCOMER),
-        ({"own": {"mirror": "up", "mirror-central": "x", "mirror-node-1": TOKEN_1}},
-         {**NEWCOMER, "mirror": "down", "mirror-central": "x"}),
-        ({"own": {**MEMBER, "hold": "node-1", "gone": "node-2"}}, NEWCOMER),
+        (see(), {}),
+        (see(own={"mirror": "up", "mirror-a": "x", "mirror-node-1": TOKEN_1}),
+         {"mirror": "down", "mirror-a": "x"}),
+        (see(own={**MEMBER, "hold": "node-1", "gone": "node-2"}), {}),
         # Digests: of a token offered, tried, or in the way; kept until another is offered.
-        ({"published": published(node_0=TOKEN_0), "rejected": DIGEST_0},
-         {**NEWCOMER, "failed": DIGEST_0}),
-        ({"published": published(node_0=TOKEN_0), "own": {"failed": DIGEST_0}},
-         {**NEWCOMER, "failed": DIGEST_0}),
-        ({"published": published(node_0=TOKEN_0), "own": {"failed": DIGEST_1}}, NEWCOMER),
-        ({"own": {"failed": DIGEST_1}}, {**NEWCOMER, "failed": DIGEST_1}),
-        ({"published": published(node_0="joined")}, NEWCOMER),
-        ({"published": published({"hold": "node-0"})},
-         {**NEWCOMER, "failed": _wire.digest("empty")}),
-        ({"published": published({"hold": "node-0"}, node_0=TOKEN_0)},
-         {**NEWCOMER, "failed": DIGEST_0}),
-        ({"published": published({"hold": "node-0"}, node_0=TOKEN_0), "own": {"failed": DIGEST_1}},
-         {**NEWCOMER, "failed": DIGEST_1}),
-        ({"published": published({"hold": "node-1"}, node_0=TOKEN_0)}, NEWCOMER),
+        (see(values=FOR_0, rejected=DIGEST_0), {"failed": DIGEST_0}),
+        (see(values=FOR_0, own={"failed": DIGEST_0}), {"failed": DIGEST_0}),
+        (see(values=FOR_0, own={"failed": DIGEST_1}), {}),
+        (see(own={"failed": DIGEST_1}), {"failed": DIGEST_1}),
+        (see(values={"node-0": "joined"}), {}),
+        (see(hold="node-0"), {"failed": _wire.digest("empty")}),
+        (see(hold="node-0", values=FOR_0), {"failed": DIGEST_0}),
+        (see(hold="node-0", values=FOR_0, own={"failed": DIGEST_1}), {"failed": DIGEST_1}),
+        (see(hold="node-1", values=FOR_0), {}),
     ],
 )  # fmt: skip
-def test_report_of_a_newcomer(fields: dict[str, Any], expected: dict[str, str]) -> None:
+def test_report_of_a_newcomer(state: _membership.UnitState, expected: dict[str, str]) -> None:
     """It takes back all that it reported as a member but the charm's own values."""
-    assert report(**fields) == expected
+    assert report(state) == {**NEWCOMER, **expected}
+
+
+MIRRORS_1 = {**MEMBER, "mirror": "up", "mirror-node-1": TOKEN_1}
 
 
 @pytest.mark.parametrize(
-    ("fields", "expected"),
+    ("state", "expected"),
     [
-        ({"answer": member_of("node-0")}, MEMBER),
-        ({"answer": member_of("a-node", "node-0")}, {**MEMBER, "cluster": "a-node"}),
-        ({"answer": member_of("node-0"), "own": {"failed": DIGEST_0, "mirror": "up"}},
-         {**MEMBER, "mirror": "down"}),
+        (see(ALONE), MEMBER),
+        (see(member_of("a", "node-0")), OF_OTHER),
+        (see(ALONE, own={"failed": DIGEST_0, "mirror": "up"}), {**MEMBER, "mirror": "down"}),
         # Hold: the communicator judges; others only for what they reported, or when they act.
-        ({"answer": ONE_DOWN}, {**MEMBER, "hold": "node-1"}),
-        ({"answer": ONE_DOWN, "joins_while_degraded": True, "own": {"hold": "node-1"}},
+        (see(ONE_DOWN), {**MEMBER, "hold": "node-1"}),
+        (see(ONE_DOWN, joins_while_degraded=True, own={"hold": "node-1"}),
          {**MEMBER, "offline": "node-1"}),
-        ({"answer": member_of("node-0"), "own": {"hold": "node-1"}}, MEMBER),
-        ({"answer": member_of("a", "node-0", "x spare OFF"), "own": {"hold": "x y"}},
-         {**MEMBER, "cluster": "a", "hold": "x"}),
-        ({"answer": member_of("a", "node-0", "x spare OFF")}, {**MEMBER, "cluster": "a"}),
-        ({"answer": member_of("a", "node-0", "x spare OFF"), "at_update_status": True},
-         {**MEMBER, "cluster": "a", "hold": "x"}),
-        ({"answer": member_of("a", "node-0", "x spare OFF"), "at_update_status": True,
-          "published": published({"hold": "x"})}, {**MEMBER, "cluster": "a"}),
+        (see(ALONE, own={"hold": "node-1"}), MEMBER),
+        (see(OTHER_COMMUNICATES, own={"hold": "x y"}), {**OF_OTHER, "hold": "x"}),
+        (see(OTHER_COMMUNICATES), OF_OTHER),
+        (see(OTHER_COMMUNICATES, at_update_status=True), {**OF_OTHER, "hold": "x"}),
+        (see(OTHER_COMMUNICATES, at_update_status=True, hold="x"), OF_OTHER),
         # Gone: of who has left, those not in the list, as the communicator sees it.
-        ({"answer": ONE_DOWN, "joins_while_degraded": True,
-          "published": published({"left": "node-1 node-2"})},
+        (see(ONE_DOWN, joins_while_degraded=True, left="node-1 node-2"),
          {**MEMBER, "offline": "node-1", "gone": "node-2"}),
-        ({"answer": member_of("a", "node-0"), "published": published({"left": "node-2"})},
-         {**MEMBER, "cluster": "a"}),
+        (see(OTHER_COMMUNICATES, left="node-2"), OF_OTHER),
         # Tokens: for who waits, or all while nothing is published; none for who is online.
-        ({"answer": member_of("node-0"), "tokens": {"node-1": TOKEN_1, "node-2": TOKEN_2},
-          "published": published({"waiting": "node-1"})},
-         {**MEMBER, "mirror": "up", "mirror-node-1": TOKEN_1}),
-        ({"answer": member_of("node-0", "node-2"), "published": _wire.Published(),
-          "tokens": {"node-1": TOKEN_1, "node-2": TOKEN_2}},
-         {**MEMBER, "mirror": "up", "mirror-node-1": TOKEN_1}),
-        ({"answer": member_of("node-0"), "tokens": {"node-1": TOKEN_1},
-          "published": published({"waiting": f"node-1={DIGEST_1}"})},
-         {**MEMBER, "mirror": "up", "mirror-node-1": TOKEN_1}),
-        ({"answer": member_of("node-0"), "own": {"mirror-node-1": TOKEN_1, "mirror-a": "x"}},
+        (see(ALONE, tokens={**FOR_1, "node-2": TOKEN_2}, waiting="node-1"), MIRRORS_1),
+        (see(member_of("node-0", "node-2"), tokens={**FOR_1, "node-2": TOKEN_2}, leader=""),
+         MIRRORS_1),
+        (see(ALONE, tokens=FOR_1, waiting=f"node-1={DIGEST_1}"), MIRRORS_1),
+        (see(ALONE, own={"mirror-node-1": TOKEN_1, "mirror-a": "x"}),
          {**MEMBER, "mirror": "up", "mirror-a": "x"}),
-        ({"answer": member_of("node-0"), "own": {"mirror-node-1": TOKEN_1},
-          "tokens": {"node-1": NEWER}, "published": published({"waiting": "node-1"})},
-         {**MEMBER, "mirror": "up", "mirror-node-1": NEWER}),
+        (see(ALONE, own={"mirror-node-1": TOKEN_1}, tokens={"node-1": NEWER}, waiting="node-1"),
+         {**MIRRORS_1, "mirror-node-1": NEWER}),
     ],
 )  # fmt: skip
-def test_report_of_a_member(fields: dict[str, Any], expected: dict[str, str]) -> None:
+def test_report_of_a_member(state: _membership.UnitState, expected: dict[str, str]) -> None:
     """It holds what others have to know, and no more."""
-    assert report(**fields) == expected
+    assert report(state) == expected
 
 
 @pytest.mark.parametrize(
-    ("fields", "expected"),
+    ("state", "expected"),
     [
-        ({}, {"hostname": "node-0", "member": "unknown"}),
-        ({"own": NEWCOMER}, NEWCOMER),
-        ({"own": {**MEMBER, "hostname": "old", "gone": "y", "mirror-node-1": TOKEN_1}},
-         {**MEMBER, "hostname": "old", "gone": "y", "mirror-node-1": TOKEN_1}),
-        ({"own": MEMBER, "at_update_status": True, "published": published({"waiting": "x"})},
+        (see(UNKNOWN), {"hostname": "node-0", "member": "unknown"}),
+        (see(UNKNOWN, own=NEWCOMER), NEWCOMER),
+        (see(UNKNOWN, own={**MIRRORS_1, "hostname": "old", "gone": "y"}),
+         {**MIRRORS_1, "hostname": "old", "gone": "y"}),
+        (see(UNKNOWN, own=MEMBER, at_update_status=True, waiting="x"),
          {**MEMBER, "hold": "node-0"}),
-        ({"own": MEMBER, "at_update_status": True, "published": published({"waiting": "x"}),
-          "joins_while_degraded": True}, MEMBER),
-        ({"own": MEMBER, "at_update_status": True}, MEMBER),
-        ({"own": MEMBER, "published": published({"waiting": "x"})}, MEMBER),
-        ({"own": NEWCOMER, "at_update_status": True, "published": published({"waiting": "x"})},
-         NEWCOMER),
+        (see(UNKNOWN, own=MEMBER, at_update_status=True, waiting="x", joins_while_degraded=True),
+         MEMBER),
+        (see(UNKNOWN, own=MEMBER, at_update_status=True), MEMBER),
+        (see(UNKNOWN, own=MEMBER, waiting="x"), MEMBER),
+        (see(UNKNOWN, own=NEWCOMER, at_update_status=True, waiting="x"), NEWCOMER),
     ],
 )  # fmt: skip
-def test_report_of_who_cannot_tell(fields: dict[str, Any], expected: dict[str, str]) -> None:
+def test_report_of_who_cannot_tell(state: _membership.UnitState, expected: dict[str, str]) -> None:
     """Nothing is taken back; while somebody waits, a member holds newcomers back."""
-    assert report(answer=UNKNOWN, **fields) == expected
+    assert report(state) == expected
 
 
 @pytest.mark.parametrize(
-    ("was_member", "fields", "expected"),
+    ("was_member", "state", "expected"),
     [
-        (False, {}, True),
-        (False, {"published": published({"waiting": "node-0"}, node_1=TOKEN_1)}, True),
-        (False, {"published": published(node_0=TOKEN_0)}, False),
-        (False, {"published": published(node_0="empty")}, False),
-        (False, {"published": published({"hold": "node-0"})}, False),
-        (False, {"is_granted": True, "published": published({"waiting": "node-0"})}, False),
-        (False, {"is_granted": True, "published": published({"formed": "true"})}, True),
-        (True, {"own": MEMBER}, True),
-        (True, {"own": {**MEMBER, "mirror-a": "x"}, "published": published(node_0="x")}, True),
-        (True, {"own": {"hostname": "node-0"}}, False),
-        (True, {"own": {**MEMBER, "member": "unknown"}}, False),
-        (True, {"own": {**MEMBER, "hold": "x"}}, False),
-        (True, {"own": {**MEMBER, "offline": "x"}}, False),
-        (True, {"own": {**MEMBER, "gone": "x"}}, False),
-        (True, {"own": {**MEMBER, "failed": DIGEST_0}}, False),
-        (True, {"own": {**MEMBER, "mirror-x": TOKEN_1}}, False),
-        (True, {"own": MEMBER, "published": published({"waiting": "x"})}, False),
-        (True, {"own": MEMBER, "published": published({"left": "x"})}, False),
+        (False, see(), True),
+        (False, see(waiting="node-0", values=FOR_1), True),
+        (False, see(values=FOR_0), False),
+        (False, see(values={"node-0": "empty"}), False),
+        (False, see(hold="node-0"), False),
+        (False, see(is_granted=True, waiting="node-0"), False),
+        (False, see(is_granted=True, formed="true"), True),
+        (True, see(own=MEMBER), True),
+        (True, see(own={**MEMBER, "mirror-a": "x"}, values={"node-0": "x"}), True),
+        (True, see(own={"hostname": "node-0"}), False),
+        (True, see(own={**MEMBER, "member": "unknown"}), False),
+        *((True, see(own={**MEMBER, key: "x"}), False) for key in ("hold", "offline", "gone")),
+        (True, see(own={**MEMBER, "failed": DIGEST_0}), False),
+        (True, see(own={**MEMBER, "mirror-x": TOKEN_1}), False),
+        (True, see(own=MEMBER, waiting="x"), False),
+        (True, see(own=MEMBER, left="x"), False),
     ],
 )
 def test_workload_is_asked_only_where_something_may_follow(
-    was_member: bool, fields: dict[str, Any], expected: bool
+    was_member: bool, state: _membership.UnitState, expected: bool
 ) -> None:
     """Nobody who waits is made to wait for an update-status."""
-    assert _membership.is_idle(unit_state(**fields), was_member=was_member) is expected
+    assert _membership.is_idle(state, was_member=was_member) is expected
 
 
 @pytest.mark.parametrize(
-    ("fields", "expected"),
+    ("state", "expected"),
     [
-        ({"published": _wire.Published()}, "waiting for the token distributor"),
-        ({}, "waiting for a unit to be allowed to bootstrap"),
-        ({"published": published({"bootstrap-host": "x"})}, "waiting for x to bootstrap"),
-        ({"published": published({"formed": "true"})}, "waiting for a token"),
-        ({"published": published(node_0=TOKEN_0)}, "waiting for a token"),
-        ({"published": published({"hold": "x"})}, "waiting to join: member x is offline"),
-        ({"published": published({"hold": "y x"})}, "waiting to join: members x, y are offline"),
-        ({"published": published({"formed": "true"})}, "join failed: EOF, to be tried again"),
+        (see(leader=""), "waiting for the token distributor"),
+        (see(), "waiting for a unit to be allowed to bootstrap"),
+        (see(bootstrap_host="x"), "waiting for x to bootstrap"),
+        (see(formed="true"), "waiting for a token"),
+        (see(values=FOR_0), "waiting for a token"),
+        (see(hold="x"), "waiting to join: member x is offline"),
+        (see(hold="y x"), "waiting to join: members x, y are offline"),
+        (see(formed="true"), "join failed: EOF, to be tried again"),
     ],
 )
-def test_status_says_what_a_newcomer_waits_for(fields: dict[str, Any], expected: str) -> None:
+def test_status_says_what_a_newcomer_waits_for(
+    state: _membership.UnitState, expected: str
+) -> None:
     """The most pressing reason comes first."""
     failure = "join failed: EOF" if "EOF" in expected else ""
 
-    assert _membership.waiting_reason(unit_state(**fields), failure) == expected
+    assert _membership.waiting_reason(state, failure) == expected
 
 
 # What holds for all states
 
-NAMES = ["node-0", "node-1", "node-2", "a-node"]
-a_name = st.sampled_from(NAMES)
-some_names = st.frozensets(a_name)
-a_token = st.sampled_from([*map(token, NAMES), NEWER])
-a_value = st.sampled_from(["empty", "joined", "-x"]) | a_token
-a_digest = st.just("") | a_value.map(_wire.digest)
-a_member = st.builds(
-    _workload.Member,
-    a_name,
-    st.sampled_from(["voter", "spare", "PENDING"]),
-    st.sampled_from(["ONLINE", "UNREACHABLE"]),
-)
-some_members = st.lists(a_member, unique_by=lambda member: member.name)
+KEYS = "hostname member mirror failed hold gone leader waiting formed left mirror-node-0 mirror-x"
+TEXTS = ["node-0", f"node-1={DIGEST_1} x", "x", "true", "false", "up", "empty", DIGEST_0, TOKEN_1]
+bags = st.dictionaries(st.sampled_from(KEYS.split()), st.sampled_from(TEXTS))
+names = st.sampled_from(["a-node", "node-0", "node-1", "x"])
+answers = st.dictionaries(names, st.sampled_from(["voter ONLINE", "voter OFF", "spare ONLINE"]))
 states = st.builds(
     _membership.UnitState,
     hostname=st.just("node-0"),
-    own=st.builds(
-        _wire.Report,
-        unit=st.just("micro/0"),
-        hostname=st.sampled_from(["node-0", "", "other"]),
-        member=st.sampled_from(["true", "false", "unknown", ""]),
-        mirror=st.sampled_from(["up", "down", ""]),
-        values=st.dictionaries(a_name | st.just("central"), a_value),
-        failed=a_digest,
-        hold=some_names,
-        gone=some_names,
-    ),
-    published=st.builds(
-        _wire.Published,
-        leader=st.sampled_from(["", "0"]),
-        waiting=st.dictionaries(a_name, a_digest),
-        formed=st.booleans(),
-        hold=some_names,
-        left=some_names,
-        values=st.dictionaries(a_name, a_value),
-    ),
-    is_granted=st.booleans(),
-    answer=st.sampled_from([_membership.MembershipReport(), UNKNOWN])
-    | some_members.map(lambda rows: _membership.MembershipReport(tuple(rows))),
+    own=bags.map(lambda bag: _wire.Report.from_bag("micro/0", bag)),
+    published=st.builds(_wire.Published.from_bags, bags, bags),
+    answer=st.just(UNKNOWN) | answers.map(lambda rows: member_of(*map(" ".join, rows.items()))),
     at_update_status=st.booleans(),
     joins_while_degraded=st.booleans(),
-    tokens=st.dictionaries(a_name, a_token),
-    rejected=a_digest,
+    tokens=st.dictionaries(names, st.sampled_from([TOKEN_0, TOKEN_1, NEWER])),
+    rejected=st.sampled_from(["", DIGEST_0]),
 )
 
 
@@ -387,18 +357,13 @@ def test_nobody_is_harmed(state: _membership.UnitState) -> None:
 
 
 @given(states)
-def test_report_is_idempotent(state: _membership.UnitState) -> None:
-    """A unit that has nothing new to report writes nothing."""
-    first = _membership.report(state)
-
-    assert _membership.report(dataclasses.replace(state, own=first)) == first
-
-
-@given(states)
-def test_report_holds_a_token_only_under_mirror_keys(state: _membership.UnitState) -> None:
-    """And none at all for a member that is online."""
+def test_report_is_final_and_shows_tokens_only_to_be_mirrored(
+    state: _membership.UnitState,
+) -> None:
+    """A unit that has nothing new to report writes nothing, and no token for who is online."""
     reported = _membership.report(state)
 
+    assert _membership.report(dataclasses.replace(state, own=reported)) == reported
     check(value for key, value in reported.to_bag().items() if not key.startswith("mirror-"))
     for name in state.answer.online:
         assert not _wire.looks_like_token(reported.values.get(name, ""))
