@@ -30,6 +30,7 @@ TOKENS = TOKEN_0, TOKEN_1, TOKEN_2 = token("node-0"), token("node-1"), token("no
 LIST = ("list", "-f", "json")
 BOOTSTRAP = ("bootstrap", "--first")
 JOIN = ("join", TOKEN_0, "--address", "192.0.2.7")
+DONE = runner.Answer()
 NO = runner.Answer(1, stderr="Error: Database is not yet initialized")
 NO_QUORUM = runner.Answer(1, stderr="Error: no available dqlite leader server found")
 REFUSED = runner.Answer(1, stderr="Error: refused")
@@ -84,19 +85,13 @@ class Hook:
 
 
 class Unit:
-    """The unit `micro/0` on `node-0`, no member, beside a distributor that publishes nothing yet.
-
-    Attributes:
-        root: the charm's directory.
-        commands: the fake of all commands.
-        state: all that the model keeps of the unit.
-        now: the seconds that it has slept.
-    """
+    """The unit `micro/0` on `node-0`, no member, beside a distributor that publishes nothing."""
 
     def __init__(
         self, root: pathlib.Path, commands: runner.FakeRunner, monkeypatch: pytest.MonkeyPatch
     ):
-        self.root, self.commands, self.now = root, commands, 0.0
+        self.root, self.commands = root, commands
+        self.now = 0.0  # the seconds that it has slept
         self._monkeypatch = monkeypatch
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         monkeypatch.setattr(time, "sleep", self._sleep)
@@ -115,7 +110,7 @@ class Unit:
         uname = os.uname_result(("Linux", hostname, "6.8.0", "#1 SMP", "x86_64"))
         self._monkeypatch.setattr(os, "uname", lambda: uname)
 
-    def expect(self, *words: str, answers: Iterable[runner.Answer] = (runner.Answer(),)) -> None:
+    def expect(self, *words: str, answers: Iterable[runner.Answer] = (DONE,)) -> None:
         """Allow a command, and say how it answers in turn, the last one for good."""
         self.commands.expect(*COMMAND, *words, answers=list(answers))
 
@@ -124,7 +119,7 @@ class Unit:
         self.expect(*LIST, answers=answers)
 
     def set(self, **fields: Any) -> None:
-        """Change the state."""
+        """Change what the model keeps of the unit."""
         self.state = dataclasses.replace(self.state, **fields)
 
     @property
@@ -143,13 +138,7 @@ class Unit:
     def publish(
         self, values: Mapping[str, str] | None = None, *, leader: str = "0", **app_bag: str
     ) -> None:
-        """Have the distributor publish.
-
-        Args:
-            values: the mirrored ones, by key without prefix.
-            leader: the number of the unit that does; empty for a distributor with the old keys.
-            app_bag: what else its application publishes, with underscores for hyphens.
-        """
+        """Have the distributor mirror values; one with the old keys has no `leader`."""
         app = {key.replace("_", "-"): value for key, value in app_bag.items()}
         mirrored = {lib.mirror_id(key): value for key, value in (values or {}).items()}
         self.change(
@@ -157,15 +146,15 @@ class Unit:
             remote_app_data={**app, "leader": leader},
         )
 
-    def offer(self, *, ends: runner.Answer | None = None) -> None:
+    def offer(self, *, ends: runner.Answer = DONE) -> None:
         """Have a token published for it, with which joining ends in some way."""
         self.publish({"node-0": TOKEN_0}, formed="true", waiting="node-0")
-        self.expect(*JOIN, answers=[ends or runner.Answer()])
+        self.expect(*JOIN, answers=[ends])
 
-    def grant(self, *, ends: runner.Answer | None = None, waiting: str = "node-0") -> None:
+    def grant(self, *, ends: runner.Answer = DONE, waiting: str = "node-0") -> None:
         """Have it be the one that may bootstrap, which ends in some way."""
         self.publish(bootstrap_host="node-0", waiting=waiting)
-        self.expect(*BOOTSTRAP, answers=[ends or runner.Answer()])
+        self.expect(*BOOTSTRAP, answers=[ends])
 
     def remember(self, **content: object) -> None:
         """Have the library remember something from an earlier hook."""
@@ -185,9 +174,7 @@ class Unit:
 
     def hook(self, kind: str = "update_status", /, **about: Any) -> Hook:
         """Run one hook, named as in `ops.testing`; relation events are of the first relation."""
-        context = testing.Context(
-            Charm, meta=META, app_name="micro", unit_id=0, charm_root=self.root
-        )
+        context = testing.Context(Charm, meta=META, charm_root=self.root)
         if kind.startswith("relation_"):
             about = {"relation": self.relation, **about}
         before = len(self.commands.calls)
@@ -216,15 +203,15 @@ class Unit:
 
     # Tokens on disk
 
-    @property
-    def _folder(self) -> pathlib.Path:
-        return self.root / ".cluster-tokens"
-
     def token_files(self) -> dict[str, str]:
         """Return the tokens on disk by file name."""
-        return {file.name: file.read_text().strip() for file in self._folder.glob("*")}
+        return {
+            file.name: file.read_text().strip()
+            for file in (self.root / ".cluster-tokens").glob("*")
+        }
 
     def keep(self, name: str, text: str) -> None:
         """Have a token file, as an earlier hook is to have left it."""
-        self._folder.mkdir(exist_ok=True)
-        (self._folder / name).write_text(text)
+        path = self.root / ".cluster-tokens" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)

@@ -12,6 +12,7 @@ from microcluster_token_distributor import _wire
 from tests.unit import consumer, runner
 from tests.unit.consumer import (
     BOOTSTRAP,
+    DONE,
     JOIN,
     LIST,
     MEMBER,
@@ -30,7 +31,6 @@ REMOVE_1 = ("remove", "node-1", "--force")
 LEAVE = ("remove", "node-0", "--now")
 ONE_DOWN = ("node-0", "node-1 voter UNREACHABLE")
 TWO = members("node-0", "node-1")
-DONE = runner.Answer()
 
 
 # A newcomer

@@ -14,7 +14,7 @@ from ops import testing
 
 from microcluster_token_distributor import _membership, _wire
 from tests.unit import consumer, runner
-from tests.unit.consumer import JOIN, TOKEN_0, TOKEN_1
+from tests.unit.consumer import TOKEN_0, TOKEN_1
 
 
 def failures(token: str) -> dict[str, runner.Answer]:
@@ -32,9 +32,9 @@ def failures(token: str) -> dict[str, runner.Answer]:
 
 
 @pytest.mark.parametrize("kind", failures("x"))
-@pytest.mark.parametrize("command", ["list", "bootstrap", "join", "add", "remove"])
+@pytest.mark.parametrize("command", ["list", "bootstrap", "join", "add"])
 def test_failing_command_shows_no_token(unit: consumer.Unit, command: str, kind: str) -> None:
-    """Though its complaint is logged, and is in the status or the exception."""
+    """Though its complaint is logged, and is in the status."""
     failure = failures(TOKEN_0 if command == "join" else TOKEN_1)[kind]
     if command == "list":
         unit.lists(failure)
@@ -45,28 +45,19 @@ def test_failing_command_shows_no_token(unit: consumer.Unit, command: str, kind:
     else:
         unit.settle("node-0", "node-2", waiting="node-1")
         unit.expect("add", "node-1", answers=[failure])
-        unit.expect("remove", "node-0", "--now", answers=[failure])
+    unit.hook()
 
-    if command != "remove":
-        unit.hook()
-        return
+
+@pytest.mark.parametrize("kind", failures("x"))
+def test_unit_that_cannot_leave_shows_no_token(unit: consumer.Unit, kind: str) -> None:
+    """Nor does what its exception was raised from."""
+    unit.settle("node-0", "node-2")
+    unit.expect("remove", "node-0", "--now", answers=[failures(TOKEN_1)[kind]])
+
     with pytest.raises(testing.errors.UncaughtCharmError) as caught:
         unit.hook("remove")
+
     consumer.check(traceback.format_exception(caught.type, caught.value, caught.tb))
-
-
-@pytest.mark.parametrize("kind", ["in a sentence", "again and again"])
-def test_token_of_another_form_is_cut_out_too(
-    unit: consumer.Unit, caplog: pytest.LogCaptureFixture, kind: str
-) -> None:
-    """It is known, so it need not look like one."""
-    unit.publish({"node-0": "a.b!c~d"}, formed="true")
-    unit.expect("join", "a.b!c~d", *JOIN[2:], answers=[failures("a.b!c~d")[kind]])
-
-    status = unit.changed().status
-
-    assert "node-0 cannot join the cluster: " in caplog.text
-    assert "a.b!c~d" not in f"{caplog.text} {status}"
 
 
 def test_representations_show_no_token() -> None:

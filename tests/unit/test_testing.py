@@ -11,23 +11,15 @@ import pytest
 
 import microcluster_token_distributor as lib
 from microcluster_token_distributor import testing
+from tests.unit import consumer
 
-NAME = testing.HOSTNAME
 
-
-class MicroCharm(ops.CharmBase):
-    """The charm of an author, who makes the workload."""
+class PatientCharm(consumer.Charm):
+    """The charm of an author whose newcomers need more time."""
 
     def __init__(self, framework: ops.Framework):
         super().__init__(framework)
-        workload = lib.CommandWorkload(["microovn", "cluster"])
-        self.cluster = lib.TokenConsumer(self, "cluster", workload=workload)
-        self.cluster.join_args_func = lambda: ["--address", "192.0.2.1"]
         self.cluster.add_args_func = lambda: ["--timeout", "600"]
-        framework.observe(self.on.collect_unit_status, self._on_collect_unit_status)
-
-    def _on_collect_unit_status(self, event: ops.CollectStatusEvent) -> None:
-        event.add_status(self.cluster.status)
 
 
 def run(
@@ -38,8 +30,7 @@ def run(
     **state: Any,
 ) -> ops.testing.State:
     """Run one hook, and return the state after it."""
-    meta = {"name": "micro", "requires": {"cluster": {"interface": "worker-cluster"}}}
-    context = ops.testing.Context(MicroCharm, meta=meta)
+    context = ops.testing.Context(PatientCharm, meta=consumer.META)
     with workload.installed():
         before = ops.testing.State(relations=[relation], **state)
         return context.run(getattr(context.on, hook)(), before)
@@ -49,11 +40,8 @@ def run(
     ("relation", "calls"),
     [
         (testing.nothing_yet(), []),
-        (testing.may_bootstrap(), [("bootstrap",)]),
-        (
-            testing.offered_token(),
-            [("join", testing.fake_token(NAME), "--address", "192.0.2.1")],
-        ),
+        (testing.may_bootstrap(), [("bootstrap", "--first")]),
+        (testing.offered_token(), [consumer.JOIN]),
         (testing.held("node-1"), []),
         (testing.held("node-1", token=True), []),
     ],
@@ -77,7 +65,7 @@ def test_member_issues_the_tokens_that_it_is_asked_for() -> None:
     workload = testing.FakeWorkload(is_member=True)
     relation = testing.asked_for_tokens("node-1")
 
-    state = run(workload, relation, stored_states=[testing.stored_membership("MicroCharm")])
+    state = run(workload, relation, stored_states=[testing.stored_membership("PatientCharm")])
 
     assert workload.calls == [("issue", "node-1", "--timeout", "600")]
     bag = state.get_relation(relation.id).local_unit_data
@@ -89,7 +77,7 @@ def test_stored_membership_is_what_a_unit_stores_as_it_joins(hook: str) -> None:
     """Each of its values, under the same name; the status, too, if the library does nothing."""
     joined = run(testing.FakeWorkload(), testing.offered_token()).stored_states
     [stored] = [each for each in joined if "TokenConsumer" in str(each.owner_path)]
-    made = testing.stored_membership("MicroCharm")
+    made = testing.stored_membership("PatientCharm")
 
     workload = testing.FakeWorkload(["node-1"], is_member=True)
     state = run(workload, testing.member(), hook=hook, stored_states=[made])
@@ -132,7 +120,7 @@ def test_member_that_cannot_leave_fails_its_hook_at_once(
     monkeypatch.setattr("time.sleep", None)
     workload = testing.FakeWorkload(["node-1"], is_member=True)
     workload.failures[failure] = "no route to host"
-    stored = testing.stored_membership("MicroCharm")
+    stored = testing.stored_membership("PatientCharm")
 
     with pytest.raises(ops.testing.errors.UncaughtCharmError) as caught:
         run(workload, testing.member(), hook="remove", stored_states=[stored])
