@@ -33,9 +33,6 @@ ONE_DOWN = ("node-0", "node-1 voter UNREACHABLE")
 TWO = members("node-0", "node-1")
 
 
-# A newcomer
-
-
 def test_granted_unit_bootstraps_and_issues_in_one_hook(unit: consumer.Unit) -> None:
     """No other hook need follow for the others to get their tokens."""
     unit.grant(waiting="node-0 node-1 node-2")
@@ -131,9 +128,6 @@ def test_event_lost_with_its_hook_is_emitted_by_the_next(
     assert (hooks[0].calls, hooks[0].bag["member"]) == ([LIST], "true")
 
 
-# A member
-
-
 def test_member_does_nothing_in_hooks_about_the_distributors_unit(unit: consumer.Unit) -> None:
     """What they cost does not grow with the units."""
     unit.settle(*ONE_DOWN, waiting="node-2", left="node-1")
@@ -192,9 +186,6 @@ def test_token_is_published_until_it_is_used(unit: consumer.Unit) -> None:
     assert unit.token_files() == {}
 
 
-# Answers that are in doubt
-
-
 def test_unit_that_never_could_tell_asks_again_in_the_next_hook(unit: consumer.Unit) -> None:
     """Nobody may bootstrap before this is settled."""
     unit.lists(NO_QUORUM, NO)
@@ -240,9 +231,6 @@ def test_member_believes_a_no_when_an_update_status_repeats_it(
     assert out.bag == {**NEWCOMER, "generation": "1"}
 
 
-# The relation
-
-
 @pytest.mark.parametrize("event", ["upgrade_charm", "relation_broken", "update_status"])
 @pytest.mark.parametrize("in_cluster", [False, True])
 def test_without_a_relation_nothing_is_run(
@@ -276,9 +264,6 @@ def test_of_two_distributors_the_first_counts(unit: consumer.Unit) -> None:
     assert broken.status == ("active", "")
 
 
-# A distributor that speaks the old keys
-
-
 @pytest.mark.parametrize(
     ("leads", "app", "values", "leader", "calls"),
     [
@@ -306,71 +291,50 @@ def test_newcomer_beside_a_distributor_with_old_keys(
     assert unit.changed().calls == calls
 
 
-# The remove hook
-
-
-def refusal(unit: consumer.Unit) -> str:
-    """Run the remove hook, which fails, and return why."""
-    with pytest.raises(testing.errors.UncaughtCharmError) as caught:
-        unit.hook("remove")
-    assert isinstance(caught.value.__cause__, lib.LeaveRefusedError)
-    return str(caught.value.__cause__).removeprefix("node-0 cannot leave the cluster yet: ")
-
-
 @pytest.mark.parametrize("related", [True, False])
 def test_member_leaves_by_its_own_name(unit: consumer.Unit, related: bool) -> None:
-    """With the charm's arguments, and after its event; at once where the cluster obeys."""
+    """With the charm's arguments, and after its event. The daemon may be restarting meanwhile."""
     unit.settle()
-    unit.lists(TWO, NO)
+    unit.lists(NO_QUORUM, TWO, NO_QUORUM, NO)
     unit.expect(*LEAVE)
     unit.rename("other")
     unit.relate(*[unit.relation] * related)
 
     hook = unit.hook("remove")
 
-    assert (hook.calls, hook.events) == ([LIST, LEAVE, LIST], ["preleave"])
-    assert (hook.in_cluster, unit.now) == (False, 0)
+    assert (hook.calls, hook.events) == ([LIST, LIST, LEAVE, LIST, LIST], ["preleave"])
+    assert not hook.in_cluster
 
 
-def test_without_a_list_a_leave_is_refused_untried(unit: consumer.Unit) -> None:
-    """It is asked for again for some seconds, since the daemon may be restarting."""
-    unit.settle()
-    unit.lists(NO_QUORUM)
-    unit.expect(*LEAVE)
-
-    assert refusal(unit) == "Error: no available dqlite leader server found"
-    assert unit.now == 5
-    unit.lists(NO_QUORUM, TWO, NO)
-    assert unit.hook("remove").calls == [LIST, LIST, LEAVE, LIST]
-
-
-def test_refused_member_stays_while_somebody_stays(unit: consumer.Unit) -> None:
-    """However often; the reason is the command's, or that of the list where it gave none."""
-    unit.settle()
-    unit.lists(TWO)
-    unit.expect(*LEAVE, answers=[REFUSED])
-
-    assert [refusal(unit) for _ in range(5)] == ["Error: refused"] * 5
-    unit.expect(*LEAVE)
-    unit.lists(TWO, NO_QUORUM)
-    assert refusal(unit)
-
-
-@pytest.mark.parametrize("answer", [TWO, members(*ONE_DOWN), NO_QUORUM])
-def test_where_nobody_stays_a_member_goes_at_the_third_refusal(
-    unit: consumer.Unit, answer: runner.Answer
+@pytest.mark.parametrize(
+    ("answer", "stays", "reason"),
+    [
+        (TWO, True, "Error: refused"),
+        (TWO, False, "Error: refused"),
+        (members(*ONE_DOWN), True, "member node-1 is offline"),
+        (members(*ONE_DOWN), False, "Error: refused"),
+        (NO_QUORUM, True, "Error: no available dqlite leader server found"),
+        (NO_QUORUM, False, "Error: refused"),
+    ],
+)
+def test_refused_member_goes_at_the_third_try_if_nobody_stays(
+    unit: consumer.Unit, answer: runner.Answer, stays: bool, reason: str
 ) -> None:
-    """The operator who removes an application is not made to wait for ever."""
+    """While somebody stays it does not even try without a list, or with a member down."""
     unit.settle()
-    unit.set(planned_units=0)
+    unit.set(planned_units=int(stays))
     unit.lists(answer)
     unit.expect(*LEAVE, answers=[REFUSED])
 
-    refusals = [refusal(unit) for _ in range(2)]
-    hook = unit.hook("remove")
+    for _ in range(5 if stays else 2):
+        with pytest.raises(testing.errors.UncaughtCharmError) as caught:
+            unit.hook("remove")
+        assert isinstance(caught.value.__cause__, lib.LeaveRefusedError)
+        assert str(caught.value.__cause__) == f"node-0 cannot leave the cluster yet: {reason}"
 
-    assert refusals == ["Error: refused"] * 2
-    assert (LEAVE in hook.calls, hook.in_cluster) == (True, False)
+    tried = (*consumer.COMMAND, *LEAVE) in unit.commands.calls
+    assert tried is (reason == "Error: refused")
+    assert stays or not unit.hook("remove").in_cluster
 
 
 @pytest.mark.parametrize("has_joined", [False, True])

@@ -36,30 +36,6 @@ def run(
         return context.run(getattr(context.on, hook)(), before)
 
 
-@pytest.mark.parametrize(
-    ("relation", "calls"),
-    [
-        (testing.nothing_yet(), []),
-        (testing.may_bootstrap(), [("bootstrap", "--first")]),
-        (testing.offered_token(), [consumer.JOIN]),
-        (testing.held("node-1"), []),
-        (testing.held("node-1", token=True), []),
-    ],
-    ids=["nothing_yet", "may_bootstrap", "offered_token", "held", "held with a token"],
-)
-def test_newcomer_does_what_the_relation_asks(
-    relation: ops.testing.Relation, calls: list[tuple[str, ...]]
-) -> None:
-    """And reports whether it is a member now."""
-    workload = testing.FakeWorkload()
-
-    state = run(workload, relation)
-
-    assert (workload.calls, workload.is_member) == (calls, bool(calls))
-    bag = state.get_relation(relation.id).local_unit_data
-    assert bag["member"] == ("true" if calls else "false")
-
-
 def test_member_issues_the_tokens_that_it_is_asked_for() -> None:
     """And publishes them."""
     workload = testing.FakeWorkload(is_member=True)

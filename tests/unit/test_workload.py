@@ -30,9 +30,6 @@ def message(act: Callable[..., object], *args: Any) -> str:
     return str(caught.value)
 
 
-# Commands
-
-
 @pytest.mark.parametrize(
     ("act", "words", "limit"),
     [
@@ -126,17 +123,10 @@ def test_mock_in_the_place_of_subprocess_is_borne(monkeypatch: pytest.MonkeyPatc
     assert message(WORKLOAD.members) == "its list of members cannot be read"
 
 
-@pytest.mark.parametrize(
-    ("script", "limit", "reason"),
-    [
-        ("import sys; sys.stderr.buffer.write(b'\\xff no'); sys.exit(2)", 10, "\ufffd no"),
-        ("import time; time.sleep(60)", 0.1, "no answer within 0.1 s"),
-        ("\0", 10, f"cannot run {sys.executable}: an argument cannot be used"),
-    ],
-)
-def test_real_commands_end_as_the_fake_ones(script: str, limit: float, reason: str) -> None:
-    """Without a shell, and with nothing to read."""
-    assert message(_workload.run, [sys.executable, "-c", script], limit) == reason
+def test_complaint_may_be_no_text() -> None:
+    script = "import sys; sys.stderr.buffer.write(b'\\xff no'); sys.exit(2)"
+
+    assert message(_workload.run, [sys.executable, "-c", script], 10) == "\ufffd no"
 
 
 @pytest.mark.parametrize(
@@ -158,9 +148,6 @@ def test_tokens_are_cut_out_of_complaints(
     commands.expect(*COMMAND, "join", "a.b!c", answers=[runner.Answer(1, stderr=text)])
 
     assert message(WORKLOAD.join, "a.b!c", []) == expected
-
-
-# Tokens on disk
 
 
 @pytest.fixture
