@@ -36,6 +36,7 @@ UNKNOWN = _membership.MembershipReport(reason="no quorum")
 ALONE = member_of("node-0")
 ONE_DOWN = member_of("node-0", "node-1 voter UNREACHABLE")
 OTHER_COMMUNICATES = member_of("a", "node-0", "x spare OFF")
+GRANTED: dict[str, Any] = {"is_granted": True, "waiting": "node-0"}
 TOLERANT: dict[str, Any] = {"joins_while_degraded": True}
 # Reports.
 FAILED_0, FAILED_1 = ({**NEWCOMER, "failed": each} for each in (DIGEST_0, DIGEST_1))
@@ -52,15 +53,7 @@ def see(
     values: dict[str, str] | None = None,
     **more: Any,
 ) -> _membership.UnitState:
-    """Return what the unit `micro/0` on `node-0` sees.
-
-    Args:
-        answer: the workload's.
-        own: its own databag.
-        leader: the number of the distributor's unit that mirrors.
-        values: what is mirrored, by key without prefix.
-        more: fields of the state, and what else the distributor's application publishes.
-    """
+    """Return what `node-0` sees: its own databag, what is published, other fields of the state."""
     app_bag = {key.replace("_", "-"): more.pop(key) for key in more.keys() - FIELDS}
     mirrored = {_wire.mirror_id(key): value for key, value in (values or {}).items()}
     return _membership.UnitState(
@@ -124,23 +117,21 @@ def test_first_online_voter_communicates(
 
 
 @pytest.mark.parametrize(
-    ("changes", "expected"),
+    ("state", "expected"),
     [
-        ({}, True),
-        ({"values": {"central": "192.0.2.1", "node-0": "empty"}}, True),
-        ({"is_granted": False}, False),
-        ({"waiting": "node-1"}, False),
-        ({"formed": "true"}, False),
-        ({"hold": "node-1"}, False),
-        ({"values": FOR_1}, False),
+        (see(**GRANTED), True),
+        (see(**GRANTED, values={"central": "192.0.2.1", "node-0": "empty"}), True),
+        (see(waiting="node-0"), False),
+        (see(is_granted=True, waiting="node-1"), False),
+        (see(**GRANTED, formed="true"), False),
+        (see(**GRANTED, hold="node-1"), False),
+        (see(**GRANTED, values=FOR_1), False),
     ],
 )
 def test_nobody_bootstraps_without_grant_or_beside_a_cluster(
-    changes: dict[str, Any], expected: bool
+    state: _membership.UnitState, expected: bool
 ) -> None:
     """Two clusters can never be made one."""
-    state = see(**{"is_granted": True, "waiting": "node-0", **changes})
-
     assert _membership.may_bootstrap(state) is expected
 
 
@@ -298,9 +289,10 @@ def test_status_says_what_a_newcomer_waits_for(
 
 # What holds for all states
 
+Bags = st.SearchStrategy[dict[str, str]]
 KEYS = "hostname member mirror failed hold gone leader waiting formed left mirror-node-0 mirror-x"
 TEXTS = ["node-0", f"node-1={DIGEST_1} x", "x", "true", "false", "up", "empty", DIGEST_0, TOKEN_1]
-bags = st.dictionaries(st.sampled_from(KEYS.split()), st.sampled_from(TEXTS))
+bags: Bags = st.dictionaries(st.sampled_from(KEYS.split()), st.sampled_from(TEXTS))
 names = st.sampled_from(["a-node", "node-0", "node-1", "x"])
 answers = st.dictionaries(names, st.sampled_from(["voter ONLINE", "voter OFF", "spare ONLINE"]))
 states = st.builds(

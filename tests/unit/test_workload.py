@@ -30,16 +30,16 @@ def message(act: Callable[..., object], *args: Any) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("act", "words", "limit"),
-    [
-        (lambda _: WORKLOAD.bootstrap(["--first"]), "bootstrap --first", 300),
-        (lambda path: WORKLOAD.issue("node-1", path, ["-t", "9"]), "add node-1 -t 9", 30),
-        (lambda _: WORKLOAD.join(TOKEN_1, ["--a", "b"]), f"join {TOKEN_1} --a b", 300),
-        (lambda _: WORKLOAD.remove("x", [], force=False), "remove x", 60),
-        (lambda _: WORKLOAD.remove("x", ["-y"], force=True), "remove x -y --force", 60),
-    ],
-)
+ACTS: list[tuple[Callable[[pathlib.Path], None], str, int]] = [
+    (lambda _: WORKLOAD.bootstrap(["--first"]), "bootstrap --first", 300),
+    (lambda path: WORKLOAD.issue("node-1", path, ["-t", "9"]), "add node-1 -t 9", 30),
+    (lambda _: WORKLOAD.join(TOKEN_1, ["--a", "b"]), f"join {TOKEN_1} --a b", 300),
+    (lambda _: WORKLOAD.remove("x", [], force=False), "remove x", 60),
+    (lambda _: WORKLOAD.remove("x", ["-y"], force=True), "remove x -y --force", 60),
+]
+
+
+@pytest.mark.parametrize(("act", "words", "limit"), ACTS)
 def test_each_act_is_one_command(
     commands: runner.FakeRunner,
     tmp_path: pathlib.Path,

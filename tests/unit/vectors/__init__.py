@@ -16,6 +16,4 @@ def load(file: str) -> list[dict[str, Any]]:
     """Return the vectors of a file, with tokens and digests in the place of what names them."""
     text = (pathlib.Path(__file__).parent / file).read_text()
     text = re.sub("<token ([^<>]+)>", lambda match: token(match[1]), text)
-    return json.loads(
-        re.sub("<digest of ([^<>]+)>", lambda match: _wire.digest(match[1]), text),
-    )
+    return json.loads(re.sub("<digest of ([^<>]+)>", lambda match: _wire.digest(match[1]), text))
