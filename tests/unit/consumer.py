@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -47,7 +48,7 @@ MEMBER = {"hostname": "node-0", "member": "true", "cluster": "node-0"}
 
 
 def check(texts: Iterable[str]) -> None:
-    """Fail where a text holds a long part of a token, without showing it; a digest is in lower case."""
+    """Fail where a text holds a long part of a token; a digest is in lower case."""
     runs = (run for text in texts for run in re.findall(r"[A-Za-z0-9]{40,}", text))
     assert all(run == run.lower() for run in runs), "a token is shown"
 
@@ -96,17 +97,13 @@ class Unit:
         self, root: pathlib.Path, commands: runner.FakeRunner, monkeypatch: pytest.MonkeyPatch
     ):
         self.root, self.commands = root, commands
-        self.now = 0.0  # the seconds that it has slept
         self._monkeypatch = monkeypatch
-        monkeypatch.setattr(time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(time, "sleep", self._sleep)
+        monkeypatch.setattr(time, "monotonic", itertools.count().__next__)
+        monkeypatch.setattr(time, "sleep", lambda _: None)
         self.state = testing.State(relations=[testing.Relation("cluster", local_unit_data={})])
         self.change(remote_app_name="distributor")
         self.rename("node-0")
         self.lists(NO)
-
-    def _sleep(self, seconds: float) -> None:
-        self.now += seconds
 
     # What there is
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import ops
@@ -13,7 +12,6 @@ import microcluster_token_distributor as package
 from charms.microcluster_token_distributor.v0 import token_distributor
 from tests.unit import consumer, runner
 
-both = pytest.mark.parametrize("lib", [package, token_distributor])
 NAMES = {
     *("ClusterBootstrappedEvent", "ClusterJoinedEvent", "ClusterPreBootstrapEvent"),
     *("ClusterPreJoinEvent", "TokenConsumer", "TokenConsumerEvents", "TokenGeneratedEvent"),
@@ -23,8 +21,6 @@ NAMES = {
 
 def test_names_that_charms_use_are_there() -> None:
     assert set(dir(package)) >= set(package.__all__) >= NAMES
-    arguments = list(inspect.signature(package.TokenConsumer).parameters)
-    assert arguments[:3] == ["charm", "relation_name", "command_name"]
     events = {"prebootstrap", "bootstrapped", "prejoin", "joined", "token_generated"}
     assert set(package.TokenConsumer.on.events()) == {*events, "preleave"}
     assert package.mirror_id("node-1") == "mirror-node-1"
@@ -46,7 +42,7 @@ def test_joined_is_restored_from_what_was_kept(snapshot: Any) -> None:
     assert event.snapshot() == {"bootstrapper": snapshot == {"bootstrapper": True}}
 
 
-@both
+@pytest.mark.parametrize("lib", [package, token_distributor])
 def test_charm_of_the_field_bootstraps(
     commands: runner.FakeRunner, unit: consumer.Unit, lib: Any
 ) -> None:
