@@ -18,15 +18,10 @@ DIGEST_0, DIGEST_1 = _wire.digest(TOKEN_0), _wire.digest(TOKEN_1)
 FIELDS = {field.name for field in dataclasses.fields(_membership.UnitState)}
 
 
-def members(*rows: str) -> tuple[_workload.Member, ...]:
-    """Return members: a name for an online voter, or `name role status`."""
-    fields = [row.split() if " " in row else [row, "voter", "ONLINE"] for row in rows]
-    return tuple(_workload.Member(*field) for field in fields)
-
-
 def member_of(*rows: str) -> _membership.MembershipReport:
-    """Return the answer of a member, with rows as for `members`."""
-    return _membership.MembershipReport(members(*rows))
+    """Return a list of members: a name for an online voter, or `name role status`."""
+    fields = [row.split() if " " in row else [row, "voter", "ONLINE"] for row in rows]
+    return _membership.MembershipReport(tuple(_workload.Member(*field) for field in fields))
 
 
 NO = _membership.MembershipReport()
@@ -80,9 +75,8 @@ def test_an_answer_against_what_was_known_needs_a_second(
     rows: list[str], was_member: bool, confirms: bool, expected: str
 ) -> None:
     """So does a list without this unit, whatever it was."""
-    answer = _membership.believe(
-        members(*rows), ["node-0"], was_member=was_member, confirms=confirms
-    )
+    members = member_of(*rows).members
+    answer = _membership.believe(members, ["node-0"], was_member=was_member, confirms=confirms)
 
     assert bool(answer.members) is (expected == "member")
     assert answer.is_no is (expected == "no")

@@ -23,17 +23,16 @@ class PatientCharm(consumer.Charm):
 
 
 def run(
-    workload: testing.FakeWorkload,
-    relation: ops.testing.Relation,
-    *,
-    hook: str = "update_status",
-    **state: Any,
+    workload: testing.FakeWorkload, relation: ops.testing.Relation, hook: str = "", **state: Any
 ) -> ops.testing.State:
-    """Run one hook, and return the state after it."""
+    """Run one hook, update-status if no other, and return the state after it."""
     context = ops.testing.Context(PatientCharm, meta=consumer.META)
+    event = getattr(context.on, hook or "update_status")()
     with workload.installed():
-        before = ops.testing.State(relations=[relation], **state)
-        return context.run(getattr(context.on, hook)(), before)
+        return context.run(event, ops.testing.State(relations=[relation], **state))
+
+
+MEMBER: dict[str, Any] = {"stored_states": [testing.stored_membership("PatientCharm")]}
 
 
 def test_member_issues_the_tokens_that_it_is_asked_for() -> None:
@@ -41,7 +40,7 @@ def test_member_issues_the_tokens_that_it_is_asked_for() -> None:
     workload = testing.FakeWorkload(is_member=True)
     relation = testing.asked_for_tokens("node-1")
 
-    state = run(workload, relation, stored_states=[testing.stored_membership("PatientCharm")])
+    state = run(workload, relation, **MEMBER)
 
     assert workload.calls == [("issue", "node-1", "--timeout", "600")]
     bag = state.get_relation(relation.id).local_unit_data
@@ -53,10 +52,10 @@ def test_stored_membership_is_what_a_unit_stores_as_it_joins(hook: str) -> None:
     """Each of its values, under the same name; the status, too, if the library does nothing."""
     joined = run(testing.FakeWorkload(), testing.offered_token()).stored_states
     [stored] = [each for each in joined if "TokenConsumer" in str(each.owner_path)]
-    made = testing.stored_membership("PatientCharm")
+    [made] = MEMBER["stored_states"]
 
     workload = testing.FakeWorkload(["node-1"], is_member=True)
-    state = run(workload, testing.member(), hook=hook, stored_states=[made])
+    state = run(workload, testing.member(), hook, **MEMBER)
 
     assert (made.name, made.owner_path) == (stored.name, stored.owner_path)
     assert made.content.items() <= stored.content.items()
@@ -96,10 +95,9 @@ def test_member_that_cannot_leave_fails_its_hook_at_once(
     monkeypatch.setattr("time.sleep", None)
     workload = testing.FakeWorkload(["node-1"], is_member=True)
     workload.failures[failure] = "no route to host"
-    stored = testing.stored_membership("PatientCharm")
 
     with pytest.raises(ops.testing.errors.UncaughtCharmError) as caught:
-        run(workload, testing.member(), hook="remove", stored_states=[stored])
+        run(workload, testing.member(), "remove", **MEMBER)
 
     assert isinstance(caught.value.__cause__, lib.LeaveRefusedError)
     assert workload.is_member
