@@ -102,8 +102,8 @@ class Unit:
         # Nobody waits: whoever looks at the clock finds that a second has passed.
         monkeypatch.setattr(time, "monotonic", itertools.count().__next__)
         monkeypatch.setattr(time, "sleep", mock.Mock())
-        self.state = testing.State(relations=[testing.Relation("cluster", local_unit_data={})])
-        self.change(remote_app_name="distributor")
+        relation = testing.Relation("cluster", remote_app_name="distributor", local_unit_data={})
+        self.state = testing.State(relations=[relation])
         self.rename("node-0")
         self.lists(NO)
 
@@ -168,10 +168,9 @@ class Unit:
 
     def settle(self, *rows: str, **app_bag: str) -> None:
         """Make it a member, with others, that has reported all there is; rows as for `members`."""
-        rows = rows or ("node-0",)
         self.remember(in_cluster=True, hostname="node-0")
-        self.lists(members(*rows))
-        self.change(local_unit_data={**MEMBER, "cluster": min(rows).split()[0]})
+        self.lists(members(*(rows or ["node-0"])))
+        self.change(local_unit_data=MEMBER)
         self.publish(None, formed="true", **app_bag)
 
     # What happens
@@ -186,9 +185,9 @@ class Unit:
             self.state = manager.run()
             in_cluster = manager.charm.cluster.is_member
         bag = dict(self.relation.local_unit_data) if self.state.relations else {}
-        kept = [*self.state.stored_states, *self.state.deferred, *context.unit_status_history]
         check(value for key, value in bag.items() if not key.startswith("mirror-"))
-        check(map(str, [self.state.unit_status, *kept]))
+        status, statuses = self.state.unit_status, context.unit_status_history
+        check(map(str, [status, *statuses, *self.state.stored_states, *self.state.deferred]))
         return Hook(
             calls=[line[len(COMMAND) :] for line in self.commands.calls[before:]],
             events=[
@@ -198,7 +197,7 @@ class Unit:
             ],
             bag=bag,
             in_cluster=in_cluster,
-            status=(self.state.unit_status.name, self.state.unit_status.message),
+            status=(status.name, status.message),
         )
 
     def changed(self) -> Hook:

@@ -66,10 +66,8 @@ def test_a_token_wins_over_empty_where_old_units_disagree() -> None:
 
 NO_NAMES = ["node_a", "1234", "a.1", "-a", "node-a,node-b", "\x00", "ä", "x" * 65]
 NO_NUMBERS = ["", "-1", "x", "1" * 10, "٣"]
-BAG = {
-    **{"hostname": "node-a", "member": "true", "mirror": "up", "mirror-port": "6641"},
-    **{"leader": "0", "bootstrap-host": "node-a", "waiting": "node-a", "left": "node-x"},
-}
+PUBLISHED = {"leader": "0", "bootstrap-host": "node-a", "waiting": "node-a", "left": "node-x"}
+BAG = {"hostname": "node-a", "member": "true", "mirror": "up", "mirror-a": "x", **PUBLISHED}
 UNUSABLE = {
     "hostname": NO_NAMES,
     "member": ["True", "yes", "1", " true", "unknown\n"],
