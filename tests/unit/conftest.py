@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import logging
-import pathlib
 import subprocess
-import tempfile
 from typing import TYPE_CHECKING
 
 import hypothesis
-import hypothesis.configuration
 import pytest
 
 from tests.unit import consumer, runner
 
 if TYPE_CHECKING:
+    import pathlib
     from collections.abc import Iterator
 
-# What Hypothesis keeps to be quicker the next time does not belong into the project.
-hypothesis.configuration.set_hypothesis_home_dir(pathlib.Path(tempfile.gettempdir(), "hypothesis"))
-
-# Without a database and with a fixed seed nothing is written, and a failure can be had again.
+# Without a database and with a fixed seed a failure can be had again.
 hypothesis.settings.register_profile(
     "unit",
     deadline=None,

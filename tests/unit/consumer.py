@@ -54,15 +54,11 @@ def check(texts: Iterable[str]) -> None:
     assert all(run == run.lower() for run in runs), "a token is shown"
 
 
-def prints(text: str) -> runner.Answer:
-    """Return the answer of a command that prints a line and succeeds."""
-    return runner.Answer(stdout=f"{text}\n")
-
-
 def members(*rows: str) -> runner.Answer:
     """Return what `list` prints, given a name for an online voter, or `name role status`."""
     full = [row.split() if " " in row else [row, "voter", "ONLINE"] for row in rows]
-    return prints(json.dumps([{"name": n, "role": r, "status": s} for n, r, s in full]))
+    text = json.dumps([{"name": n, "role": r, "status": s} for n, r, s in full])
+    return runner.Answer(0, text)
 
 
 class Charm(ops.CharmBase):

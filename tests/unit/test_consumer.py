@@ -37,8 +37,8 @@ def test_granted_unit_bootstraps_and_issues_in_one_hook(unit: consumer.Unit) -> 
     """No other hook need follow for the others to get their tokens."""
     unit.grant(waiting="node-0 node-1 node-2")
     unit.lists(NO, members("node-0 PENDING ONLINE"))
-    unit.expect(*ADD_1, answers=[consumer.prints(TOKEN_1)])
-    unit.expect(*ADD_2, answers=[consumer.prints(TOKEN_2)])
+    unit.expect(*ADD_1, answers=[runner.Answer(0, TOKEN_1)])
+    unit.expect(*ADD_2, answers=[runner.Answer(0, TOKEN_2)])
 
     hook = unit.changed()
 
@@ -168,7 +168,7 @@ def test_refused_add_costs_the_next_newcomer_nothing(
     unit.settle(waiting="node-1 node-2")
     unit.lists(members("node-0"), after)
     unit.expect(*ADD_1, answers=[REFUSED])
-    unit.expect(*ADD_2, answers=[consumer.prints(TOKEN_2)])
+    unit.expect(*ADD_2, answers=[runner.Answer(0, TOKEN_2)])
 
     assert unit.hook().calls == calls
 
@@ -176,7 +176,7 @@ def test_refused_add_costs_the_next_newcomer_nothing(
 def test_token_is_published_until_it_is_used(unit: consumer.Unit) -> None:
     """Kept while a member of that name is not online: it may be half joined."""
     unit.settle(waiting="node-1")
-    unit.expect(*ADD_1, answers=[consumer.prints(TOKEN_1)])
+    unit.expect(*ADD_1, answers=[runner.Answer(0, TOKEN_1)])
     unit.lists(members("node-0"), members(*ONE_DOWN), TWO)
 
     bags = [unit.hook().bag for _ in range(3)]

@@ -50,7 +50,7 @@ def test_each_act_is_one_command(
     """Under a time limit of its own; where it fails, its complaint is the reason."""
     path, line = tmp_path / "token", (*COMMAND, *words.split())
     path.touch()
-    commands.expect(*line, answers=[consumer.prints(TOKEN_1), REFUSED])
+    commands.expect(*line, answers=[runner.Answer(0, TOKEN_1), REFUSED])
 
     act(path)
 
@@ -176,7 +176,7 @@ def test_what_is_no_token_is_not_kept(
     commands: runner.FakeRunner, store: _workload.TokenStore, printed: str
 ) -> None:
     """It could not be handed to `join`."""
-    answers = [consumer.prints(printed), consumer.prints(TOKEN_1)]
+    answers = [runner.Answer(0, printed), runner.Answer(0, TOKEN_1)]
     commands.expect(*COMMAND, "add", "node-1", answers=answers)
 
     assert message(store.issue, WORKLOAD, "node-1") == "it printed no token"
