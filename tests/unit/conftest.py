@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import logging
-import pathlib
 import subprocess
-import tempfile
 from typing import TYPE_CHECKING
 
 import hypothesis
-import hypothesis.configuration
 import pytest
 
 from tests.unit import consumer, runner
 
 if TYPE_CHECKING:
+    import pathlib
     from collections.abc import Iterator
 
-# What Hypothesis keeps to be quicker the next time does not belong into the project.
-hypothesis.configuration.set_hypothesis_home_dir(pathlib.Path(tempfile.gettempdir(), "hypothesis"))
-
-# Without a database and with a fixed seed nothing is written, and a failure can be had again.
+# Without a database and with a fixed seed a failure can be had again.
 hypothesis.settings.register_profile(
     "unit",
-    max_examples=100,
     deadline=None,
     database=None,
     derandomize=True,
@@ -37,9 +31,7 @@ def no_token_leaks(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """No test logs a token, at whatever level."""
     caplog.set_level(logging.DEBUG)
     yield
-    records = [*caplog.get_records("setup"), *caplog.get_records("call")]
-    format_record = logging.Formatter("%(levelname)s %(name)s %(message)s").format
-    consumer.check(format_record(record) for record in records)
+    consumer.check(map(logging.Formatter().format, caplog.get_records("call")))
 
 
 @pytest.fixture

@@ -43,16 +43,15 @@ class FakeRunner:
     def run(self, argv: Sequence[str], **kwargs: Any) -> subprocess.CompletedProcess[str]:
         """Answer as `subprocess.run` would."""
         line = tuple(argv)
-        if line not in self._answers:
-            raise AssertionError(f"unexpected command: {' '.join(line[:3])}")
+        assert line in self._answers, f"unexpected command: {' '.join(line[:3])}"
         self.calls.append(line)
         self.timeouts.append(kwargs.get("timeout"))
         answers = self._answers[line]
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if answer.error is not None:
             raise answer.error
-        stdout = kwargs.get("stdout")
-        if isinstance(stdout, io.IOBase):
-            stdout.write(answer.stdout.encode())
-            return subprocess.CompletedProcess(line, answer.returncode, None, answer.stderr)
-        return subprocess.CompletedProcess(line, answer.returncode, answer.stdout, answer.stderr)
+        printed = answer.stdout
+        if isinstance(into := kwargs.get("stdout"), io.IOBase):
+            into.write(printed.encode())
+            printed = ""
+        return subprocess.CompletedProcess(line, answer.returncode, printed, answer.stderr)

@@ -45,7 +45,7 @@ def test_rubbish_under_a_key_is_borne(
             local_unit_data={"mirror": "up", "mirror-central": "192.0.2.1", key: text},
         )
 
-        hooks = [unit.app_changed(), unit.hook()]
+        hooks = [unit.hook("upgrade_charm"), unit.hook()]
 
         assert [hook.in_cluster for hook in hooks] == [in_cluster] * 2
         assert hooks[-1].bag["mirror-central"] == "192.0.2.1"

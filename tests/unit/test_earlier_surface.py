@@ -1,9 +1,8 @@
-"""The names that charms in the field import, from the package and from the file they vendor."""
+"""What charms in the field use, from the package and from the file they vendor."""
 
 from __future__ import annotations
 
-import inspect
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ops
 import pytest
@@ -11,12 +10,8 @@ from ops import testing
 
 import microcluster_token_distributor as package
 from charms.microcluster_token_distributor.v0 import token_distributor
-from tests.unit import consumer
+from tests.unit import consumer, runner
 
-if TYPE_CHECKING:
-    from tests.unit import runner
-
-both = pytest.mark.parametrize("lib", [package, token_distributor])
 NAMES = {
     *("ClusterBootstrappedEvent", "ClusterJoinedEvent", "ClusterPreBootstrapEvent"),
     *("ClusterPreJoinEvent", "TokenConsumer", "TokenConsumerEvents", "TokenGeneratedEvent"),
@@ -26,8 +21,6 @@ NAMES = {
 
 def test_names_that_charms_use_are_there() -> None:
     assert set(dir(package)) >= set(package.__all__) >= NAMES
-    arguments = list(inspect.signature(package.TokenConsumer).parameters)
-    assert arguments[:3] == ["charm", "relation_name", "command_name"]
     events = {"prebootstrap", "bootstrapped", "prejoin", "joined", "token_generated"}
     assert set(package.TokenConsumer.on.events()) == {*events, "preleave"}
     assert package.mirror_id("node-1") == "mirror-node-1"
@@ -49,7 +42,7 @@ def test_joined_is_restored_from_what_was_kept(snapshot: Any) -> None:
     assert event.snapshot() == {"bootstrapper": snapshot == {"bootstrapper": True}}
 
 
-@both
+@pytest.mark.parametrize("lib", [package, token_distributor])
 def test_charm_of_the_field_bootstraps(
     commands: runner.FakeRunner, unit: consumer.Unit, lib: Any
 ) -> None:
@@ -67,13 +60,37 @@ def test_charm_of_the_field_bootstraps(
         def _on_joined(self, event: Any) -> None:
             assert event.bootstrapper
             assert self.tokens._stored.in_cluster is True
+            relation = self.model.get_relation("cluster")
+            self.tokens.add_to_mirror(relation, {"central": "192.0.2.1", "port": ""})
 
     rows = consumer.members("node-0")
     commands.expect("microovn", "cluster", *consumer.LIST, answers=[consumer.NO, rows])
     commands.expect("microovn", "cluster", "bootstrap", "--first")
     unit.grant()
+    unit.change(local_unit_data={"mirror-port": "6642"})
     context = testing.Context(FieldCharm, meta=consumer.META, charm_root=unit.root)
 
     state = context.run(context.on.update_status(), unit.state)
 
-    assert state.get_relation(1).local_unit_data["member"] == "true"  # pyright: ignore
+    mirrored = {"mirror": "up", "mirror-central": "192.0.2.1"}
+    [relation] = state.relations
+    assert relation.local_unit_data == {**consumer.MEMBER, **mirrored, "generation": "1"}
+
+
+@pytest.mark.parametrize("leader", ["0", ""])
+def test_charm_finds_what_is_mirrored(unit: consumer.Unit, leader: str) -> None:
+    """Whichever keys the distributor speaks."""
+    unit.publish({"central": "192.0.2.1", "node-0": "empty"}, leader=leader)
+    context = testing.Context(consumer.Charm, meta=consumer.META, charm_root=unit.root)
+
+    with context(context.on.install(), unit.state) as manager:
+        library = manager.charm.cluster
+        [relation] = manager.charm.model.relations["cluster"]
+
+        assert [mirror.name for mirror in library.find_mirrors(relation)] == ["distributor/0"]
+        assert library.any_data_exists(relation)
+        assert library.find_value(relation, "central") == "192.0.2.1"
+        assert library.find_value(relation, "node-0") == "empty"
+        assert library.find_value(relation, "node-0", keep_empty=False) is False
+        mirrored = library.get_relevant_mirror_data(relation)
+        assert mirrored == {"central": "192.0.2.1", "node-0": "empty"}

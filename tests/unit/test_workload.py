@@ -13,7 +13,7 @@ import pytest
 
 from microcluster_token_distributor import _workload
 from tests.unit import consumer, runner
-from tests.unit.consumer import COMMAND, TOKEN_1, TOKEN_2
+from tests.unit.consumer import COMMAND, REFUSED, TOKEN_1, TOKEN_2
 
 if TYPE_CHECKING:
     import pathlib
@@ -21,26 +21,22 @@ if TYPE_CHECKING:
 
 LIST = (*COMMAND, *consumer.LIST)
 WORKLOAD = _workload.CommandWorkload(COMMAND)
-ACTS: list[tuple[Callable[[pathlib.Path], None], list[str], int]] = [
-    (lambda _: WORKLOAD.bootstrap(["--first"]), ["bootstrap", "--first"], 300),
-    (lambda path: WORKLOAD.issue("node-1", path, ["-t", "9"]), ["add", "node-1", "-t", "9"], 30),
-    (lambda _: WORKLOAD.join(TOKEN_1, ["--a", "b"]), ["join", TOKEN_1, "--a", "b"], 300),
-    (lambda _: WORKLOAD.remove("x", [], force=False), ["remove", "x"], 60),
-    (lambda _: WORKLOAD.remove("x", ["-y"], force=True), ["remove", "x", "-y", "--force"], 60),
-]
 
 
-def message(act: Callable[..., object], *args: Any, **options: Any) -> str:
+def message(act: Callable[..., object], *args: Any) -> str:
     """Return why the workload did not do what it was asked to."""
     with pytest.raises(_workload.WorkloadError) as caught:
-        act(*args, **options)
-    # What it was raised from, if anything, may hold the command line.
-    assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__ or not caught.value.__context__
+        act(*args)
     return str(caught.value)
 
 
-# Commands
+ACTS: list[tuple[Callable[[pathlib.Path], None], str, int]] = [
+    (lambda _: WORKLOAD.bootstrap(["--first"]), "bootstrap --first", 300),
+    (lambda path: WORKLOAD.issue("node-1", path, ["-t", "9"]), "add node-1 -t 9", 30),
+    (lambda _: WORKLOAD.join(TOKEN_1, ["--a", "b"]), f"join {TOKEN_1} --a b", 300),
+    (lambda _: WORKLOAD.remove("x", [], force=False), "remove x", 60),
+    (lambda _: WORKLOAD.remove("x", ["-y"], force=True), "remove x -y --force", 60),
+]
 
 
 @pytest.mark.parametrize(("act", "words", "limit"), ACTS)
@@ -48,21 +44,19 @@ def test_each_act_is_one_command(
     commands: runner.FakeRunner,
     tmp_path: pathlib.Path,
     act: Callable[[pathlib.Path], None],
-    words: list[str],
+    words: str,
     limit: int,
 ) -> None:
     """Under a time limit of its own; where it fails, its complaint is the reason."""
-    path = tmp_path / "token"
+    path, line = tmp_path / "token", (*COMMAND, *words.split())
     path.touch()
-    answers = [consumer.prints(TOKEN_1), runner.Answer(2, stderr=" Error: refused\n")]
-    commands.expect(*COMMAND, *words, answers=answers)
+    commands.expect(*line, answers=[runner.Answer(0, TOKEN_1), REFUSED])
 
     act(path)
 
-    assert path.read_text().strip() == (TOKEN_1 if words[0] == "add" else "")
+    assert path.read_text().strip() == (TOKEN_1 if "add" in words else "")
     assert message(act, path) == "Error: refused"
-    assert commands.calls == [(*COMMAND, *words)] * 2
-    assert commands.timeouts == [limit, limit]
+    assert (commands.calls, commands.timeouts) == ([line] * 2, [limit] * 2)
 
 
 def test_members_are_read(commands: runner.FakeRunner) -> None:
@@ -74,93 +68,50 @@ def test_members_are_read(commands: runner.FakeRunner) -> None:
     ]
     commands.expect(*LIST, answers=[runner.Answer(stdout=json.dumps(rows), stderr="a warning")])
 
-    members = WORKLOAD.members()
+    read = [(member.name, member.role, member.online) for member in WORKLOAD.members()]
 
-    assert [(m.name, m.role, m.online) for m in members] == [
-        ("b", "voter", True),
-        ("a", "", True),
-        ("c", "spare", False),
-    ]
+    assert read == [("b", "voter", True), ("a", "", True), ("c", "spare", False)]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Error: Database is not yet initialized",
-        "Error: Daemon not yet initialised",
-        "Error: cluster has not been bootstrapped",
-        "Error: This LXD server is not part of a cluster",
-        "Error: LXD server isn't part of a cluster",
-    ],
-)
-def test_some_complaints_are_a_no(commands: runner.FakeRunner, text: str) -> None:
-    """Of MicroOVN, MicroCeph and LXD; each as it was measured or read."""
-    commands.expect(*LIST, answers=[runner.Answer(1, stderr=f"{text}\n")])
-
-    assert WORKLOAD.members() == ()
+NOS = [  # of MicroOVN, MicroCeph and LXD; each as it was measured or read
+    "Error: Database is not yet initialized",
+    "Error: Daemon not yet initialised",
+    "Error: cluster has not been bootstrapped",
+    "Error: This LXD server is not part of a cluster",
+    "Error: LXD server isn't part of a cluster",
+]
+RUBBISH = [
+    *["", "oops", "[" * 100_000, '"text"', "null", "0", "{}", "[]", "[0]", "[[]]", "[{}]"],
+    '[{"name": "a"}]',
+    '[{"name": 1, "status": "ONLINE"}]',
+    '[{"name": "a", "status": "ONLINE", "role": null}]',
+    '[{"name": "a", "status": "ONLINE"}, {"status": "ONLINE"}]',
+    '{"name": "a", "status": "ONLINE"}',
+]
 
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        *(
-            (runner.Answer(1, stderr=text), text)
-            for text in ["Daemon is shutting down", "EOF", "Database is still starting"]
-        ),
-        (runner.Answer(3), "exit code 3"),
+        *((runner.Answer(1, stderr=f"{text}\n"), "") for text in NOS),
+        *((runner.Answer(0, text), "its list of members cannot be read") for text in RUBBISH),
+        (runner.Answer(1, stderr="first\n Database is starting \n\n"), "Database is starting"),
+        (runner.Answer(1, stderr="long " * 50), f"{'long ' * 23}lo..."),
         (runner.Answer(-11), "exit code -11"),
-        (runner.Answer(-9, stderr="oops\n"), "oops"),
         (runner.Answer(error=FileNotFoundError(2, "None")), "cannot run micro: None"),
-        (runner.Answer(error=PermissionError(13, "Denied")), "cannot run micro: Denied"),
         (runner.Answer(error=ValueError("x")), "cannot run micro: an argument cannot be used"),
-        (
-            runner.Answer(error=subprocess.TimeoutExpired(LIST, 30, TOKEN_1, TOKEN_1)),
-            "no answer within 30 s",
-        ),
-    ],
-)  # fmt: skip
-def test_other_failures_tell_nothing(
-    commands: runner.FakeRunner, answer: runner.Answer, reason: str
-) -> None:
-    """They are no *no*, upon which a unit would join or bootstrap."""
-    commands.expect(*LIST, answers=[answer])
-
-    assert message(WORKLOAD.members) == reason
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *[
-            "",
-            "oops",
-            "[",
-            "[" * 100_000,
-            '"text"',
-            "null",
-            "0",
-            "{}",
-            "[]",
-            "[0]",
-            "[[]]",
-            "[{}]",
-        ],
-        '[{"name": "a"}]',
-        '[{"name": 1, "status": "ONLINE"}]',
-        '[{"name": "a", "status": null}]',
-        '[{"name": "a", "status": "ONLINE", "role": null}]',
-        '[{"name": "a", "status": "ONLINE"}, {"status": "ONLINE"}]',
-        '{"name": "a", "status": "ONLINE"}',
-        "\ufffd\x00",
+        (runner.Answer(error=subprocess.TimeoutExpired(LIST, 30)), "no answer within 30 s"),
     ],
 )
-def test_output_that_is_no_list_of_members_tells_nothing(
-    commands: runner.FakeRunner, text: str
+def test_only_some_complaints_are_a_no(
+    commands: runner.FakeRunner, answer: runner.Answer, reason: str
 ) -> None:
-    """Least of all that there are none."""
-    commands.expect(*LIST, answers=[runner.Answer(stdout=text)])
+    """Upon which a unit joins or bootstraps. For all else there is a reason, short enough."""
+    commands.expect(*LIST, answers=[answer])
 
-    assert message(WORKLOAD.members).startswith("its list of members ")
+    report = _workload.ask(WORKLOAD, ["node-0"], was_member=False, confirms=False)
+
+    assert (report.members, report.reason) == ((), reason)
 
 
 def test_mock_in_the_place_of_subprocess_is_borne(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,121 +123,10 @@ def test_mock_in_the_place_of_subprocess_is_borne(monkeypatch: pytest.MonkeyPatc
     assert message(WORKLOAD.members) == "its list of members cannot be read"
 
 
-@pytest.mark.parametrize(
-    ("script", "limit", "reason"),
-    [
-        ("import sys; sys.stderr.buffer.write(b'\\xff no'); sys.exit(2)", 10, "\ufffd no"),
-        ("import os; os.kill(os.getpid(), 9)", 10, "exit code -9"),
-        ("import time; time.sleep(60)", 0.1, "no answer within 0.1 s"),
-        ("\0", 10, f"cannot run {sys.executable}: an argument cannot be used"),
-    ],
-)
-def test_real_commands_end_as_the_fake_ones(script: str, limit: float, reason: str) -> None:
-    """Without a shell, and with nothing to read."""
-    assert message(_workload.run, [sys.executable, "-c", script], limit) == reason
+def test_complaint_may_be_no_text() -> None:
+    script = "import sys; sys.stderr.buffer.write(b'\\xff no'); sys.exit(2)"
 
-
-# Tokens on disk
-
-
-@pytest.fixture
-def folder(tmp_path: pathlib.Path) -> pathlib.Path:
-    """Where tokens are kept, as long as there is one."""
-    return tmp_path / "deep" / "tokens"
-
-
-@pytest.fixture
-def store(folder: pathlib.Path) -> _workload.TokenStore:
-    """An empty store."""
-    return _workload.TokenStore(folder)
-
-
-def add(commands: runner.FakeRunner, *answers: runner.Answer) -> None:
-    """Let `add node-1` answer in turn."""
-    commands.expect(*COMMAND, "add", "node-1", answers=answers)
-
-
-def test_token_is_kept_until_it_is_dropped(
-    commands: runner.FakeRunner, folder: pathlib.Path, store: _workload.TokenStore
-) -> None:
-    """By whatever process comes next; only root can read it."""
-    add(commands, consumer.prints(TOKEN_1))
-    store.issue(WORKLOAD, "node-1")
-
-    kept = _workload.TokenStore(folder).all()
-    modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "node-1")]
-    store.drop("node-1")
-    store.drop("node-1")
-
-    assert kept == {"node-1": TOKEN_1}
-    assert modes == [0o700, 0o600]
-    assert list(folder.iterdir()) == []
-    assert store.all() == {}
-
-
-def test_command_itself_writes_the_token_to_disk(folder: pathlib.Path) -> None:
-    """This process can be killed at any moment; here it is told of a failure, and keeps it."""
-    script = f"import sys; print({TOKEN_1!r}); sys.exit('but then')"
-    workload = _workload.CommandWorkload([sys.executable, "-c", script])
-
-    assert message(_workload.TokenStore(folder).issue, workload, "node-1") == "but then"
-
-    assert stat.S_IMODE((folder / "node-1").stat().st_mode) == 0o600
-    assert _workload.TokenStore(folder).all() == {"node-1": TOKEN_1}
-
-
-@pytest.mark.parametrize(
-    ("left", "expected"),
-    [
-        ({"node-1": f"{TOKEN_1}\n"}, {"node-1": TOKEN_1}),
-        ({"node-1": "an error message"}, {}),
-        ({"node-1": ""}, {}),
-        ({"node-1": "-x"}, {}),
-        ({"node-1": "\udcff\x00"}, {}),
-        ({"node-1": TOKEN_1, "node-2": TOKEN_2}, {"node-1": TOKEN_1, "node-2": TOKEN_2}),
-    ],
-)
-def test_only_tokens_are_taken_from_a_dead_hook(
-    folder: pathlib.Path,
-    store: _workload.TokenStore,
-    left: dict[str, str],
-    expected: dict[str, str],
-) -> None:
-    """Nobody knows how the command ended that printed what is there."""
-    folder.mkdir(parents=True)
-    for name, text in left.items():
-        (folder / name).write_text(text, errors="surrogateescape")
-
-    assert store.all() == expected
-
-
-@pytest.mark.parametrize(
-    "printed", ["", "\n", "two words", "a line\nand a token", "-x", "x" * 70_000, "\ufffd"]
-)
-def test_what_is_no_token_is_not_kept(
-    commands: runner.FakeRunner, store: _workload.TokenStore, printed: str
-) -> None:
-    """It could not be handed to `join`."""
-    add(commands, consumer.prints(printed), consumer.prints(TOKEN_1))
-
-    assert message(store.issue, WORKLOAD, "node-1") == "it printed no token"
-    assert store.all() == {}
-    store.issue(WORKLOAD, "node-1")
-    assert store.all() == {"node-1": TOKEN_1}
-
-
-def test_without_a_place_to_keep_it_no_token_is_issued(
-    commands: runner.FakeRunner, folder: pathlib.Path, store: _workload.TokenStore
-) -> None:
-    """It would be lost with the hook, and the cluster issue no other."""
-    folder.parent.write_text("a file where a folder should be")
-
-    assert message(store.issue, WORKLOAD, "node-1").startswith("no place to keep a token: ")
-    assert commands.calls == []
-    assert store.all() == {}
-
-
-# Complaints
+    assert message(_workload.run, [sys.executable, "-c", script], 10) == "\ufffd no"
 
 
 @pytest.mark.parametrize(
@@ -295,7 +135,7 @@ def test_without_a_place_to_keep_it_no_token_is_issued(
         ("plain words, a/path/of/some/length", "plain words, a/path/of/some/length"),
         (f"bad token {TOKEN_1!r}: no", "bad token '[cut]': no"),
         (f"--token={TOKEN_1};", "[cut];"),
-        (f"{TOKEN_1[:60]}...{TOKEN_1[-60:]}", "[cut]...[cut]"),
+        (f"{TOKEN_1[:50]}...{TOKEN_1[-50:]}", "[cut]...[cut]"),
         (f"{TOKEN_1},{TOKEN_2}", "[cut],[cut]"),
         ("fingerprint " + "0f" * 32, "fingerprint [cut]"),
         ("known secret a.b!c and a.b!c", "known secret [cut] and [cut]"),
@@ -305,6 +145,51 @@ def test_tokens_are_cut_out_of_complaints(
     commands: runner.FakeRunner, text: str, expected: str
 ) -> None:
     """The one that is known, and whatever looks like one."""
-    commands.expect("micro", answers=[runner.Answer(1, stderr=text)])
+    commands.expect(*COMMAND, "join", "a.b!c", answers=[runner.Answer(1, stderr=text)])
 
-    assert message(_workload.run, ["micro"], 1, secret="a.b!c") == expected  # noqa: S106
+    assert message(WORKLOAD.join, "a.b!c", []) == expected
+
+
+@pytest.fixture
+def store(tmp_path: pathlib.Path) -> _workload.TokenStore:
+    """An empty store, whose folder does not exist yet."""
+    return _workload.TokenStore(tmp_path / "deep" / "tokens")
+
+
+def test_command_itself_writes_the_token_to_disk(store: _workload.TokenStore) -> None:
+    """This process can be killed at any moment; here it is told of a failure, and keeps it."""
+    script = f"import sys; print({TOKEN_1!r}); sys.exit('but then')"
+    workload = _workload.CommandWorkload([sys.executable, "-c", script])
+
+    assert message(store.issue, workload, "node-1") == "but then"
+
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (store.folder, store.folder / "node-1")]
+    assert modes == [0o700, 0o600]
+    assert _workload.TokenStore(store.folder).all() == {"node-1": TOKEN_1}
+    store.drop("node-1")
+    store.drop("node-1")
+    assert list(store.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("printed", ["", "two words", "a line\nand a token", "-x", "\ufffd\x00"])
+def test_what_is_no_token_is_not_kept(
+    commands: runner.FakeRunner, store: _workload.TokenStore, printed: str
+) -> None:
+    """It could not be handed to `join`."""
+    answers = [runner.Answer(0, printed), runner.Answer(0, TOKEN_1)]
+    commands.expect(*COMMAND, "add", "node-1", answers=answers)
+
+    assert message(store.issue, WORKLOAD, "node-1") == "it printed no token"
+    assert store.all() == {}
+    store.issue(WORKLOAD, "node-1")
+    assert store.all() == {"node-1": TOKEN_1}
+
+
+def test_without_a_place_to_keep_it_no_token_is_issued(
+    commands: runner.FakeRunner, store: _workload.TokenStore
+) -> None:
+    """It would be lost with the hook, and the cluster issue no other."""
+    store.folder.parent.write_text("a file where a folder should be")
+
+    assert message(store.issue, WORKLOAD, "node-1").startswith("no place to keep a token: ")
+    assert commands.calls == []
