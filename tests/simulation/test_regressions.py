@@ -97,3 +97,12 @@ def test_application_that_may_not_leave_is_removed_beside_another() -> None:
         microcluster="2.0.5",
         interleaved=True,
     )
+
+
+def test_unit_is_added_while_all_others_are_refused_to_leave() -> None:
+    """Two are let go, with the quorum; the last one is not kept for the newcomer's sake."""
+    replay(
+        [Do("deploy", 3, 100), Do("scale_to_zero"), Do("refuse_removals", 0, 20), Do("add_unit")],
+        juju="3.6",
+        microcluster="3.0.0",
+    )

@@ -332,6 +332,7 @@ def test_where_no_unit_of_its_application_stays_a_refused_member_goes(
 
     assert {refusal(unit) for _ in range(refused)} == {reason}
 
+    unit.set(planned_units=1)  # a newcomer
     assert not unit.hook("remove").in_cluster
     tried = (*consumer.COMMAND, *LEAVE) in unit.commands.calls
     assert tried is (reason == "Error: refused")

@@ -33,9 +33,7 @@ logger = logging.getLogger(__name__)
 
 # Long runs of what tokens, secrets and fingerprints are written in.
 _SECRET = re.compile(r"[A-Za-z0-9+/_=-]{40,}")
-# Seconds for which a daemon that may be restarting is asked again, and between two questions.
-_SETTLE_LIMIT = 5.0
-_SETTLE_PAUSE = 0.25
+_SETTLE_LIMIT = 5.0  # seconds for which a daemon that may be restarting is asked again
 
 
 class WorkloadError(Exception):
@@ -260,7 +258,9 @@ def leave(
     answer = _ask_until(workload, hostname, left=False)
     if answer.is_no:
         return
-    alone, is_last, failure = answer.names == frozenset({hostname}), app.planned_units() == 0, ""
+    # Who is added after the first refusal is a newcomer: those that go leave nobody behind.
+    is_last = app.planned_units() == 0 or refusals.exists()
+    alone, failure = answer.names == frozenset({hostname}), ""
     if is_shared or not is_last:
         failure = answer.reason or _wire.offline_text(answer.offline - {hostname})
     if not failure:
@@ -271,8 +271,8 @@ def leave(
             return
         failure = failure or again.reason or "it is still a member"
     if is_last:
-        # A hook that fails keeps nothing but its files. The eighth is ten minutes after the first:
-        # another application's members can meanwhile remove who has gone before.
+        # A hook that fails keeps nothing but its files. In the ten minutes until the eighth time
+        # the other application's members can remove who has gone before.
         with refusals.open("a") as file:
             file.write("x")
             if file.tell() >= (8 if is_shared else 3):
@@ -288,7 +288,7 @@ def _ask_until(workload: Workload, hostname: str, *, left: bool) -> _membership.
         is_sure = answer.is_no if left else bool(answer.members)
         if is_sure or time.monotonic() >= give_up:
             return answer
-        time.sleep(_SETTLE_PAUSE)
+        time.sleep(0.25)
 
 
 def _summary(error: Exception) -> str:
