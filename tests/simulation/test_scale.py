@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from tests.clouds.protocol import CONSUMER
 from tests.simulation import cloud as clouds
 
 if TYPE_CHECKING:
@@ -49,10 +50,9 @@ def test_scale_of_a_newcomer() -> None:
 def _cloud(version: str, units: int) -> Generator[clouds.Cloud]:
     cloud = clouds.Cloud(version, "2.0.5", "plain", interleaved=False)
     cloud.choices.numbers = (3, 14, 15, 9, 2, 6, 5)
-    machines = cloud.fake.add_machine
     with cloud.juju:
-        cloud.juju.deploy(clouds.charm("plain"), "first", units=units, host_factory=machines)
-        cloud.juju.integrate("first", clouds.DISTRIBUTOR)
+        cloud.deploy(CONSUMER, "first", units=units)
+        cloud.integrate("first", clouds.DISTRIBUTOR)
         yield cloud
 
 
