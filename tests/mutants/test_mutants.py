@@ -24,16 +24,6 @@ def test_broken_rule_is_noticed(mutant: apply.Mutant, tmp_path: pathlib.Path) ->
     assert mutant.complaint in failure, other
 
 
-def test_rules_own_scenarios_are_all_needed() -> None:
-    """One that no patch names belongs among the others, or nowhere."""
-    text = (apply.ROOT / "tests" / "scenarios" / "test_rules.py").read_text()
-    named = {mutant.test.partition("[")[0].rpartition("::")[2] for mutant in MUTANTS}
-
-    assert {
-        line[4:].partition("(")[0] for line in text.splitlines() if "def test_" in line
-    } <= named
-
-
 def test_test_that_passes_notices_nothing() -> None:
     """Otherwise a failure would say nothing about a rule."""
     assert apply.run(f"{__file__}::{test_patch_that_does_not_apply_is_refused.__name__}") is None
