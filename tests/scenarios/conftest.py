@@ -20,9 +20,7 @@ from tests.microclusters import lxd, needs_lxd
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-CLOUDS = ("model", "lxd", "jubilant")
 _PAIRS = ((("3.6", "2.0.5"), ("4.0", "3.0.0")), (("3.6", "3.0.0"), ("4.0", "2.0.5")))
-_FAILED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,8 +28,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("scenarios")
     group.addoption(
         "--cloud",
-        choices=CLOUDS,
-        default=CLOUDS[0],
+        choices=("model", "lxd", "jubilant"),
+        default="model",
         help="where the scenarios run (default: %(default)s)",
     )
     group.addoption(
@@ -62,30 +60,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """On a real Juju, where each scenario takes minutes, choose the smoke tests without `-m`."""
     if config.getoption("cloud") == "jubilant" and not config.getoption("markexpr"):
-        left_out = [item for item in items if item.get_closest_marker("smoke") is None]
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let the fixture know whether the scenario has failed."""
-    report = yield
-    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
-    return report
+        config.option.markexpr = "smoke"
 
 
 @pytest.fixture
 def cloud(request: pytest.FixtureRequest) -> Generator[protocol.Cloud]:
     """An empty cloud; a scenario that it cannot run is skipped."""
     item = cast("pytest.Item", request.node)  # pyright: ignore[reportUnknownMemberType]
+    complaints: list[str] = []
     makers: dict[str, Callable[[], contextlib.AbstractContextManager[protocol.Cloud]]] = {
-        "model": lambda: _model(item, *request.param),
+        "model": lambda: _model(complaints, *request.param),
         "lxd": _lxd,
         "jubilant": lambda: _jubilant(item),
     }
@@ -93,14 +80,16 @@ def cloud(request: pytest.FixtureRequest) -> Generator[protocol.Cloud]:
         required = {each for mark in item.iter_markers("requires") for each in mark.args}
         if reason := protocol.unsupported_reason(made, required):
             pytest.skip(reason)
+        failed = item.session.testsfailed
         yield made
-        if isinstance(made, local.LocalCloud) and not item.stash[_FAILED]:
+        if isinstance(made, local.LocalCloud) and item.session.testsfailed == failed:
             made.check()
+            assert not complaints, complaints[0]
 
 
 @contextlib.contextmanager
 def _model(
-    item: pytest.Item, seed: int, version: str, microcluster: str
+    complaints: list[str], seed: int, version: str, microcluster: str
 ) -> Generator[protocol.Cloud]:
     """The model of Juju with a fake microcluster.
 
@@ -109,7 +98,6 @@ def _model(
     # On another cloud its requirements need not be there.
     from tests.simulation import bags
 
-    complaints: list[str] = []
     # With two seeds of three, other machines run their hooks while one waits for a command.
     interleave = 0.3 if seed % 3 else 0.0
     with juju_model.Juju(seed, version=version, interleave=interleave) as juju:
@@ -122,7 +110,6 @@ def _model(
 
         juju.on_hook.append(check)
         yield made
-        assert item.stash[_FAILED] or not complaints, complaints[0]
 
 
 @contextlib.contextmanager
@@ -143,8 +130,9 @@ def _jubilant(item: pytest.Item) -> Generator[protocol.Cloud]:
     # On another cloud its requirements need not be there.
     from tests.clouds import jubilant_cloud
 
+    failed = item.session.testsfailed
     with jubilant_cloud.temporary_cloud(item.config.option) as made:
         yield made
-        if item.stash[_FAILED]:
+        if item.session.testsfailed > failed:
             artifacts = cast("str", item.config.getoption("artifacts"))
             made.collect_artifacts(pathlib.Path(artifacts, item.name))
