@@ -5,20 +5,16 @@
 - `jubilant`: a real Juju with a real microcluster.
 """
 
-from __future__ import annotations
-
 import contextlib
 import pathlib
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Generator
+from typing import cast
 
 import pytest
 
 from tests import juju_model
 from tests.clouds import local, options, protocol
 from tests.microclusters import lxd, needs_lxd
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
 
 _PAIRS = ((("3.6", "2.0.5"), ("4.0", "3.0.0")), (("3.6", "3.0.0"), ("4.0", "2.0.5")))
 

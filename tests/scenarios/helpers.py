@@ -4,22 +4,14 @@ A failed expectation names each unit that is wrong, and why. It never shows the 
 key, for that may be a token.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from tests.clouds import protocol
-from tests.clouds.protocol import CONSUMER, DISTRIBUTOR
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
-
-    from tests.clouds.local import LocalCloud
-    from tests.clouds.protocol import Cloud
-
+from tests.clouds.local import LocalCloud
+from tests.clouds.protocol import CONSUMER, DISTRIBUTOR, Cloud
 
 # Steps.
 

@@ -1,17 +1,10 @@
 """Several applications form one cluster, also across models; relations end and are made again."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
-from tests.clouds.protocol import CONSUMER, DISTRIBUTOR, Capability
+from tests.clouds.local import LocalCloud
+from tests.clouds.protocol import CONSUMER, DISTRIBUTOR, Capability, Cloud
 from tests.scenarios import helpers
-
-if TYPE_CHECKING:
-    from tests.clouds.local import LocalCloud
-    from tests.clouds.protocol import Cloud
 
 
 def test_first_of_two_leaves(cloud: Cloud) -> None:

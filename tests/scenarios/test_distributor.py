@@ -1,17 +1,10 @@
 """The distributor loses units, or is replaced; an operator gives it his word."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
-from tests.clouds.protocol import CONSUMER, DISTRIBUTOR, Capability
+from tests.clouds.local import LocalCloud
+from tests.clouds.protocol import CONSUMER, DISTRIBUTOR, Capability, Cloud
 from tests.scenarios import helpers
-
-if TYPE_CHECKING:
-    from tests.clouds.local import LocalCloud
-    from tests.clouds.protocol import Cloud
 
 
 @pytest.mark.smoke

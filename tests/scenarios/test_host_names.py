@@ -1,17 +1,10 @@
 """Host names change, come back, or cannot be used."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
-from tests.clouds.protocol import CONSUMER, Capability
+from tests.clouds.local import LocalCloud
+from tests.clouds.protocol import CONSUMER, Capability, Cloud
 from tests.scenarios import helpers
-
-if TYPE_CHECKING:
-    from tests.clouds.local import LocalCloud
-    from tests.clouds.protocol import Cloud
 
 
 @pytest.mark.requires(Capability.CHOOSES_HOST_NAMES)

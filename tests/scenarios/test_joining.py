@@ -1,16 +1,10 @@
 """Newcomers join, at the first attempt or a later one, by tokens that are not lost."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
+from tests.clouds.local import LocalCloud
 from tests.clouds.protocol import CONSUMER, TOLERANT_CONSUMER, Capability
 from tests.scenarios import helpers
-
-if TYPE_CHECKING:
-    from tests.clouds.local import LocalCloud
 
 
 @pytest.mark.requires(Capability.FAULTS)

@@ -1,17 +1,10 @@
 """Members leave, or are not let go."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
-from tests.clouds.protocol import CONSUMER, FORCEFUL_CONSUMER, QUIET_CONSUMER, Capability
+from tests.clouds.local import LocalCloud
+from tests.clouds.protocol import CONSUMER, FORCEFUL_CONSUMER, QUIET_CONSUMER, Capability, Cloud
 from tests.scenarios import helpers
-
-if TYPE_CHECKING:
-    from tests.clouds.local import LocalCloud
-    from tests.clouds.protocol import Cloud
 
 
 @pytest.mark.requires(Capability.PENDING_MEMBERS)

@@ -3,21 +3,14 @@
 While a member is offline, joins are paused: one would cost a small cluster its quorum.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pytest
 
-from tests.clouds.protocol import CONSUMER, Capability
+from tests.clouds.local import LocalCloud
+from tests.clouds.protocol import CONSUMER, Capability, Cloud
 from tests.microclusters import fake
 from tests.scenarios import helpers
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.clouds.local import LocalCloud
-    from tests.clouds.protocol import Cloud
 
 SOCKET_REFUSED = "Error: dial unix control.socket: connect: connection refused"
 

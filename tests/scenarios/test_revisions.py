@@ -1,23 +1,17 @@
 """Charms with the earlier library, mixed with those of this one, and refreshed to them."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
+from tests.clouds.local import LocalCloud
 from tests.clouds.protocol import (
     CONSUMER,
     DISTRIBUTOR,
     EARLIER_CONSUMER,
     EARLIER_DISTRIBUTOR,
     Capability,
+    Cloud,
 )
 from tests.scenarios import helpers
-
-if TYPE_CHECKING:
-    from tests.clouds.local import LocalCloud
-    from tests.clouds.protocol import Cloud
 
 
 @pytest.mark.smoke

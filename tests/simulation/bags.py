@@ -5,22 +5,17 @@ to accept, `written` is what this project writes, to the letter, and `earlier` i
 8 write.
 """
 
-from __future__ import annotations
-
 import enum
 import functools
 import json
 import pathlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import jsonschema_rs
 
+from tests import juju_model
 from tests.charms import earlier
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from tests import juju_model
 
 _SCHEMAS = pathlib.Path(__file__).parents[2] / "docs" / "reference" / "wire"
 _ENDING = ".schema.json"

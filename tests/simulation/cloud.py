@@ -1,18 +1,13 @@
 """The model of Juju on a fake microcluster, in which a schedule makes every choice."""
 
-from __future__ import annotations
-
 import hashlib
 import random
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 
 from tests import juju_model
 from tests.clouds import local, protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tests.microclusters import fake
+from tests.microclusters import fake
 
 _T = TypeVar("_T")
 

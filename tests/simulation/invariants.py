@@ -1,20 +1,13 @@
 """What must hold after every hook, and what once the faults have stopped."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 from microcluster_token_distributor import _wire
 from tests.clouds import local
-from tests.juju_model import Outcome, Point
+from tests.juju_model import Hook, HookContext, Outcome, Point
+from tests.microclusters import fake
 from tests.simulation import bags
 from tests.simulation import cloud as clouds
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from tests.juju_model import Hook, HookContext
-    from tests.microclusters import fake
 
 # Seconds: an operator's patience. A communicator may run into several limits of its commands.
 _LONGEST_HOOK = 1200.0

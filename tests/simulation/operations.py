@@ -5,23 +5,18 @@ nothing. It is unfair to lose the majority of a cluster's voters for good, or to
 from the distributor while others wait for one: no charm can help then.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
 
 from tests import juju_model
 from tests.clouds import local
-from tests.juju_model import AgentKilled, HookFault, Point
+from tests.juju_model import AgentKilled, HookContext, HookFault, Point
 from tests.microclusters import fake
 from tests.simulation import cloud as clouds
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+Options: TypeAlias = Callable[["Operations"], Sequence[str]]
+Act: TypeAlias = Callable[["Operations", str], object]
 
-    from tests.juju_model import HookContext
-
-    Options: TypeAlias = Callable[["Operations"], Sequence[str]]
-    Act: TypeAlias = Callable[["Operations", str], object]
 
 _MOST_UNITS = 8
 # Faults that come after as many moments come again and again after as many.

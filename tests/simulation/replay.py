@@ -1,18 +1,12 @@
 """A schedule from its beginning to its end."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from tests import juju_model
+from tests.juju_model import HookContext
 from tests.simulation import cloud as clouds
 from tests.simulation import invariants
 from tests.simulation.operations import Do, Operations
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tests.juju_model import HookContext
 
 # Of update-status, five minutes each: a token that nobody holds blocks its host name for three
 # hours.

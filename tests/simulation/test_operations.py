@@ -1,7 +1,5 @@
 """Each operation can be done: one that never can would show nothing, in however many schedules."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.simulation.operations import NAMES, Do

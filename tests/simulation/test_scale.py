@@ -3,8 +3,6 @@
 With `-k scale --units 1000` a thousand form one cluster, which takes some minutes.
 """
 
-from __future__ import annotations
-
 from typing import cast
 
 import pytest

@@ -1,18 +1,14 @@
 """One whole cluster comes about, whatever happens before."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import hypothesis
+import pytest
 from hypothesis import strategies as st
 
 from tests.simulation import cloud
 from tests.simulation.operations import NAMES, Do
 from tests.simulation.replay import replay
-
-if TYPE_CHECKING:
-    import pytest
 
 # So many are drawn in a test: of more, Hypothesis makes most by changing others.
 _BATCH = 10
