@@ -75,28 +75,6 @@ def test_new_application_is_related_before_the_cluster(cloud: Cloud) -> None:
     helpers.expect_whole(cloud, CONSUMER, "newcomers")
 
 
-@pytest.mark.requires(Capability.FAULTS)
-@pytest.mark.parametrize("members_are", ["slow", "down"])
-def test_newcomer_leads_when_related_again(cloud: LocalCloud, members_are: str) -> None:
-    """It is not granted the bootstrap before the members report."""
-    helpers.form(cloud, 2)
-    cloud.remove_relation(CONSUMER, DISTRIBUTOR)
-    cloud.settle()
-    newcomer = cloud.add_unit(CONSUMER)
-    cloud.settle()
-    cloud.juju.set_leader(newcomer)
-    *members, _ = cloud.units(CONSUMER)
-    slow = members_are == "slow"
-    for unit in members:
-        (cloud.pause_agent if slow else cloud.kill_machine)(unit)
-    cloud.integrate(CONSUMER, DISTRIBUTOR)
-    cloud.wait(2)
-    assert not cloud.members(newcomer), f"{newcomer} has bootstrapped a second cluster"
-    for unit in members:
-        (cloud.resume_agent if slow else cloud.start_machine)(unit)
-    helpers.expect_whole(cloud)
-
-
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_relation_of_removed_distributor_lingers(cloud: LocalCloud) -> None:
     """An empty relation does not count beside another."""

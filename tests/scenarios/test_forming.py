@@ -94,9 +94,13 @@ def test_unit_in_error_delays_bootstrap(cloud: LocalCloud) -> None:
 
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
-def test_slow_units_without_status_delay_bootstrap(cloud: LocalCloud) -> None:
-    """No unit bootstraps under a new distributor before the members have reported."""
-    helpers.deploy(cloud, 2, consumer_charm=QUIET_CONSUMER)
+@pytest.mark.parametrize("members_are", ["slow", "down"])
+@pytest.mark.parametrize("consumer_charm", [CONSUMER, QUIET_CONSUMER])
+def test_newcomer_leads_under_a_new_distributor(
+    cloud: LocalCloud, consumer_charm: str, members_are: str
+) -> None:
+    """It is not granted the bootstrap before the members report, also without a status."""
+    helpers.deploy(cloud, 2, consumer_charm=consumer_charm)
     helpers.expect_members(cloud, cloud.units(CONSUMER), helpers.hostnames(cloud))
     cloud.remove_application(DISTRIBUTOR)
     cloud.settle()
@@ -104,14 +108,15 @@ def test_slow_units_without_status_delay_bootstrap(cloud: LocalCloud) -> None:
     newcomer = cloud.add_unit(CONSUMER)
     cloud.settle()
     cloud.juju.set_leader(newcomer)
+    slow = members_are == "slow"
     for unit in members:
-        cloud.pause_agent(unit)
+        (cloud.pause_agent if slow else cloud.kill_machine)(unit)
     cloud.deploy(DISTRIBUTOR)
     cloud.integrate(CONSUMER, DISTRIBUTOR)
     cloud.wait(2)
     assert not cloud.members(newcomer), f"{newcomer} has bootstrapped a second cluster"
     for unit in members:
-        cloud.resume_agent(unit)
+        (cloud.resume_agent if slow else cloud.start_machine)(unit)
     helpers.expect_members(cloud, cloud.units(CONSUMER), helpers.hostnames(cloud))
 
 
