@@ -93,7 +93,7 @@ def test_unit_in_error_delays_bootstrap(cloud: LocalCloud) -> None:
     helpers.expect_whole(cloud)
 
 
-@pytest.mark.requires(Capability.FAKE_MACHINES)
+@pytest.mark.requires(Capability.FAULTS)
 @pytest.mark.parametrize("members_are", ["slow", "down"])
 @pytest.mark.parametrize("consumer_charm", [CONSUMER, QUIET_CONSUMER])
 def test_newcomer_leads_under_a_new_distributor(
