@@ -1,4 +1,4 @@
-"""The distributor loses units, or is replaced; an operator gives it his word."""
+"""The distributor loses units, or is replaced; operators let it forget members."""
 
 import pytest
 

@@ -17,7 +17,6 @@ from tests.simulation import cloud as clouds
 Options: TypeAlias = Callable[["Operations"], Sequence[str]]
 Act: TypeAlias = Callable[["Operations", str], object]
 
-
 _MOST_UNITS = 8
 # Faults that come after as many moments come again and again after as many.
 _RARE = 31
