@@ -5,11 +5,10 @@
 - `jubilant`: a real Juju with a real microcluster.
 """
 
-from __future__ import annotations
-
 import contextlib
 import pathlib
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Generator
+from typing import cast
 
 import pytest
 
@@ -17,20 +16,7 @@ from tests import juju_model
 from tests.clouds import local, options, protocol
 from tests.microclusters import lxd, needs_lxd
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-    from typing import TypeAlias
-
-    from tests.clouds.protocol import Capability
-
-    _Made: TypeAlias = contextlib.AbstractContextManager[protocol.Cloud]
-
-CLOUDS = ("model", "lxd", "jubilant")
-_PAIRS = (
-    (("3.6", "2.0.5"), ("4.0", "3.0.0")),
-    (("3.6", "3.0.0"), ("4.0", "2.0.5")),
-)
-_FAILED = pytest.StashKey[bool]()
+_PAIRS = ((("3.6", "2.0.5"), ("4.0", "3.0.0")), (("3.6", "3.0.0"), ("4.0", "2.0.5")))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,8 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("scenarios")
     group.addoption(
         "--cloud",
-        choices=CLOUDS,
-        default=CLOUDS[0],
+        choices=("model", "lxd", "jubilant"),
+        default="model",
         help="where the scenarios run (default: %(default)s)",
     )
     group.addoption(
@@ -70,59 +56,65 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """On a real Juju, where each scenario takes minutes, choose the smoke tests without `-m`."""
     if config.getoption("cloud") == "jubilant" and not config.getoption("markexpr"):
-        left_out = [item for item in items if item.get_closest_marker("smoke") is None]
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let the fixture know whether the scenario has failed."""
-    report = yield
-    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
-    return report
+        config.option.markexpr = "smoke"
 
 
 @pytest.fixture
 def cloud(request: pytest.FixtureRequest) -> Generator[protocol.Cloud]:
     """An empty cloud; a scenario that it cannot run is skipped."""
     item = cast("pytest.Item", request.node)  # pyright: ignore[reportUnknownMemberType]
-    makers: dict[str, Callable[[], _Made]] = {
-        "model": lambda: _model(request.param),
+    complaints: list[str] = []
+    makers: dict[str, Callable[[], contextlib.AbstractContextManager[protocol.Cloud]]] = {
+        "model": lambda: _model(complaints, *request.param),
         "lxd": _lxd,
         "jubilant": lambda: _jubilant(item),
     }
     with makers[cast("str", request.config.getoption("cloud"))]() as made:
-        if reason := protocol.unsupported_reason(made, _required(item)):
+        required = {each for mark in item.iter_markers("requires") for each in mark.args}
+        if reason := protocol.unsupported_reason(made, required):
             pytest.skip(reason)
+        failed = item.session.testsfailed
         yield made
-        if isinstance(made, local.LocalCloud) and not item.stash[_FAILED]:
+        if isinstance(made, local.LocalCloud) and item.session.testsfailed == failed:
             made.check()
-
-
-def _required(item: pytest.Item) -> set[Capability]:
-    return {each for marker in item.iter_markers("requires") for each in marker.args}
-
-
-def _model(param: tuple[int, str, str]) -> _Made:
-    # On another cloud its requirements need not be there.
-    from tests.scenarios import checked
-
-    return checked.model(*param)
+            assert not complaints, complaints[0]
 
 
 @contextlib.contextmanager
-def _lxd() -> Generator[local.LocalCloud]:
+def _model(
+    complaints: list[str], seed: int, version: str, microcluster: str
+) -> Generator[protocol.Cloud]:
+    """The model of Juju with a fake microcluster.
+
+    After each hook, databags have to fit their schemas, and tokens are nowhere but in them.
+    """
+    # On another cloud its requirements need not be there.
+    from tests.simulation import bags
+
+    # With two seeds of three, other machines run their hooks while one waits for a command.
+    interleave = 0.3 if seed % 3 else 0.0
+    with juju_model.Juju(seed, version=version, interleave=interleave) as juju:
+        made = local.LocalCloud(juju, local.fake_microcluster(juju, seed, microcluster))
+
+        def check(hook: juju_model.Hook) -> None:
+            shown = (what for what, text in bags.texts(juju, hook) if made.fake.shows_token(text))
+            complaints.extend(f"{what} shows a token: {hook}" for what in shown)
+            complaints.extend(f"{wrong}: {hook}" for wrong in bags.complaints(juju, hook))
+
+        juju.on_hook.append(check)
+        yield made
+
+
+@contextlib.contextmanager
+def _lxd() -> Generator[protocol.Cloud]:
     """The model of Juju with LXD daemons."""
     needs_lxd.require()
     cluster = lxd.LxdMicrocluster()
     try:
-        with juju_model.Juju(behaviour=juju_model.Behaviour.of("4.0")) as juju:
+        with juju_model.Juju(version="4.0") as juju:
             yield local.LocalCloud(juju, cluster)
     finally:
         cluster.close()
@@ -134,8 +126,9 @@ def _jubilant(item: pytest.Item) -> Generator[protocol.Cloud]:
     # On another cloud its requirements need not be there.
     from tests.clouds import jubilant_cloud
 
+    failed = item.session.testsfailed
     with jubilant_cloud.temporary_cloud(item.config.option) as made:
         yield made
-        if item.stash[_FAILED]:
+        if item.session.testsfailed > failed:
             artifacts = cast("str", item.config.getoption("artifacts"))
             made.collect_artifacts(pathlib.Path(artifacts, item.name))

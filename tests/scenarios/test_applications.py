@@ -1,19 +1,10 @@
-"""Several applications form one cluster."""
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+"""Several applications form one cluster, also across models; relations end and are made again."""
 
 import pytest
 
-from tests.clouds.protocol import CONSUMER, DISTRIBUTOR, Capability
+from tests.clouds.local import LocalCloud
+from tests.clouds.protocol import CONSUMER, DISTRIBUTOR, Capability, Cloud
 from tests.scenarios import helpers
-
-if TYPE_CHECKING:
-    from tests.clouds.local import LocalCloud
-    from tests.clouds.protocol import Cloud
-
-OTHER_DISTRIBUTOR = "other-distributor"
 
 
 def test_first_of_two_leaves(cloud: Cloud) -> None:
@@ -47,20 +38,13 @@ def test_first_has_no_units(cloud: Cloud) -> None:
     helpers.expect_whole(cloud, "first", "second")
 
 
-def test_relation_of_one_is_removed_and_the_other_grows(cloud: Cloud) -> None:
-    """A member of the other application issues the token."""
+def test_relation_of_one_is_made_again(cloud: Cloud) -> None:
+    """Its units have not left meanwhile, and a member of the other application issues tokens."""
     helpers.form_two(cloud, 2, 3)
     cloud.remove_relation("first", DISTRIBUTOR)
     cloud.settle()
     newcomer = cloud.add_unit("second")
     cloud.eventually(f"{newcomer} is a member", lambda: bool(cloud.members(newcomer)))
-
-
-def test_relation_of_one_is_made_again(cloud: Cloud) -> None:
-    """Units that the distributor does not see for a while have not left."""
-    helpers.form_two(cloud, 2, 2)
-    cloud.remove_relation("first", DISTRIBUTOR)
-    cloud.settle()
     cloud.integrate("first", DISTRIBUTOR)
     helpers.expect_whole(cloud, "first", "second")
 
@@ -92,14 +76,45 @@ def test_new_application_is_related_before_the_cluster(cloud: Cloud) -> None:
 
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_relation_of_removed_distributor_lingers(cloud: LocalCloud) -> None:
+    """An empty relation does not count beside another."""
+    cloud.deploy(CONSUMER, units=2)
+    cloud.deploy(DISTRIBUTOR, "first-distributor")
+    cloud.integrate(CONSUMER, "first-distributor")
+    helpers.expect_whole(cloud, distributor="first-distributor")
+    cloud.juju.remove_application("first-distributor", lingers=True)
+    cloud.settle()
+    cloud.deploy(DISTRIBUTOR)
+    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    helpers.grow(cloud)
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_goal_state_names_some_units_only(cloud: LocalCloud) -> None:
+    """The others have not left: they stay members when they reboot."""
+    helpers.deploy(cloud)
+    unnamed = cloud.units(CONSUMER)[1:]
+    cloud.juju.unnamed.update(unnamed)
+    helpers.expect_whole(cloud)
+    for unit in unnamed:
+        helpers.reboot(cloud, unit)
+        helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_two_clusters_meet(cloud: LocalCloud) -> None:
     """The status names both. No unit joins or is removed until one cluster is unrelated again."""
-    firsts, seconds = _form_two_clusters(cloud)
-    cloud.remove_relation("second", OTHER_DISTRIBUTOR)
+    names: list[set[str]] = []
+    for app, distributor in (("first", DISTRIBUTOR), ("second", "other-distributor")):
+        cloud.deploy(CONSUMER, app, units=3)
+        cloud.deploy(DISTRIBUTOR, distributor)
+        cloud.integrate(app, distributor)
+        helpers.expect_whole(cloud, app, distributor=distributor)
+        names.append(helpers.hostnames(cloud, app))
+    cloud.remove_relation("second", "other-distributor")
     cloud.settle()
     cloud.integrate("second", DISTRIBUTOR)
-    leader = helpers.leader(cloud)
-    helpers.expect_status(cloud, leader, "blocked", min(firsts), min(seconds))
+    helpers.expect_status(cloud, helpers.leader(cloud), "blocked", *map(min, names))
     newcomer = cloud.add_unit("first")
     dead = cloud.units("second")[-1]
     cloud.kill_machine(dead)
@@ -107,17 +122,54 @@ def test_two_clusters_meet(cloud: LocalCloud) -> None:
     cloud.remove_unit(dead, force=True)
     cloud.wait(3)
     assert not cloud.members(newcomer), f"{newcomer} has joined one of two clusters"
-    helpers.expect_members(cloud, [u for u in cloud.units("first") if u != newcomer], firsts)
-    helpers.expect_members(cloud, cloud.units("second"), seconds)
+    helpers.expect_members(cloud, cloud.units("first")[:-1], names[0])
+    helpers.expect_members(cloud, cloud.units("second"), names[1])
     cloud.remove_relation("second", DISTRIBUTOR)
     helpers.expect_whole(cloud, "first")
 
 
-def _form_two_clusters(cloud: LocalCloud) -> tuple[set[str], set[str]]:
-    """Form two clusters of three and return the names of their members."""
-    for app, distributor in (("first", DISTRIBUTOR), ("second", OTHER_DISTRIBUTOR)):
-        cloud.deploy(CONSUMER, app, units=3)
-        cloud.deploy(DISTRIBUTOR, distributor)
-        cloud.integrate(app, distributor)
-        helpers.expect_whole(cloud, app, distributor=distributor)
-    return helpers.hostnames(cloud, "first"), helpers.hostnames(cloud, "second")
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_distributor_is_offered(cloud: LocalCloud) -> None:
+    """Each model knows the other's application by another name; the offer is once suspended.
+
+    A member that reboots meanwhile stays a member, and the cluster can grow afterwards.
+    """
+    cloud.deploy(CONSUMER, units=3)
+    cloud.deploy(DISTRIBUTOR)
+    relation = cloud.juju.consume(CONSUMER, DISTRIBUTOR, alias="tokens")
+    helpers.expect_whole(cloud)
+    names = helpers.hostnames(cloud)
+    cloud.juju.suspend(relation)
+    cloud.wait()
+    rebooted = helpers.follower(cloud)
+    cloud.kill_machine(rebooted)
+    cloud.wait()
+    cloud.juju.resume(relation)
+    cloud.wait(2)
+    cloud.start_machine(rebooted)
+    helpers.expect_members(cloud, cloud.units(CONSUMER), names)
+    helpers.grow(cloud)
+    cloud.remove_unit(helpers.communicator(cloud))
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_consumer_is_offered(cloud: LocalCloud) -> None:
+    """Its units are never taken for gone, since goal-state does not name them."""
+    cloud.deploy(CONSUMER, "near", units=3)
+    cloud.deploy(CONSUMER, "far", units=3)
+    cloud.deploy(DISTRIBUTOR)
+    cloud.integrate("near", DISTRIBUTOR)
+    helpers.expect_whole(cloud, "near")
+    url = "admin/default.far-cluster"
+    cloud.juju.consume(DISTRIBUTOR, "far", alias="far-away", url=url)
+    helpers.expect_whole(cloud, "near", "far")
+    near, far = cloud.units("near")[-1], cloud.units("far")[-1]
+    names = helpers.hostnames(cloud, "near", "far") - {cloud.hostname(near)}
+    for unit in (near, far):
+        cloud.kill_machine(unit)
+    cloud.wait()
+    for unit in (near, far):
+        cloud.remove_unit(unit, force=True)
+    cloud.wait(2)
+    helpers.expect_members(cloud, [*cloud.units("near"), *cloud.units("far")], names)

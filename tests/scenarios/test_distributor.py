@@ -1,36 +1,19 @@
-"""The distributor loses units, or is replaced."""
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+"""The distributor loses units, or is replaced; operators let it forget members."""
 
 import pytest
 
-from tests.clouds.protocol import CONSUMER, DISTRIBUTOR, Capability
+from tests.clouds.local import LocalCloud
+from tests.clouds.protocol import CONSUMER, DISTRIBUTOR, Capability, Cloud
 from tests.scenarios import helpers
-
-if TYPE_CHECKING:
-    from tests.clouds.local import LocalCloud
-    from tests.clouds.protocol import Cloud
 
 
 @pytest.mark.smoke
-def test_leader_dies_when_formed(cloud: Cloud) -> None:
-    """Another unit leads, and newcomers join before and after the dead unit is removed."""
-    helpers.form(cloud, 3, distributors=3)
-    dead = helpers.kill_leader(cloud)
-    helpers.expect_whole(cloud, lost=[dead])
-    helpers.grow(cloud, lost=[dead])
-    cloud.remove_unit(dead, force=True)
-    helpers.grow(cloud)
-
-
-def test_former_leader_comes_back(cloud: Cloud) -> None:
-    """The former leader no longer mirrors, and its old databag does no harm."""
+def test_leader_dies_and_comes_back(cloud: Cloud) -> None:
+    """Another unit leads meanwhile, and the former leader's databag does no harm."""
     helpers.form(cloud, 3, distributors=2)
-    old = helpers.kill_leader(cloud)
-    helpers.grow(cloud, lost=[old])
-    cloud.start_machine(old)
+    former = helpers.kill_leader(cloud)
+    helpers.grow(cloud, lost=[former])
+    cloud.start_machine(former)
     helpers.expect_whole(cloud)
     cloud.remove_unit(helpers.leader(cloud))
     helpers.grow(cloud)
@@ -74,26 +57,6 @@ def test_distributor_is_deployed_anew(cloud: Cloud) -> None:
     cloud.deploy(DISTRIBUTOR, "another-distributor", units=1)
     cloud.integrate(CONSUMER, "another-distributor")
     helpers.expect_whole(cloud, distributor="another-distributor")
-
-
-@pytest.mark.requires(Capability.FAULTS)
-def test_leader_changes_before_departed_member_is_removed(cloud: LocalCloud) -> None:
-    """The next leader finds out about a departure that it got no event for."""
-    helpers.form(cloud, 4, distributors=2)
-    old = helpers.leader(cloud)
-    leaver = helpers.follower(cloud)
-    others = [unit for unit in cloud.units(CONSUMER) if unit != leaver]
-    cloud.kill_machine(leaver)
-    for unit in others:
-        cloud.pause_agent(unit)
-    cloud.remove_unit(leaver, force=True)
-    cloud.settle()
-    cloud.juju.set_leader(helpers.another(cloud, old, leaver))
-    cloud.wait()
-    for unit in others:
-        cloud.resume_agent(unit)
-    cloud.remove_unit(old)
-    helpers.expect_whole(cloud)
 
 
 def test_member_leaves_before_the_next_leader_is_elected(cloud: Cloud) -> None:
@@ -166,3 +129,38 @@ def test_leader_dies_while_forming(cloud: LocalCloud, unit: str, moment: dict[st
     helpers.expect_whole(cloud, lost=dead)
     cloud.remove_unit(dead[0], force=True)
     helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAULTS)
+def test_lost_member_is_forgotten_while_its_unit_stays(cloud: LocalCloud) -> None:
+    """The newcomer that it kept waiting joins; the unit can be removed later."""
+    helpers.form(cloud, 4)
+    dead = helpers.communicator(cloud)
+    cloud.kill_machine(dead)
+    newcomer = cloud.add_unit(CONSUMER)
+    helpers.expect_waiting(cloud, newcomer, dead)
+    cloud.juju.run_action(helpers.leader(cloud), "forget-member", host=cloud.hostname(dead))
+    others = [unit for unit in cloud.units(CONSUMER) if unit != dead]
+    helpers.expect_members(cloud, others, {cloud.hostname(unit) for unit in others})
+    cloud.remove_unit(dead, force=True)
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAULTS)
+def test_lost_member_without_a_unit_is_forgotten(cloud: LocalCloud) -> None:
+    """Its application is not related any more, so that nobody can know whether it comes back."""
+    helpers.form_two(cloud, 3, 1)
+    lost = cloud.units("second")[0]
+    name = cloud.hostname(lost)
+
+    def is_offline() -> bool:
+        rows = cloud.juju.run_action(helpers.leader(cloud), "show-mirror").values()
+        return any(row["host-name"] == name and row["state"] == "offline" for row in rows)
+
+    cloud.remove_relation("second", DISTRIBUTOR)
+    cloud.settle()
+    cloud.kill_machine(lost)
+    cloud.eventually(f"{name} among the rows", is_offline)
+    cloud.juju.run_action(helpers.leader(cloud), "forget-member", host=name)
+    helpers.expect_whole(cloud, "first")
+    assert not is_offline()

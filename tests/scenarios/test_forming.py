@@ -1,22 +1,10 @@
 """A cluster forms."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
-from tests.clouds.protocol import CONSUMER, DISTRIBUTOR, QUIET_CONSUMER, Capability
+from tests.clouds.local import LocalCloud
+from tests.clouds.protocol import CONSUMER, DISTRIBUTOR, QUIET_CONSUMER, Capability, Cloud
 from tests.scenarios import helpers
-
-if TYPE_CHECKING:
-    from tests.clouds.local import LocalCloud
-    from tests.clouds.protocol import Cloud
-
-
-def test_one_unit(cloud: Cloud) -> None:
-    """A single unit bootstraps."""
-    helpers.form(cloud, 1)
 
 
 @pytest.mark.smoke
@@ -45,32 +33,35 @@ def test_seven_units(cloud: Cloud) -> None:
 
 
 @pytest.mark.requires(Capability.FAULTS)
-def test_unit_is_added_during_bootstrap(cloud: LocalCloud) -> None:
-    """A unit that comes after the grant joins like the others."""
-    helpers.deploy(cloud, 2)
-
-    def add() -> None:
-        cloud.add_unit(CONSUMER)
-
-    cloud.upon(add, unit=CONSUMER, command="bootstrap")
-    helpers.expect_whole(cloud)
-
-
-@pytest.mark.requires(Capability.FAULTS)
-@pytest.mark.parametrize("has_worked", [False, True])
-def test_bootstrap_times_out(cloud: LocalCloud, *, has_worked: bool) -> None:
-    """The same unit tries again, unless it finds out that it has bootstrapped."""
-    helpers.deploy(cloud)
-    cloud.hang("bootstrap", unit=CONSUMER, in_effect=has_worked)
-    helpers.expect_whole(cloud)
+@pytest.mark.parametrize(
+    ("command", "times", "in_effect"),
+    [
+        ("bootstrap", 1, False),
+        ("bootstrap", 1, True),
+        ("join", 2, False),
+        ("join", 1, True),
+        ("add", 2, False),
+    ],
+)
+def test_command_times_out(
+    cloud: LocalCloud, command: str, times: int, *, in_effect: bool
+) -> None:
+    """It is tried again, unless it has worked; the same unit bootstraps."""
+    cloud.hang(command, unit=CONSUMER, times=times, in_effect=in_effect)
+    helpers.form(cloud, 3)
 
 
 @pytest.mark.requires(Capability.FAULTS)
-def test_hook_dies_after_bootstrap(cloud: LocalCloud) -> None:
-    """The next hook finds the cluster."""
-    helpers.deploy(cloud)
-    cloud.kill_agent(unit=CONSUMER, after="bootstrap")
-    helpers.expect_whole(cloud)
+@pytest.mark.parametrize(
+    ("command", "times", "at_once"),
+    [("bootstrap", 1, False), ("join", 1, False), ("add", 2, False), ("add", 1, True)],
+)
+def test_hook_dies_after_command(
+    cloud: LocalCloud, command: str, times: int, *, at_once: bool
+) -> None:
+    """The next hook finds the cluster, or the token, of which none is issued again for hours."""
+    cloud.kill_agent(unit=CONSUMER, after=command, times=times, at_once=at_once)
+    helpers.form(cloud, 3)
 
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
@@ -82,7 +73,7 @@ def test_machine_never_comes(cloud: LocalCloud) -> None:
     status, message = cloud.status(helpers.leader(cloud))
     assert status == "waiting"
     assert late in message
-    assert not any(cloud.members(unit) for unit in cloud.units(CONSUMER))
+    assert not any(map(cloud.members, cloud.units(CONSUMER)))
     helpers.expect_whole(cloud, lost=[late])
     cloud.juju.provision(late)
     helpers.expect_whole(cloud)
@@ -97,15 +88,19 @@ def test_unit_in_error_delays_bootstrap(cloud: LocalCloud) -> None:
     cloud.settle()
     helpers.expect_status(cloud, helpers.leader(cloud), "waiting", broken)
     cloud.wait(2)
-    helpers.expect_no_member(cloud)
+    assert not any(map(cloud.members, cloud.units(CONSUMER)))
     cloud.remove_unit(broken, force=True)
     helpers.expect_whole(cloud)
 
 
-@pytest.mark.requires(Capability.FAKE_MACHINES)
-def test_slow_units_without_status_delay_bootstrap(cloud: LocalCloud) -> None:
-    """No unit bootstraps under a new distributor before the members have reported."""
-    helpers.deploy(cloud, 2, consumer_charm=QUIET_CONSUMER)
+@pytest.mark.requires(Capability.FAULTS)
+@pytest.mark.parametrize("members_are", ["slow", "down"])
+@pytest.mark.parametrize("consumer_charm", [CONSUMER, QUIET_CONSUMER])
+def test_newcomer_leads_under_a_new_distributor(
+    cloud: LocalCloud, consumer_charm: str, members_are: str
+) -> None:
+    """It is not granted the bootstrap before the members report, also without a status."""
+    helpers.deploy(cloud, 2, consumer_charm=consumer_charm)
     helpers.expect_members(cloud, cloud.units(CONSUMER), helpers.hostnames(cloud))
     cloud.remove_application(DISTRIBUTOR)
     cloud.settle()
@@ -113,40 +108,23 @@ def test_slow_units_without_status_delay_bootstrap(cloud: LocalCloud) -> None:
     newcomer = cloud.add_unit(CONSUMER)
     cloud.settle()
     cloud.juju.set_leader(newcomer)
+    slow = members_are == "slow"
     for unit in members:
-        cloud.pause_agent(unit)
+        (cloud.pause_agent if slow else cloud.kill_machine)(unit)
     cloud.deploy(DISTRIBUTOR)
     cloud.integrate(CONSUMER, DISTRIBUTOR)
     cloud.wait(2)
     assert not cloud.members(newcomer), f"{newcomer} has bootstrapped a second cluster"
     for unit in members:
-        cloud.resume_agent(unit)
+        (cloud.resume_agent if slow else cloud.start_machine)(unit)
     helpers.expect_members(cloud, cloud.units(CONSUMER), helpers.hostnames(cloud))
 
 
 @pytest.mark.requires(Capability.FAULTS)
-def test_granted_unit_dies_before_it_bootstraps(cloud: LocalCloud) -> None:
-    """The grant goes to another unit once the first has left."""
+@pytest.mark.parametrize("has_bootstrapped", [False, True])
+def test_granted_unit_dies(cloud: LocalCloud, *, has_bootstrapped: bool) -> None:
+    """Its grant is moved when it has left, but not if the cluster is on its disk."""
     helpers.deploy(cloud)
-    dead = _granted_unit_dies(cloud, unit=DISTRIBUTOR, wrote="bootstrap-host")
-    helpers.expect_no_member(cloud)
-    cloud.remove_unit(dead, force=True)
-    helpers.expect_whole(cloud)
-
-
-@pytest.mark.requires(Capability.FAULTS)
-def test_unit_dies_as_it_has_bootstrapped(cloud: LocalCloud) -> None:
-    """The grant is not moved: the cluster is on the unit's disk."""
-    helpers.deploy(cloud)
-    dead = _granted_unit_dies(cloud, unit=CONSUMER, command="bootstrap")
-    cloud.wait(2)
-    helpers.expect_no_member(cloud)
-    cloud.start_machine(dead)
-    helpers.expect_whole(cloud)
-
-
-def _granted_unit_dies(cloud: LocalCloud, *, unit: str, command: str = "", wrote: str = "") -> str:
-    """Kill the unit that may bootstrap, at a moment of a hook; returns the unit."""
     granted: list[str] = []
 
     def kill() -> None:
@@ -154,6 +132,15 @@ def _granted_unit_dies(cloud: LocalCloud, *, unit: str, command: str = "", wrote
         granted.extend(u for u in cloud.units(CONSUMER) if cloud.hostname(u) == host)
         cloud.kill_machine(granted[0])
 
-    cloud.upon(kill, unit=unit, command=command, wrote=wrote)
+    if has_bootstrapped:
+        cloud.upon(kill, unit=CONSUMER, command="bootstrap")
+    else:
+        cloud.upon(kill, unit=DISTRIBUTOR, wrote="bootstrap-host")
     cloud.eventually("the death of the unit that may bootstrap", lambda: bool(granted))
-    return granted[0]
+    cloud.wait(2)
+    assert not any(map(cloud.members, cloud.units(CONSUMER)))
+    if has_bootstrapped:
+        cloud.start_machine(granted[0])
+    else:
+        cloud.remove_unit(granted[0], force=True)
+    helpers.expect_whole(cloud)

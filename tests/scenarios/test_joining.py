@@ -1,16 +1,10 @@
-"""Newcomers join, at the first attempt or a later one."""
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+"""Newcomers join, at the first attempt or a later one, by tokens that are not lost."""
 
 import pytest
 
+from tests.clouds.local import LocalCloud
 from tests.clouds.protocol import CONSUMER, TOLERANT_CONSUMER, Capability
 from tests.scenarios import helpers
-
-if TYPE_CHECKING:
-    from tests.clouds.local import LocalCloud
 
 
 @pytest.mark.requires(Capability.FAULTS)
@@ -24,41 +18,58 @@ def test_token_expires_before_it_is_used(cloud: LocalCloud) -> None:
 
 
 @pytest.mark.requires(Capability.FAULTS)
-@pytest.mark.parametrize(("times", "has_worked"), [(2, False), (1, True)])
-def test_join_times_out(cloud: LocalCloud, times: int, *, has_worked: bool) -> None:
-    """The token is still valid and tried again, unless the unit finds out that it has joined."""
+def test_newcomer_leaves_before_it_joined(cloud: LocalCloud) -> None:
+    """Its unused token is withdrawn."""
     helpers.form(cloud, 2)
-    newcomer = cloud.add_unit(CONSUMER)
-    cloud.hang("join", unit=newcomer, times=times, in_effect=has_worked)
+    newcomer = helpers.add_sleeping_newcomer(cloud)
+    cloud.remove_unit(newcomer, force=True)
     helpers.expect_whole(cloud)
+    helpers.grow(cloud)
 
 
 @pytest.mark.requires(Capability.FAULTS)
-def test_join_times_out_and_uses_up_its_token(cloud: LocalCloud) -> None:
-    """Another token is issued for it."""
-    helpers.form(cloud, 2)
+def test_machine_dies_for_good_after_issuing_a_token(cloud: LocalCloud) -> None:
+    """The token is lost with the machine; the newcomer waits until it expires, no longer."""
+    helpers.form(cloud, 3)
+    issuer = helpers.communicator(cloud)
+    cloud.upon(lambda: cloud.kill_machine(issuer), unit=issuer, command="add")
     newcomer = cloud.add_unit(CONSUMER)
-    cloud.hang("join", unit=newcomer)
-    cloud.upon(cloud.microcluster.expire_tokens, unit=newcomer, command="join")
-    cloud.upon(cloud.microcluster.expire_tokens, unit=newcomer, wrote="failed")
+    helpers.expect_waiting(cloud, newcomer, issuer)
+    cloud.remove_unit(issuer, force=True)
+    cloud.wait(2)
+    cloud.microcluster.expire_tokens()
     helpers.expect_whole(cloud)
 
 
-@pytest.mark.requires(Capability.FAULTS)
-def test_hook_dies_after_join(cloud: LocalCloud) -> None:
-    """What the hook wrote is lost; the next hook reports all of it."""
-    helpers.form(cloud, 2)
-    newcomer = cloud.add_unit(CONSUMER)
-    cloud.kill_agent(unit=newcomer, after="join")
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_issuer_is_removed_at_once(cloud: LocalCloud) -> None:
+    """The distributor takes the token from the databag of the departing unit."""
+    helpers.form(cloud, 3)
+    issuer = helpers.communicator(cloud)
+    cloud.upon(lambda: cloud.remove_unit(issuer), unit=issuer, wrote="mirror-")
+    helpers.grow(cloud)
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_cluster_refuses_to_issue_for_a_moment(cloud: LocalCloud) -> None:
+    """Another newcomer gets its token in the same hook."""
+    helpers.form(cloud, 3)
+    communicator = helpers.communicator(cloud)
+    cloud.pause_agent(communicator)
+    newcomers = [cloud.add_unit(CONSUMER) for _ in range(2)]
+    cloud.settle()
+    error = "Error: Membership consistency check failed after timeout"
+    cloud.fail_command("add", unit=communicator, errors=[error], seconds=5.02)
+    cloud.resume_agent(communicator)
+    cloud.settle()
+    assert any(cloud.members(newcomer) for newcomer in newcomers), "nobody was served"
     helpers.expect_whole(cloud)
 
 
 @pytest.mark.requires(Capability.FAKE_MACHINES, Capability.JOINS_WHILE_DEGRADED)
 def test_tolerant_charm_joins_while_a_member_is_down(cloud: LocalCloud) -> None:
     """The charm has declared that its workload can do that."""
-    helpers.deploy(cloud, consumer_charm=TOLERANT_CONSUMER)
-    helpers.expect_whole(cloud)
-    cloud.wait()
+    helpers.form(cloud, consumer_charm=TOLERANT_CONSUMER)
     dead = helpers.follower(cloud)
     cloud.kill_machine(dead)
     newcomer = cloud.add_unit(CONSUMER)
@@ -71,7 +82,7 @@ def test_tolerant_charm_joins_while_a_member_is_down(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_join_never_works(cloud: LocalCloud) -> None:
-    """Each try uses up a token. There are two at once, then one at each update-status."""
+    """Each try uses up a token: two at once, then one at each update-status, until it works."""
     helpers.form(cloud, 3)
     newcomer = cloud.add_unit(CONSUMER)
     cloud.spoil_joins(newcomer)
@@ -83,15 +94,6 @@ def test_join_never_works(cloud: LocalCloud) -> None:
         assert len(cloud.commands(newcomer, "join")) <= before + 1
     helpers.expect_status(cloud, newcomer, "waiting", "join failed")
     assert len(cloud.commands(newcomer, "join")) > 2, "it has given up"
-
-
-@pytest.mark.requires(Capability.FAKE_MACHINES)
-def test_join_works_at_last(cloud: LocalCloud) -> None:
-    """It fails for half an hour, and uses up its token each time; then its cause is fixed."""
-    helpers.form(cloud, 3)
-    newcomer = cloud.add_unit(CONSUMER)
-    cloud.spoil_joins(newcomer)
-    cloud.wait(6)
     cloud.machine(newcomer).faults = None
     helpers.expect_whole(cloud)
 
@@ -111,4 +113,18 @@ def test_newcomers_daemon_is_newer(cloud: LocalCloud) -> None:
     for unit in members:
         cloud.machine(unit).refresh()
         cloud.settle()
+    helpers.expect_whole(cloud)
+
+
+@pytest.mark.requires(Capability.FAKE_MACHINES)
+def test_newcomers_machine_dies_as_it_joins(cloud: LocalCloud) -> None:
+    """It is published as waiting, and is a member, which must not be removed."""
+    helpers.form(cloud, 3)
+    newcomer = cloud.add_unit(CONSUMER)
+    name = cloud.hostname(newcomer)
+    cloud.upon(lambda: cloud.kill_machine(newcomer), unit=newcomer, command="join")
+    cloud.wait(3)
+    removed = [ran.machine for ran in cloud.fake.history if ran.words[:2] == ("remove", name)]
+    assert not removed, f"{removed[0]} has removed {name}"
+    cloud.start_machine(newcomer)
     helpers.expect_whole(cloud)

@@ -1,27 +1,23 @@
-"""Databags, checked against the schemas in `docs/reference/wire`.
+"""What hooks leave behind: databags, checked against the schemas of the wire, and texts.
 
-A schema has three forms of a databag: the root is what the other side has to accept, `written` is
-what this project writes, to the letter, and `earlier` is what patches 1 to 8 write.
+A schema of `docs/reference/wire` has three forms of a databag: the root is what the other side has
+to accept, `written` is what this project writes, to the letter, and `earlier` is what patches 1 to
+8 write.
 """
-
-from __future__ import annotations
 
 import enum
 import functools
 import json
 import pathlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import jsonschema_rs
 
+from tests import juju_model
 from tests.charms import earlier
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from tests import juju_model
-
-SCHEMAS = pathlib.Path(__file__).parents[2] / "docs" / "reference" / "wire"
+_SCHEMAS = pathlib.Path(__file__).parents[2] / "docs" / "reference" / "wire"
 _ENDING = ".schema.json"
 
 
@@ -45,28 +41,21 @@ class Form(enum.Enum):
 @functools.cache
 def schema(name: str) -> dict[str, Any]:
     """Return a schema, of a databag or `common`."""
-    return json.loads((SCHEMAS / f"{name}{_ENDING}").read_text())
+    return json.loads((_SCHEMAS / f"{name}{_ENDING}").read_text())
 
 
 def names() -> list[str]:
     """Return the names of all schemas."""
-    return sorted(path.name.removesuffix(_ENDING) for path in SCHEMAS.iterdir())
+    return sorted(path.name.removesuffix(_ENDING) for path in _SCHEMAS.iterdir())
 
 
 @functools.cache
-def validator(name: str, pointer: str = "#") -> jsonschema_rs.Draft202012Validator:
-    """Return what checks a value against a schema, or a part of one.
-
-    Args:
-        name: of the schema.
-        pointer: the part, such as `#/$defs/written`.
-    """
+def validator(name: str, pointer: str) -> jsonschema_rs.Draft202012Validator:
+    """Return what checks a value against a part of a schema, such as `#/$defs/written`."""
     registry = jsonschema_rs.Registry([(schema(each)["$id"], schema(each)) for each in names()])
+    # A value may be a token.
     return jsonschema_rs.Draft202012Validator(
-        {"$ref": f"{schema(name)['$id']}{pointer}"},
-        registry=registry,
-        # A value may be a token.
-        mask="[cut]",
+        {"$ref": f"{schema(name)['$id']}{pointer}"}, registry=registry, mask="[cut]"
     )
 
 
@@ -75,46 +64,28 @@ def complaint(kind: Kind, form: Form, bag: Mapping[str, str]) -> str:
     return _complaint(kind, form, tuple(bag.items()))
 
 
-# Most hooks leave a bag as many others are; nothing but the bag's content makes a difference.
+# Most hooks leave a bag as many others are.
 @functools.lru_cache(maxsize=4096)
 def _complaint(kind: Kind, form: Form, items: tuple[tuple[str, str], ...]) -> str:
-    bag = dict(items)
-    for error in validator(kind.value, form.value).iter_errors(bag):
-        return _text(error)
-    return ""
-
-
-def _text(error: jsonschema_rs.ValidationError) -> str:
-    where = "/".join(map(str, error.instance_path))
-    return f"{where}: {error.message}" if where else error.message
+    errors = validator(kind.value, form.value).iter_errors(dict(items))
+    return next((f"{'/'.join(map(str, e.instance_path))}: {e.message}" for e in errors), "")
 
 
 def complaints(juju: juju_model.Juju, hook: juju_model.Hook) -> Iterator[str]:
-    """Return what is wrong with the databags that a hook has written to.
-
-    Args:
-        juju: the model, right after the hook.
-        hook: the record of the hook.
-    """
+    """Yield what is wrong with the databags that a hook has written to, right after it."""
     for relation_id, owner in sorted({(write.relation_id, write.owner) for write in hook.writes}):
         app = juju.apps.get(owner.partition("/")[0])
         if app is None or hook.unit not in app.units:
             continue
         charm = app.units[hook.unit].charm
         kind = _kind(charm, owner, peers=relation_id in juju.relation_ids(app.name, "cluster"))
-        if kind is None:
-            wrong = "nobody writes this databag"
-        elif charm.charm_type.__module__ == earlier.__name__:
+        form, bag = Form.WRITTEN, juju.bag(owner, relation_id=relation_id)
+        if charm.charm_type.__module__ == earlier.__name__:
             # What else is there may come from the library that the unit had before.
-            bag = {
-                write.key: write.new
-                for write in hook.writes
-                if (write.relation_id, write.owner) == (relation_id, owner) and write.new
-            }
-            wrong = complaint(kind, Form.EARLIER, bag)
-        else:
-            bag = juju.bag(owner, relation_id=relation_id)
-            wrong = complaint(kind, Form.WRITTEN, bag)
+            form = Form.EARLIER
+            written = {(write.relation_id, write.owner, write.key) for write in hook.writes}
+            bag = {key: bag[key] for key in bag if (relation_id, owner, key) in written}
+        wrong = complaint(kind, form, bag) if kind else "nobody writes this databag"
         if wrong:
             yield f"the databag of {owner}: {wrong}"
 
@@ -126,3 +97,15 @@ def _kind(charm: juju_model.Charm, owner: str, *, peers: bool) -> Kind | None:
     if charm.endpoints("provides"):
         return Kind.DISTRIBUTOR_UNIT if unit else Kind.DISTRIBUTOR_APPLICATION
     return Kind.CONSUMER_UNIT if unit else None
+
+
+def texts(juju: juju_model.Juju, hook: juju_model.Hook) -> Iterator[tuple[str, str]]:
+    """Yield all else that a hook leaves behind for people to read, or on a disk, and its name."""
+    yield from (("a log line", message) for _, message in hook.logs)
+    yield "an exception", hook.error
+    yield from ((w.key, w.new or "") for w in hook.writes if not w.key.startswith("mirror-"))
+    if hook.unit in juju.units(hook.unit.split("/")[0]):
+        unit = juju.unit(hook.unit)
+        yield "a status", unit.status.message
+        yield from (("StoredState", repr(state.content)) for state in unit.stored_states)
+        yield from (("a deferred event", repr(event)) for event in unit.deferred)

@@ -1,41 +1,23 @@
 """The model of Juju on a fake microcluster, in which a schedule makes every choice."""
 
-from __future__ import annotations
-
-import functools
 import hashlib
-import pathlib
 import random
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 
 from tests import juju_model
-from tests.charms import variants
-from tests.microclusters import fake, lxd
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+from tests.clouds import local, protocol
+from tests.microclusters import fake
 
 _T = TypeVar("_T")
 
 DISTRIBUTOR = "distributor"
-ENDPOINT = "microcluster-cluster"
-CHARMS = ("plain", "quiet", "tolerant")
-"""The consumers: as it is; one that sets no status; one that lets units join while a member is
-down, which only microcluster v3 bears."""
-
-_ROOT = pathlib.Path(__file__).parents[2]
-_CONSUMER_ROOT = _ROOT / "tests" / "charms" / "lxd_cluster"
-COMMAND = lxd.COMMAND
-
-
-@functools.cache
-def charm(name: str) -> juju_model.Charm:
-    """Load the distributor, or one of `CHARMS`."""
-    if name == DISTRIBUTOR:
-        return juju_model.Charm.load(_ROOT)
-    if name == "plain":
-        return variants.commanded(juju_model.Charm.load(_CONSUMER_ROOT))
-    return variants.variant(f"{name}-consumer", charm("plain"))
+CHARMS = {
+    "plain": protocol.CONSUMER,
+    "quiet": protocol.QUIET_CONSUMER,
+    # Only microcluster v3 bears its joins.
+    "tolerant": protocol.TOLERANT_CONSUMER,
+}
 
 
 class Choices(random.Random):
@@ -55,11 +37,9 @@ class Choices(random.Random):
         return self.numbers[self._taken % len(self.numbers)] if self.numbers else 0
 
     def choice(self, seq: Sequence[_T]) -> _T:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Choose one of several."""
         return seq[self._next() % len(seq)]
 
     def randrange(self, start: int, *_: object) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Choose a place in a list of so many."""
         return self._next() % start
 
     def random(self) -> float:
@@ -67,7 +47,6 @@ class Choices(random.Random):
         return 0.0 if self._next() % 4 == 3 else 0.99
 
     def uniform(self, a: float, b: float) -> float:
-        """Choose a time."""
         return a + (b - a) * (self._next() % 8) / 8
 
     def getrandbits(self, k: int) -> int:
@@ -77,8 +56,8 @@ class Choices(random.Random):
         return int.from_bytes(digest, "big") >> (256 - k)
 
 
-class Cloud:
-    """The model, the fake, and what operations and invariants have to know of both.
+class Cloud(local.LocalCloud):
+    """What operations and invariants have to know of the model and the fake.
 
     Args:
         juju_version: `3.6` or `4.0`.
@@ -92,50 +71,35 @@ class Cloud:
     ) -> None:
         self.choices = Choices()
         self.consumer = consumer
-        self.juju = juju_model.Juju(
-            self.choices, version=juju_version, interleave=0.5 if interleaved else 0.0
-        )
+        interleave = 0.5 if interleaved else 0.0
+        juju = juju_model.Juju(self.choices, version=juju_version, interleave=interleave)
+        super().__init__(juju, local.fake_microcluster(juju, version=microcluster_version))
+        self.fake.rng = self.choices
         # An address that is refused for good keeps its unit out, whatever any charm does.
-        self.fake = fake.FakeMicrocluster(
-            clock=lambda: self.juju.now,
-            spend=self.juju.advance,
-            seed=self.choices,
-            command=COMMAND,
-            version=microcluster_version,
-        )
         self.fake.address_sticks = 0.0
-        self.juju.deploy(charm(DISTRIBUTOR), DISTRIBUTOR)
+        self.deploy(protocol.DISTRIBUTOR, DISTRIBUTOR)
 
     def consumers(self) -> list[str]:
         """Name the applications that form the cluster."""
         return [app for app in self.juju.apps if app != DISTRIBUTOR]
 
-    def distributors(self) -> list[str]:
-        """Name the distributor's units."""
-        return self.juju.units(DISTRIBUTOR)
+    def units(self, application: str = "") -> list[str]:
+        """Name the units of an application, by default of all consumers."""
+        apps = [application] if application else self.consumers()
+        return [unit for app in apps for unit in self.juju.units(app)]
 
-    def units(self) -> list[str]:
-        """Name the consumers' units."""
-        return [unit for app in self.consumers() for unit in self.juju.units(app)]
-
-    def is_there(self, owner: str) -> bool:
-        """Tell whether a unit, or an application, is in the model."""
-        return "/" not in owner or owner in self.juju.units(owner.split("/")[0])
-
-    def machine(self, unit: str) -> fake.FakeMachine:
-        """Return the machine of a consumer's unit."""
-        machine = self.juju.host(unit)
-        assert isinstance(machine, fake.FakeMachine)
-        return machine
-
-    def name(self, unit: str) -> str:
+    def member_name(self, unit: str) -> str:
         """Return the name under which a unit is a member, else that of its machine."""
         machine = self.machine(unit)
         return machine.member.name if machine.member else machine.name
 
-    def names(self) -> dict[str, str]:
-        """Return the names of the consumers' units."""
-        return {unit: self.name(unit) for unit in self.units()}
+    def member_names(self) -> dict[str, str]:
+        """Return these names of all consumers' units."""
+        return {unit: self.member_name(unit) for unit in self.units()}
+
+    def dying(self) -> set[str]:
+        """Return these names of the units that are being removed."""
+        return {n for unit, n in self.member_names().items() if self.juju.unit(unit).dying}
 
     def cluster_of(self, unit: str) -> fake.Cluster | None:
         """Return the cluster that lists a unit's machine, were it half joined."""
@@ -145,18 +109,7 @@ class Cloud:
                 return cluster
         return None
 
-    def dying(self) -> set[str]:
-        """Return the names of the units that are being removed."""
-        return {name for unit, name in self.names().items() if self.juju.unit(unit).dying}
-
-    def bag(self, owner: str) -> Mapping[str, str]:
-        """Return a databag in the first relation of its application that is not being removed."""
-        for relation in self.juju.apps[owner.split("/")[0]].related(ENDPOINT):
-            if not relation.dying:
-                return self.juju.bag(owner, relation_id=relation.id)
-        return {}
-
     def related(self, app: str) -> bool:
         """Tell whether an application's relation is there, and not suspended."""
-        relations = self.juju.apps[app].related(ENDPOINT)
+        relations = self.juju.apps[app].related(local.ENDPOINT)
         return any(not (relation.dying or relation.suspended) for relation in relations)

@@ -1,21 +1,15 @@
 """A schedule from its beginning to its end."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from tests import juju_model
+from tests.juju_model import HookContext
 from tests.simulation import cloud as clouds
 from tests.simulation import invariants
 from tests.simulation.operations import Do, Operations
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tests.juju_model import HookContext
-
-# Of update-status, five minutes of the model's time each: tokens that nobody holds any more block
-# their host name for three hours.
+# Of update-status, five minutes each: a token that nobody holds blocks its host name for three
+# hours.
 _ROUNDS = 42
 # Until an operator lends a hand, and again after as many.
 _PATIENT_ROUNDS = 5
@@ -75,11 +69,9 @@ def replay(
 def _finish(cloud: clouds.Cloud, watch: invariants.Invariants, doing: Operations) -> None:
     """Let one whole cluster come about, with every unit in it."""
     cloud.juju.settle(_MOST_HOOKS, retry_failed=True, patience=_PATIENCE)
-    problems: list[str] = []
     for done in range(_ROUNDS + 1):
         doing.relate_all()
-        problems = watch.unfinished()
-        if not problems:
+        if not watch.unfinished():
             return
         if watch.beyond_help():
             doing.log.append("the quorum is lost")
@@ -87,4 +79,4 @@ def _finish(cloud: clouds.Cloud, watch: invariants.Invariants, doing: Operations
         if done and done % _PATIENT_ROUNDS == 0:
             doing.lend_a_hand()
         cloud.juju.update_status_round(retry_failed=True, patience=_PATIENCE)
-    raise invariants.Violation("; ".join(problems))
+    raise invariants.Violation("; ".join(watch.unfinished()))

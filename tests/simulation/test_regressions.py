@@ -1,7 +1,5 @@
 """Schedules that have failed once, as the shortest lists that were found."""
 
-from __future__ import annotations
-
 from tests.simulation.operations import Do
 from tests.simulation.replay import replay
 

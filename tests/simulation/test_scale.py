@@ -3,17 +3,12 @@
 With `-k scale --units 1000` a thousand form one cluster, which takes some minutes.
 """
 
-from __future__ import annotations
-
-import contextlib
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import pytest
 
+from tests.clouds.protocol import CONSUMER
 from tests.simulation import cloud as clouds
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 # Of its hooks a consumer's unit has four at its start, two from entering the relation, and one for
 # each of the distributor's two writes; it causes three at the distributor.
@@ -22,38 +17,23 @@ _HOOKS_BESIDES = 9
 
 
 @pytest.mark.parametrize("version", ["3.6", "4.0"])
-def test_scale_of_a_formation(version: str, request: pytest.FixtureRequest) -> None:
-    """All units are deployed at once, and form one cluster without a round of update-status."""
+def test_scale(version: str, request: pytest.FixtureRequest) -> None:
+    """Units deployed at once form a cluster, and one more joins, without an update-status."""
     units = cast("int", request.config.getoption("--units"))
-    with _cloud(version, units) as cloud:
-        hooks = cloud.juju.settle(max_hooks=10 * _HOOKS_A_UNIT * units)
-
-        _expect_members(cloud, units)
-    assert hooks <= _HOOKS_A_UNIT * units + _HOOKS_BESIDES
-
-
-def test_scale_of_a_newcomer() -> None:
-    """It joins without a round of update-status, and wakes each unit a few times."""
-    with _cloud("4.0", 30) as cloud:
-        cloud.juju.settle()
-
-        cloud.juju.add_unit("first")
-        hooks = cloud.juju.settle()
-
-        _expect_members(cloud, 31)
-    # Its name and its token are published in a write each; that it has joined wakes nobody.
-    assert hooks <= 2 * 31 + _HOOKS_A_UNIT
-
-
-@contextlib.contextmanager
-def _cloud(version: str, units: int) -> Generator[clouds.Cloud]:
     cloud = clouds.Cloud(version, "2.0.5", "plain", interleaved=False)
     cloud.choices.numbers = (3, 14, 15, 9, 2, 6, 5)
-    machines = cloud.fake.add_machine
     with cloud.juju:
-        cloud.juju.deploy(clouds.charm("plain"), "first", units=units, host_factory=machines)
-        cloud.juju.integrate("first", clouds.DISTRIBUTOR)
-        yield cloud
+        cloud.deploy(CONSUMER, "first", units=units)
+        cloud.integrate("first", clouds.DISTRIBUTOR)
+        hooks = cloud.juju.settle(max_hooks=10 * _HOOKS_A_UNIT * units)
+        _expect_members(cloud, units)
+        assert hooks <= _HOOKS_A_UNIT * units + _HOOKS_BESIDES
+
+        cloud.add_unit("first")
+        hooks = cloud.juju.settle()
+        _expect_members(cloud, units + 1)
+        # Its name and its token are published in a write each; that it has joined wakes nobody.
+        assert hooks <= 2 * (units + 1) + _HOOKS_A_UNIT
 
 
 def _expect_members(cloud: clouds.Cloud, units: int) -> None:
