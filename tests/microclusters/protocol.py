@@ -16,27 +16,17 @@ if TYPE_CHECKING:
 
 
 class Machine(Protocol):
-    """One machine of a microcluster, with the daemon on it."""
+    """One machine of a microcluster, with the daemon on it.
 
-    @property
-    def name(self) -> str:
-        """The host name. A member goes by the one that it had when it joined."""
-        ...
+    Attributes:
+        name: the host name. A member goes by the one that it had when it joined.
+        address: the IP address on which the daemon talks to the others.
+        command: the words before the sub-command, for example `["microovn", "cluster"]`.
+    """
 
-    @property
-    def address(self) -> str:
-        """The IP address on which the daemon talks to the others."""
-        ...
-
-    @property
-    def command(self) -> list[str]:
-        """The words before the sub-command, for example `["microovn", "cluster"]`."""
-        ...
-
-    @property
-    def running(self) -> bool:
-        """Whether the machine is up, with its daemon."""
-        ...
+    name: str
+    address: str
+    command: list[str]
 
     def run(
         self, argv: Sequence[str], *, timeout: float | None = None
@@ -46,15 +36,12 @@ class Machine(Protocol):
 
     def kill(self) -> None:
         """Let the machine die at once (for real daemons: `kill -9`). Its data survives."""
-        ...
 
     def start(self) -> None:
         """Start a killed machine again, with its data."""
-        ...
 
     def destroy(self) -> None:
         """Take the machine away with its data; it never comes back."""
-        ...
 
 
 class Microcluster(Protocol):
@@ -66,8 +53,6 @@ class Microcluster(Protocol):
 
     def expire_tokens(self) -> None:
         """Let all the join tokens issued so far and not yet used reach the end of their life."""
-        ...
 
     def close(self) -> None:
         """Stop all that was started and remove what it left behind."""
-        ...
