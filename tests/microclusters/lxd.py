@@ -133,7 +133,7 @@ class LxdMachine:
             subprocess.TimeoutExpired: the program took longer than `timeout`.
             LxdError: the daemon was started and did not get ready.
         """
-        self._come_up()
+        self.come_up()
         if list(argv[:1]) == self.command:
             try:
                 return subprocess.CompletedProcess(argv, 0, self._execute(argv[1:]), "")
@@ -196,7 +196,7 @@ class LxdMachine:
             )
         self._deadline = time.monotonic() + (_READY_AGAIN if self._set_up else _READY)
 
-    def _come_up(self) -> None:
+    def come_up(self) -> None:
         """Wait for a daemon that was just started; LxdError if a fresh one does not get ready."""
         while self._deadline:
             with contextlib.suppress(WorkloadError):
@@ -276,6 +276,7 @@ class LxdMicrocluster:
         """Revoke all unused join tokens, which to LXD is the same: its clock is the host's."""
         for machine in self._machines:
             if machine.running:
+                machine.come_up()
                 operations = machine.workload.ask("GET", "/1.0/operations?recursion=1")
                 for operation in operations.get("running", ()):
                     if operation["class"] == "token":
