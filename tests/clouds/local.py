@@ -75,7 +75,7 @@ def fake_microcluster(
     Args:
         juju: the model, whose time it is.
         seed: makes every choice.
-        version: of microcluster, see `fake.Release`.
+        version: of microcluster, `2.0.5` or `3.0.0`.
     """
     return fake.FakeMicrocluster(
         clock=lambda: juju.now, spend=juju.advance, seed=seed, command=COMMAND, version=version
@@ -181,7 +181,7 @@ class LocalCloud:
             found.add(protocol.Capability.FORCE_DEPARTS)
         if isinstance(self.microcluster, fake.FakeMicrocluster):
             found |= {protocol.Capability.FAKE_MACHINES, protocol.Capability.PENDING_MEMBERS}
-            if self.microcluster.version.joins_while_degraded:
+            if self.microcluster.version.is_v3:
                 found.add(protocol.Capability.JOINS_WHILE_DEGRADED)
         return frozenset(found)
 

@@ -49,6 +49,6 @@ class TestFakeMicrocluster(suite.ConformanceSuite):
         return suite.Traits(
             eventually,
             REFUSALS,
-            joins_while_member_down=cluster.version.joins_while_degraded,
-            cuts_off_leaver=cluster.version.joins_while_degraded,
+            joins_while_member_down=cluster.version.is_v3,
+            cuts_off_leaver=cluster.version.is_v3,
         )

@@ -107,7 +107,6 @@ def test_unusable_host_names(cloud: LocalCloud) -> None:
 def test_two_newcomers_have_one_host_name(cloud: LocalCloud) -> None:
     """The status names both units; once one is removed the other joins."""
     helpers.form(cloud, 2)
-    cloud.fake.unique_names = False
     twins = [cloud.add_unit(CONSUMER, hostname="twin") for _ in range(2)]
     helpers.expect_status(cloud, helpers.leader(cloud), "blocked", "twin", *twins)
     cloud.wait(2)
@@ -120,7 +119,6 @@ def test_two_newcomers_have_one_host_name(cloud: LocalCloud) -> None:
 def test_newcomer_has_the_host_name_of_a_member(cloud: LocalCloud) -> None:
     """The status names both units, and the member stays one when the newcomer is removed."""
     helpers.form(cloud, 2)
-    cloud.fake.unique_names = False
     member = cloud.units(CONSUMER)[-1]
     twin = cloud.add_unit(CONSUMER, hostname=cloud.hostname(member))
     helpers.expect_status(cloud, helpers.leader(cloud), "blocked", member, twin)

@@ -121,7 +121,6 @@ def test_error_with_a_token_in_it(cloud: LocalCloud) -> None:
 def test_half_joined_unit_is_related_again(cloud: LocalCloud) -> None:
     """What the failed join left in the cluster is removed, though the report of it is lost."""
     helpers.form(cloud, 5)
-    cloud.fake.address_sticks = 0.0
     newcomer = helpers.add_sleeping_newcomer(cloud)
     others = [unit for unit in cloud.units(CONSUMER) if unit != newcomer]
     cloud.kill_machine(others[-1])

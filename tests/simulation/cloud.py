@@ -95,7 +95,6 @@ class Cloud:
         self.juju = juju_model.Juju(
             self.choices, version=juju_version, interleave=0.5 if interleaved else 0.0
         )
-        # An address that is refused for good keeps its unit out, whatever any charm does.
         self.fake = fake.FakeMicrocluster(
             clock=lambda: self.juju.now,
             spend=self.juju.advance,
@@ -103,7 +102,6 @@ class Cloud:
             command=COMMAND,
             version=microcluster_version,
         )
-        self.fake.address_sticks = 0.0
         self.juju.deploy(charm(DISTRIBUTOR), DISTRIBUTOR)
 
     def consumers(self) -> list[str]:
