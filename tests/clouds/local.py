@@ -181,7 +181,7 @@ class LocalCloud:
             found.add(protocol.Capability.FORCE_DEPARTS)
         if isinstance(self.microcluster, fake.FakeMicrocluster):
             found |= {protocol.Capability.FAKE_MACHINES, protocol.Capability.PENDING_MEMBERS}
-            if self.microcluster.version.is_v3:
+            if self.microcluster.version == "3.0.0":
                 found.add(protocol.Capability.JOINS_WHILE_DEGRADED)
         return frozenset(found)
 

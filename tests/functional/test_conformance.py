@@ -50,7 +50,7 @@ class TestLxd(suite.ConformanceSuite):
             "cannot leave": "node-2 cannot leave while a member is offline",
             "no quorum": "most of the voters do not answer|no available dqlite leader",
         }
-        return suite.Traits(_eventually, refusals, joins_while_member_down=True, is_lxd=True)
+        return suite.Traits(_eventually, refusals, "LXD")
 
     def test_two_machines_join_at_once(
         self, cluster: lxd.LxdMicrocluster, world: suite.Traits

@@ -6,18 +6,13 @@ microcluster, LXD and Go. Times are in seconds.
 
 from __future__ import annotations
 
-import base64
-import json
 import math
-import re
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 Moment = Literal["before", "after"]
 
 # The port on which daemons talk to each other.
 PORT = 6686
-# For how long a token is valid without `--timeout`.
-TOKEN_LIFE = 10800.0
 # Until a request between daemons gives up, and until the client of a command does.
 DEADLINE = 30.0
 # What a command takes that is answered without any work.
@@ -28,8 +23,6 @@ NO_QUORUM = "no available dqlite leader server found"
 TIMED_OUT = "context deadline exceeded"
 NO_SOCKET = "/var/snap/microovn/common/state/control.socket: no such file or directory"
 SOCKET_REFUSED = "dial unix control.socket: connect: connection refused"
-
-_LABEL = re.compile(r"(?![0-9]+$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
 class Release(NamedTuple):
@@ -97,17 +90,3 @@ class Command(NamedTuple):
     machine: str
     words: tuple[str, ...]
     code: int | None
-
-
-def decode(text: str) -> dict[str, Any] | None:
-    """A token's content, or None for a text that is no token."""
-    try:
-        content: dict[str, Any] = {"secret": "", "fingerprint": "", "join_addresses": []}
-        return {**content, **json.loads(base64.b64decode(text, validate=True))}
-    except (ValueError, TypeError):
-        return None
-
-
-def is_host_name(name: str) -> bool:
-    """Whether `add` accepts a name."""
-    return all(_LABEL.fullmatch(label) for label in name.split("."))

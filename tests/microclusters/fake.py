@@ -19,40 +19,20 @@ import random
 import re
 from typing import TYPE_CHECKING, Literal
 
-from tests.microclusters.cluster import HEARTBEAT, Cluster, Member, TokenRecord
-from tests.microclusters.commands import (
-    NO_QUORUM,
-    NOT_INITIALIZED,
-    RELEASES,
-    Command,
-    Fault,
-    Moment,
-    dies,
-    fails,
-    hangs,
-    prints,
-)
+from tests.microclusters.cluster import Cluster, TokenRecord
+from tests.microclusters.cluster import Member as Member
+from tests.microclusters.commands import NOT_INITIALIZED as NOT_INITIALIZED
+from tests.microclusters.commands import RELEASES, Command
+from tests.microclusters.commands import Fault as Fault
+from tests.microclusters.commands import Moment as Moment
+from tests.microclusters.commands import dies as dies
+from tests.microclusters.commands import fails as fails
+from tests.microclusters.commands import hangs as hangs
+from tests.microclusters.commands import prints as prints
 from tests.microclusters.machine import FakeMachine, FaultPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-__all__ = [
-    "HEARTBEAT",
-    "NOT_INITIALIZED",
-    "NO_QUORUM",
-    "Cluster",
-    "Command",
-    "FakeMachine",
-    "FakeMicrocluster",
-    "Fault",
-    "Member",
-    "Moment",
-    "dies",
-    "fails",
-    "hangs",
-    "prints",
-]
 
 _TOKEN_START = base64.b64encode(b'{"secret"').decode()[:12]
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -79,8 +59,7 @@ class FakeMicrocluster:
         faults: asked before and after each command on a machine that has no `faults` of its own.
         degraded_leave: with 3.0.0, what comes of leaving a cluster of four or more while a member
             is down. It `stays` a member; it stays, and the cluster has no leader until the other
-            is back (`stalls`); it is out after 16 seconds (`slow`), or at once (`fast`). None for
-            chance to decide.
+            is back (`stalls`); it is out (`fast`). None for chance to decide.
         needed_after_removal: how many members the workload wants to keep; it refuses a removal
             without `--force` that leaves fewer. MicroCeph wants 3.
     """
@@ -99,8 +78,9 @@ class FakeMicrocluster:
         self.history: list[Command] = []
         self.command = tuple(command)
         self.faults: FaultPlan | None = None
-        self.version = RELEASES[version]
-        self.degraded_leave: Literal["stays", "stalls", "slow", "fast"] | None = None
+        self.version = version
+        self.release = RELEASES[version]
+        self.degraded_leave: Literal["stays", "stalls", "fast"] | None = None
         self.needed_after_removal = 0
         self.spend = spend
         # Nothing here is a secret.

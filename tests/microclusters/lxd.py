@@ -79,14 +79,11 @@ class LxdMachine:
     """A machine with an LXD daemon on it.
 
     Args:
-        name: its host name.
+        name: its host name, also the member's name in the cluster.
         directory: a new directory for it, which becomes its `LXD_DIR`.
         before_add: called before a token is issued here.
 
     Attributes:
-        name: as given; also the member's name in the cluster.
-        address: its loopback address, without a port.
-        command: the words before the sub-command.
         real_time: its daemon goes on while a hook sleeps.
         has_left: whether it has removed itself from its cluster.
         workload: its daemon.
@@ -110,9 +107,8 @@ class LxdMachine:
         self._set_up = False
         directory.mkdir()
         clean = {key: value for key, value in os.environ.items() if not key.startswith("LXD_")}
-        # In which LXD leaves a file if it is killed as it starts.
-        temporary = {"TMPDIR": str(directory)}
-        self._environment = {**clean, **temporary, "LXD_DIR": str(directory)}
+        # LXD leaves a temporary file if it is killed as it starts.
+        self._environment = {**clean, "TMPDIR": str(directory), "LXD_DIR": str(directory)}
 
     @property
     def running(self) -> bool:
@@ -124,14 +120,7 @@ class LxdMachine:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command line as this machine would, output captured as text.
 
-        Args:
-            argv: the whole command line.
-            timeout: seconds before a program is killed. `COMMAND` has a limit of its own.
-
-        Raises:
-            FileNotFoundError: there is no such program.
-            subprocess.TimeoutExpired: the program took longer than `timeout`.
-            LxdError: the daemon was started and did not get ready.
+        `COMMAND` has a limit of its own. FileNotFoundError: there is no such program.
         """
         self.come_up()
         if list(argv[:1]) == self.command:

@@ -25,7 +25,7 @@ FaultPlan: TypeAlias = "Callable[[FakeMachine, Moment, tuple[str, ...]], Fault |
 # What a daemon that has just left answers, as its socket goes away and comes back.
 _RESETTING = ("Daemon is shutting down", "EOF", commands.NO_SOCKET)
 
-# Seconds after an upgrade of all members for which each shows as unreachable.
+# Seconds after an upgrade for which all members show as unreachable.
 _BLIND = 27.0
 
 
@@ -63,9 +63,6 @@ class FakeMachine:
         self.world = world
         # Until when the daemon answers each command with an error.
         self._outages: list[tuple[float, str]] = []
-
-    def __repr__(self) -> str:
-        return f"<machine {self.name} at {self.address}>"
 
     @property
     def endpoint(self) -> str:
@@ -161,12 +158,10 @@ class FakeMachine:
     def refresh(self) -> None:
         """Bring the daemon to the next schema.
 
-        It waits, and does nothing but list, until all the members have been refreshed. When the
-        last has been, all show as unreachable for a while, as after a reboot.
+        After the last member's all show as unreachable for a while, as after a reboot.
         """
-        self.world.catch_up()
         self.schema += 1
-        if self.cluster is not None and not self.awaits_upgrade(self.cluster):
+        if self.cluster is not None:
             self.cluster.blind_until = self.world.now + _BLIND
 
     def rename(self, name: str) -> None:
@@ -191,10 +186,6 @@ class FakeMachine:
         """Become a member."""
         self.cluster, self.member = cluster, member
         cluster.members[member.name] = member
-
-    def awaits_upgrade(self, cluster: Cluster) -> bool:
-        """Whether a member has an older schema than this daemon."""
-        return any(member.machine.schema < self.schema for member in cluster.members.values())
 
     def _ask(self, moment: Moment, shown: tuple[str, ...]) -> Fault | None:
         plan = self.faults or self.world.faults

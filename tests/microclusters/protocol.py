@@ -1,9 +1,7 @@
 """What the worlds of the tests ask of a microcluster, be it a fake or made of real daemons.
 
 A *microcluster* is a set of machines. Each machine runs one daemon and answers one command line,
-`<command> bootstrap | add | join | list | remove`, as the real programs do. Everything that the
-charms do goes through `Machine.run`, which stands in for `subprocess.run` on that machine; the
-other methods are what happens to machines from outside.
+`<command> bootstrap | add | join | list | remove`, as the real programs do.
 """
 
 from __future__ import annotations
@@ -16,16 +14,11 @@ if TYPE_CHECKING:
 
 
 class Machine(Protocol):
-    """One machine of a microcluster, with the daemon on it.
-
-    Attributes:
-        name: the host name. A member goes by the one that it had when it joined.
-        address: the IP address on which the daemon talks to the others.
-        command: the words before the sub-command, for example `["microovn", "cluster"]`.
-    """
+    """One machine of a microcluster, with the daemon on it."""
 
     name: str
     address: str
+    # The words before the sub-command, for example `["microovn", "cluster"]`.
     command: list[str]
 
     def run(

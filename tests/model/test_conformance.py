@@ -46,9 +46,4 @@ class TestFakeMicrocluster(suite.ConformanceSuite):
                 cluster.advance(1.0)
             assert predicate()
 
-        return suite.Traits(
-            eventually,
-            REFUSALS,
-            joins_while_member_down=cluster.version.is_v3,
-            cuts_off_leaver=cluster.version.is_v3,
-        )
+        return suite.Traits(eventually, REFUSALS, cluster.version)
