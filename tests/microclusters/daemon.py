@@ -220,7 +220,8 @@ def _remove(machine: FakeMachine, name: str, *, force: bool) -> Outcome:
         _leave_degraded(machine, cluster, target, dead)
     _take_out(cluster, target)
     if world.release.is_v3:
-        machine.reset(after=_REMOVAL)
+        answer = world.rng.choice(("Daemon is shutting down", "EOF", commands.NO_SOCKET))
+        machine.outages = [(world.now + _REMOVAL + 0.25, answer)]
         raise CommandError(_CUT_OFF, _REMOVAL)
     return Outcome(cost=_REMOVAL)
 

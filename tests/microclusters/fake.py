@@ -1,9 +1,9 @@
 """A microcluster in memory, as harsh as the real ones that were measured.
 
 The reference is MicroOVN's command line over dqlite, with microcluster 2.0.5 or 3.0.0: exit codes
-and standard error are those measured, and so are the seconds where they are many. Where a measured
-message was cut short, or nothing was measured, the fake follows microcluster's source, and a
-comment states it. `docs/reference/measured.md` is the record.
+and standard error are those measured, and so are the seconds where they are many. `docs/reference/measured.md`
+is the record. Where nothing was measured, the fake follows microcluster's source, and a comment
+states it.
 
 The theory of operation is in `cluster` (members, votes, time) and `daemon` (the commands).
 """
@@ -44,11 +44,9 @@ class FakeMicrocluster:
     Everything is a function of the seed and of the calls made.
 
     Args:
-        clock: gives the time in seconds. By default the fake has a clock of its own, which
-            `advance` moves.
+        clock: gives the time in seconds; by default one of its own, which `advance` moves.
         seed: where secrets and the little that chance decides come from.
-        spend: called with the seconds that each command takes, once it has taken effect; a model
-            moves its clock by that. By default commands take no time.
+        spend: called with the seconds that each command takes, once it has taken effect.
         command: the words before the sub-command.
         version: microcluster's version, `2.0.5` or `3.0.0`.
 

@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 # mid-hook.
 FaultPlan: TypeAlias = "Callable[[FakeMachine, Moment, tuple[str, ...]], Fault | None]"
 
-# What a daemon that has just left answers, as its socket goes away and comes back.
-_RESETTING = ("Daemon is shutting down", "EOF", commands.NO_SOCKET)
-
-# Seconds after an upgrade for which all members show as unreachable.
-_BLIND = 27.0
-
 
 class FakeMachine:
     """One machine, with a daemon that may be a member of one cluster.
@@ -62,7 +56,7 @@ class FakeMachine:
         self.lists_without_itself = False
         self.world = world
         # Until when the daemon answers each command with an error.
-        self._outages: list[tuple[float, str]] = []
+        self.outages: list[tuple[float, str]] = []
 
     @property
     def endpoint(self) -> str:
@@ -75,7 +69,7 @@ class FakeMachine:
         if not self.running:
             # Not measured: the client cannot reach its daemon.
             return commands.SOCKET_REFUSED
-        return next((error for until, error in self._outages if self.world.now < until), None)
+        return next((error for until, error in self.outages if self.world.now < until), None)
 
     @property
     def answers(self) -> bool:
@@ -85,9 +79,7 @@ class FakeMachine:
     @property
     def is_listed(self) -> bool:
         """Whether the cluster knows this daemon as the member that it takes itself for."""
-        if self.member is None or self.cluster is None:
-            return False
-        return self.cluster.members.get(self.member.name) is self.member
+        return self.cluster is not None and self.member in self.cluster.members.values()
 
     def run(
         self, argv: Sequence[str], *, timeout: float | None = None
@@ -131,11 +123,10 @@ class FakeMachine:
         """Let the machine die at once; its data survives."""
         self.world.catch_up()
         self.running = False
-        self._outages = []
+        self.outages = []
 
     def start(self) -> None:
         """Start a killed machine again."""
-        assert not self.running, f"{self.name} was not killed"
         assert not self.destroyed, f"{self.name} was destroyed"
         self.world.catch_up()
         self.running = True
@@ -149,11 +140,7 @@ class FakeMachine:
         self.world.catch_up()
         opens = self.world.now + 1.0
         opened = (opens + opening, commands.NOT_INITIALIZED)
-        self._outages = [(opens, commands.SOCKET_REFUSED), opened]
-
-    def reset(self, *, after: float) -> None:
-        """Restart the daemon, which has just left, once its answer is given."""
-        self._outages = [(self.world.now + after + 0.25, self.world.rng.choice(_RESETTING))]
+        self.outages = [(opens, commands.SOCKET_REFUSED), opened]
 
     def refresh(self) -> None:
         """Bring the daemon to the next schema.
@@ -162,7 +149,7 @@ class FakeMachine:
         """
         self.schema += 1
         if self.cluster is not None:
-            self.cluster.blind_until = self.world.now + _BLIND
+            self.cluster.blind_until = self.world.now + 27.0
 
     def rename(self, name: str) -> None:
         """Give the machine another host name; a member keeps the name under which it joined."""
@@ -173,13 +160,11 @@ class FakeMachine:
         self.kill()
         self.destroyed = True
         self.forget()
-        if self in self.world.machines:
-            self.world.machines.remove(self)
+        self.world.machines = [other for other in self.world.machines if other is not self]
 
     def forget(self) -> None:
         """Reset the daemon: the machine is fresh again."""
-        self.member = None
-        self.cluster = None
+        self.member = self.cluster = None
         self.lists_without_itself = False
 
     def enter(self, cluster: Cluster, member: Member) -> None:
