@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.microclusters.machine import FakeMachine
 
 RaftRole = Literal["voter", "stand-by", "spare"]
+_ROLES: tuple[RaftRole, ...] = ("voter", "stand-by", "spare")
 
 # How many members vote, and how many stand by, once there are enough of them.
 PLACES = 3
@@ -64,8 +65,6 @@ class Cluster:
 
     Attributes:
         number: counts the bootstraps, from 1.
-        members: by name, in the order in which they joined.
-        tokens: by the name that each is for.
         refused_addresses: those that a ghost had, until the next heartbeat.
         unsettled: a member was removed a moment ago, so that the next `add` is refused.
         blind_until: the clock's time until which `list` shows each member as unreachable.
@@ -167,11 +166,8 @@ class Cluster:
             for member in self._online_with("voter")[1:]:
                 member.raft = "spare"
             return
-        reserves: dict[RaftRole, tuple[RaftRole, ...]] = {
-            "voter": ("stand-by", "spare"),
-            "stand-by": ("spare",),
-        }
-        for role, below in reserves.items():
+        for role in _ROLES[:2]:
+            below = _ROLES[_ROLES.index(role) + 1 :]
             lacking = PLACES - len(self._online_with(role))
             for member in self._online_with(*below)[: max(lacking, 0)]:
                 member.raft = role

@@ -34,10 +34,6 @@ COMMAND = ["lxd-cluster"]
 # quorum never is.
 _READY = 60.0
 _READY_AGAIN = 5.0
-# Half seconds after which LXD certainly gives up giving a role to a machine that does not answer.
-_ROLE_TRIES = 120
-# The least that LXD accepts for it, in seconds.
-_OFFLINE_THRESHOLD = 11
 # In memory, for a daemon waits for each of its writes; it takes 26 MB.
 _MEMORY = "/dev/shm"  # noqa: S108 - what is made in there has a name of its own
 _ROOM = 1 << 30
@@ -144,8 +140,8 @@ class LxdMachine:
         match words:
             case ["bootstrap", *args]:
                 self.workload.bootstrap(args or address)
-                # Not earlier: LXD 5.0 panics when this is set outside a cluster.
-                config = {"cluster.offline_threshold": str(_OFFLINE_THRESHOLD)}
+                # The least that LXD accepts. Outside a cluster LXD 5.0 panics at it.
+                config = {"cluster.offline_threshold": "11"}
                 self.workload.ask("PATCH", "/1.0", {"config": config})
                 self.has_left = False
             # LXD can set the life of all tokens, but not of one.
@@ -214,7 +210,8 @@ class LxdMachine:
 
     def drop_raft_node(self, address: str) -> None:
         """Drop a former member from the database's own members, if this machine leads it."""
-        for _ in range(_ROLE_TRIES):
+        # After a minute LXD has certainly given up giving it a role.
+        for _ in range(120):
             try:
                 self.workload.ask("DELETE", f"/internal/cluster/raft-node/{address}")
             except WorkloadError as error:

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from tests.microclusters.fake import FakeMicrocluster
 
 # Asked before and after each command, with the machine, the moment, and the words after the
-# program's own (a token cut out); gives a `Fault` or None. It may raise: so dies an agent in
-# mid-hook.
+# program's own (a token cut out). It may raise: so dies an agent in mid-hook.
 FaultPlan: TypeAlias = "Callable[[FakeMachine, Moment, tuple[str, ...]], Fault | None]"
 
 
@@ -37,8 +36,7 @@ class FakeMachine:
         drops_packets: requests to this machine, up or down, are never answered instead of
             refused, nor are its own to others.
         schema: the version of the database's schema that the daemon comes with; see `refresh`.
-        lists_without_itself: the daemon left in a way that it has not noticed: it lists the
-            others for good.
+        lists_without_itself: the daemon has not noticed that it left, and lists the others.
     """
 
     def __init__(self, world: FakeMicrocluster, name: str, address: str):
