@@ -1,8 +1,8 @@
 """A microcluster in memory, as harsh as the real ones that were measured.
 
 The reference is MicroOVN's command line over dqlite, with microcluster 2.0.5 or 3.0.0: exit codes
-and standard error are those measured, and so are the seconds where they are many; the record is
-`docs/reference/measured.md`. Where it has nothing, the fake follows microcluster's source, and a
+and standard error are those measured, and so are the seconds where a time limit can strike. The
+record is `docs/reference/measured.md`. Where it has nothing, the fake follows the source, and a
 comment states it.
 
 The theory of operation is in `cluster` (members, votes, time) and `daemon` (the commands).
