@@ -20,7 +20,6 @@ from tests.microclusters.commands import NO_QUORUM, NOT_INITIALIZED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
 JOINING = r"^Error: \d+ join attempts were unsuccessful\. Last error: "
 
 # How the reference words it, as far as it was measured.
