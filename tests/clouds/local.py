@@ -137,7 +137,7 @@ class LocalCloud:
             missing.add(capability.FORCE_DEPARTS)
         if self._real:
             missing |= {capability.FAKE_MACHINES, capability.PENDING_MEMBERS}
-        if self._real or not self.fake.version.joins_while_degraded:
+        if self._real or not self.fake.release.is_v3:
             missing.add(capability.JOINS_WHILE_DEGRADED)
         return frozenset(capability) - missing
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,17 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(autouse=True, scope="session")
-def lxd_daemons() -> None:
-    """No test here runs without LXD."""
-    needs_lxd.require()
-
-
 @pytest.fixture
 def cluster() -> Iterator[lxd.LxdMicrocluster]:
     """Machines with LXD daemons, which are gone after the test."""
-    microcluster = lxd.LxdMicrocluster()
-    try:
+    needs_lxd.require()
+    with contextlib.closing(lxd.LxdMicrocluster()) as microcluster:
         yield microcluster
-    finally:
-        microcluster.close()

@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from tests.microclusters.machine import FakeMachine
-    from tests.microclusters.releases import Release
 
-Role = Literal["voter", "stand-by", "spare", "PENDING"]
 RaftRole = Literal["voter", "stand-by", "spare"]
+_ROLES: tuple[RaftRole, ...] = ("voter", "stand-by", "spare")
 
 # How many members vote, and how many stand by, once there are enough of them.
-VOTERS = 3
-STAND_BYS = 3
+PLACES = 3
 
 # Seconds between a cluster's heartbeats.
 HEARTBEAT = 10.0
@@ -37,10 +35,10 @@ class Member:
     address: str
     # Where its daemon runs; with a ghost that daemon knows of no cluster.
     machine: FakeMachine
-    # The role that `list` shows, as of the last heartbeat.
-    role: Role
     # The role in the database's own configuration; None if it has no place there.
     raft: RaftRole | None
+    # The role that `list` shows, as of the last heartbeat.
+    role: RaftRole | Literal["PENDING"] = "PENDING"
 
     @property
     def online(self) -> bool:
@@ -57,10 +55,9 @@ class Member:
 class TokenRecord:
     """A token that was issued and not yet used."""
 
-    name: str
+    text: str = dataclasses.field(repr=False)
     secret: str = dataclasses.field(repr=False)
     expires: float
-    digest: str
 
 
 class Cluster:
@@ -68,32 +65,25 @@ class Cluster:
 
     Attributes:
         number: counts the bootstraps, from 1.
-        members: by name, in the order in which they joined.
+        refused_addresses: those that a ghost had, until the next heartbeat.
         unsettled: a member was removed a moment ago, so that the next `add` is refused.
         blind_until: the clock's time until which `list` shows each member as unreachable.
-        stalled_by: a member without which no leader is elected, whoever else is online.
+        stalled_by: a member without which the database does not answer, whoever else is online.
     """
 
-    def __init__(self, number: int, fingerprint: str, born: float, release: Release):
+    def __init__(self, number: int, fingerprint: str, born: float):
         self.number = number
         self.members: dict[str, Member] = {}
         self.fingerprint = fingerprint
-        self.leader: Member | None = None
         self.tokens: dict[str, TokenRecord] = {}
-        self.refused_addresses: dict[str, bool] = {}
+        self.refused_addresses: set[str] = set()
         self.unsettled = False
         self.blind_until = -math.inf
         self.stalled_by: Member | None = None
-        self._release = release
-        self._born = born
-        self._rounds = 0
+        self._next_heartbeat = born + HEARTBEAT
 
     def __repr__(self) -> str:
-        listed = ", ".join(
-            f"{m.name} {m.role} {'ONLINE' if m.online else 'UNREACHABLE'}"
-            for m in self.members.values()
-        )
-        return f"<cluster {self.number}: {listed}>"
+        return f"<cluster {self.number} of {', '.join(self.members)}; online: {self.online}>"
 
     @property
     def online(self) -> list[str]:
@@ -127,87 +117,61 @@ class Cluster:
         return any(m.machine.drops_packets and m is not besides for m in self.members.values())
 
     def catch_up(self, now: float) -> None:
-        """Do the heartbeats that have become due; as nothing changed since, one is enough."""
-        rounds = math.floor((now - self._born) / HEARTBEAT)
-        if rounds > self._rounds:
-            self._rounds = rounds
-            self.beat()
+        """Do the heartbeats that have become due; as nothing changed since, one is enough.
 
-    def beat(self) -> None:
-        """Do a heartbeat: roles are reassigned, and `list` shows them. It needs the quorum."""
+        Roles are reassigned, and `list` shows them. That needs the quorum.
+        """
+        if now < self._next_heartbeat:
+            return
+        self._next_heartbeat += HEARTBEAT * ((now - self._next_heartbeat) // HEARTBEAT + 1)
         if not self.quorum:
             return
         self.unsettled = False
         self.stalled_by = None
-        self.elect()
         self._assign_roles()
         for member in self.members.values():
-            if member.raft is not None:
-                member.role = member.raft
-        self.refused_addresses = {a: True for a, good in self.refused_addresses.items() if good}
-
-    def elect(self) -> float:
-        """Elect a leader if there is none; gives the seconds that it takes."""
-        if self.leader is not None and self.leader.online and self.leader.raft == "voter":
-            return 0.0
-        had_one = self.leader is not None
-        voters = (m for m in self.members.values() if m.raft == "voter" and m.online)
-        self.leader = next(voters, None)
-        return self._release.election if had_one else 0.0
+            member.role = member.raft or member.role
+        self.refused_addresses.clear()
 
     def role_at_start(self) -> RaftRole:
-        """The place that a newcomer, already counted as a member, takes in raft by itself."""
-        in_raft = 1 + sum(m.raft is not None for m in self.members.values())
-        if in_raft < VOTERS:
-            return "spare"
-        if len(self._online_with("voter")) < VOTERS:
-            return "voter"
-        return "stand-by" if len(self._online_with("stand-by")) < STAND_BYS else "spare"
+        """The place that a newcomer takes in raft by itself."""
+        placed = sum(m.raft is not None for m in self.members.values())
+        vacant = len(self._online_with("voter")) < PLACES <= placed + 1
+        return "voter" if vacant else "spare"
 
     def take_out(self, member: Member) -> None:
         """Strike a member from the database and from raft; the last vote passes to another."""
         del self.members[member.name]
         if member.online:
             member.machine.forget()
-        if self.leader is member:
-            self.leader = None
         if member.raft == "voter" and not self._online_with("voter"):
             self.pass_vote()
-        self.elect()
 
     def pass_vote(self) -> None:
         """Give the first online member that has no vote one, if there is any."""
-        for heir in (self._online_with("stand-by") + self._online_with("spare"))[:1]:
+        for heir in self._online_with("stand-by", "spare")[:1]:
             heir.raft = "voter"
 
-    def _online_with(self, raft: str) -> list[Member]:
-        return [m for m in self.members.values() if m.raft == raft and m.online]
+    def _online_with(self, *roles: RaftRole) -> list[Member]:
+        return [m for raft in roles for m in self.members.values() if m.raft == raft and m.online]
 
     def _assign_roles(self) -> None:
-        """Give three the vote and let three stand by; fewer than three have one voter only."""
-        placed = [m for m in self.members.values() if m.raft is not None]
-        if len(placed) < VOTERS:
-            for member in placed:
-                member.raft = "voter" if member is self.leader else "spare"
-            return
-        self._fill("voter", VOTERS, ("stand-by", "spare"))
-        self._fill("stand-by", STAND_BYS, ("spare",))
+        """Give three the vote and let three stand by; fewer than three have one voter only.
 
-    def _fill(
-        self, role: Literal["voter", "stand-by"], wanted: int, reserves: tuple[str, ...]
-    ) -> None:
-        """Bring the number of online members of a role to `wanted`.
-
-        Only when it is full do those of the role who are dead lose it: a cluster of three keeps a
-        dead voter, for there is nobody to take the vote.
+        Only when a role is full do those who are dead lose it: a cluster of three keeps a dead
+        voter, for there is nobody to take the vote.
         """
-        lacking = wanted - len(self._online_with(role))
-        if lacking > 0:
-            candidates = [m for raft in reserves for m in self._online_with(raft)]
-            for member in candidates[:lacking]:
-                member.raft = role
-            if len(candidates) < lacking:
-                return
-        for member in self.members.values():
-            if member.raft == role and not member.online:
+        placed = [m for m in self.members.values() if m.raft is not None]
+        if len(placed) < PLACES:
+            for member in self._online_with("voter")[1:]:
                 member.raft = "spare"
+            return
+        for role in _ROLES[:2]:
+            below = _ROLES[_ROLES.index(role) + 1 :]
+            lacking = PLACES - len(self._online_with(role))
+            for member in self._online_with(*below)[: max(lacking, 0)]:
+                member.raft = role
+            if len(self._online_with(role)) >= PLACES:
+                for member in placed:
+                    if member.raft == role and not member.online:
+                        member.raft = "spare"

@@ -1,59 +1,38 @@
 """A microcluster in memory, as harsh as the real ones that were measured.
 
-The reference is MicroOVN's command line over dqlite, with microcluster 2.0.5 or 3.0.0: exit codes,
-standard error and the seconds that each command takes are those measured. Where a measured message
-was cut short, or nothing was measured, the fake follows microcluster's source, and a comment
-states it. `docs/reference/measured.md` is the record.
+The reference is MicroOVN's command line over dqlite, with microcluster 2.0.5 or 3.0.0: exit codes
+and standard error are those measured, and so are the seconds where a time limit can strike. The
+record is `docs/reference/measured.md`. Where it has nothing, the fake follows the source, and a
+comment states it.
 
-The theory of operation is in `cluster` (members, votes, time) and `machine` (the commands).
+The theory of operation is in `cluster` (members, votes, time) and `daemon` (the commands).
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import ipaddress
+import itertools
 import json
 import random
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from tests.microclusters.cluster import HEARTBEAT, Cluster, Member, TokenRecord
-from tests.microclusters.commands import (
-    NO_QUORUM,
-    NOT_INITIALIZED,
-    Command,
-    Fault,
-    Moment,
-    dies,
-    digest,
-    fails,
-    hangs,
-    prints,
-)
-from tests.microclusters.machine import DegradedLeave, FakeMachine, FaultPlan
-from tests.microclusters.releases import RELEASES, Release
+from tests.microclusters.cluster import Cluster, TokenRecord
+from tests.microclusters.cluster import Member as Member
+from tests.microclusters.commands import NOT_INITIALIZED as NOT_INITIALIZED
+from tests.microclusters.commands import RELEASES, Command
+from tests.microclusters.commands import Fault as Fault
+from tests.microclusters.commands import Moment as Moment
+from tests.microclusters.commands import dies as dies
+from tests.microclusters.commands import fails as fails
+from tests.microclusters.commands import hangs as hangs
+from tests.microclusters.commands import prints as prints
+from tests.microclusters.machine import FakeMachine, FaultPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-__all__ = [
-    "HEARTBEAT",
-    "NOT_INITIALIZED",
-    "NO_QUORUM",
-    "Cluster",
-    "Command",
-    "FakeMachine",
-    "FakeMicrocluster",
-    "Fault",
-    "FaultPlan",
-    "Member",
-    "Moment",
-    "Release",
-    "dies",
-    "fails",
-    "hangs",
-    "prints",
-]
 
 _TOKEN_START = base64.b64encode(b'{"secret"').decode()[:12]
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -65,28 +44,22 @@ class FakeMicrocluster:
     Everything is a function of the seed and of the calls made.
 
     Args:
-        clock: gives the time in seconds. By default the fake has a clock of its own, which
-            `advance` moves.
+        clock: gives the time in seconds; by default one of its own, which `advance` moves.
         seed: where secrets and the little that chance decides come from.
-        spend: called with the seconds that each command takes, once it has taken effect; a model
-            moves its clock by that. By default commands take no time.
+        spend: called with the seconds that each command takes, once it has taken effect.
         command: the words before the sub-command.
         version: microcluster's version, `2.0.5` or `3.0.0`.
 
     Attributes:
-        clusters: all clusters that have a member, in the order of their bootstraps. A cluster
-            whose every machine was destroyed stays in the list, but does not live.
+        clusters: all clusters, in the order of their bootstraps.
         machines: all machines that were not destroyed.
         history: every command, in the order in which they ran.
         faults: asked before and after each command on a machine that has no `faults` of its own.
-        address_sticks: how likely it is, from 0 to 1, that the address of a ghost, removed while
-            another member is dead, is refused for good, instead of until the next heartbeat. Both
-            were seen.
         degraded_leave: with 3.0.0, what comes of leaving a cluster of four or more while a member
-            is down; None for chance to decide.
+            is down. It `stays` a member; it stays, and the cluster has no leader until the other
+            is back (`stalls`); it is out (`fast`). None for chance to decide.
         needed_after_removal: how many members the workload wants to keep; it refuses a removal
             without `--force` that leaves fewer. MicroCeph wants 3.
-        unique_names: whether no two machines may have the same host name.
     """
 
     def __init__(
@@ -94,7 +67,7 @@ class FakeMicrocluster:
         *,
         clock: Callable[[], float] | None = None,
         seed: int | random.Random = 0,
-        spend: Callable[[float], None] | None = None,
+        spend: Callable[[float], None] = lambda _: None,
         command: Sequence[str] = ("microovn", "cluster"),
         version: str = "2.0.5",
     ):
@@ -103,33 +76,27 @@ class FakeMicrocluster:
         self.history: list[Command] = []
         self.command = tuple(command)
         self.faults: FaultPlan | None = None
-        self.version = RELEASES[version]
-        self.address_sticks = 0.5
-        self.degraded_leave: DegradedLeave | None = None
+        self.version = version
+        self.release = RELEASES[version]
+        self.degraded_leave: Literal["stays", "stalls", "fast"] | None = None
         self.needed_after_removal = 0
-        self.unique_names = True
-        self.on_spend = spend
+        self.spend = spend
         # Nothing here is a secret.
         self.rng = seed if isinstance(seed, random.Random) else random.Random(seed)  # noqa: S311
-        self._clock = clock
+        self._clock = clock or (lambda: self._own_time)
         self._own_time = 0.0
-        self._bootstraps = 0
-        self._created = 0
-        self._digests: set[str] = set()
+        self._addresses = map(ipaddress.IPv4Address, itertools.count(0x0A000001))
+        self._tokens: set[str] = set()
         self._secrets: set[str] = set()
 
     @property
     def now(self) -> float:
         """The time in seconds."""
-        return self._own_time if self._clock is None else self._clock()
+        return self._clock()
 
-    def add_machine(self, name: str, address: str | None = None) -> FakeMachine:
-        """Bring up a fresh machine, at an address that no other ever had or that of its choice."""
-        self.check_name(name)
-        if address is None:
-            self._created += 1
-            address = str(ipaddress.IPv4Address("10.0.0.0") + self._created)
-        machine = FakeMachine(self, name, address)
+    def add_machine(self, name: str) -> FakeMachine:
+        """Bring up a fresh machine, at an address that no other ever had."""
+        machine = FakeMachine(self, name, str(next(self._addresses)))
         self.machines.append(machine)
         return machine
 
@@ -149,7 +116,6 @@ class FakeMicrocluster:
 
     def advance(self, seconds: float) -> None:
         """Move the fake's own clock."""
-        assert self._clock is None, "the clock belongs to somebody else"
         self._own_time += seconds
         self.catch_up()
 
@@ -160,7 +126,7 @@ class FakeMicrocluster:
     def usable_tokens(self) -> set[str]:
         """SHA-256 digests, in hexadecimal, of the tokens with which a machine could still join."""
         return {
-            record.digest
+            hashlib.sha256(record.text.encode()).hexdigest()
             for cluster in self.clusters
             for record in cluster.tokens.values()
             if record.expires > self.now
@@ -168,7 +134,7 @@ class FakeMicrocluster:
 
     def is_token(self, text: str) -> bool:
         """Whether the text is a token that was ever issued here."""
-        return digest(text.strip()) in self._digests
+        return text in self._tokens
 
     def shows_token(self, text: str) -> bool:
         """Whether the text has the beginning of a token in it, or the secret of one."""
@@ -181,33 +147,11 @@ class FakeMicrocluster:
         for cluster in self.clusters:
             cluster.catch_up(self.now)
 
-    def happens(self, likelihood: float) -> bool:
-        """Let chance decide, if it is uncertain."""
-        return likelihood > 0 and self.rng.random() < likelihood
-
-    def take_out(self, cluster: Cluster, member: Member) -> None:
-        """Strike a member from its cluster."""
-        cluster.take_out(member)
-        # How often the next `add` is refused is a guess.
-        cluster.unsettled = self.version.checks_membership and self.happens(0.5)
-
-    def check_name(self, name: str) -> None:
-        taken = any(machine.name == name for machine in self.machines)
-        assert not (self.unique_names and taken), f"there is a machine {name} already"
-
-    def spend(self, seconds: float) -> None:
-        """Let a command take its time."""
-        if self.on_spend is not None:
-            self.on_spend(seconds)
-
-    def establish(self, machine: FakeMachine) -> None:
-        """Make a cluster of one."""
-        self._bootstraps += 1
-        cluster = Cluster(self._bootstraps, self._hex(), self.now, self.version)
-        member = Member(machine.name, machine.endpoint, machine, "PENDING", "voter")
-        cluster.members[machine.name] = cluster.leader = member
-        machine.member, machine.cluster = member, cluster
+    def establish(self) -> Cluster:
+        """Make a cluster without members."""
+        cluster = Cluster(len(self.clusters) + 1, self._hex(), self.now)
         self.clusters.append(cluster)
+        return cluster
 
     def issue(self, cluster: Cluster, name: str, life: float) -> str:
         """Make a token and its record."""
@@ -218,34 +162,20 @@ class FakeMicrocluster:
             "join_addresses": [member.address for member in cluster.members.values()],
         }
         text = base64.b64encode(json.dumps(content, separators=(",", ":")).encode()).decode()
-        its_digest = digest(text)
-        cluster.tokens[name] = TokenRecord(name, secret, self.now + life, its_digest)
-        self._digests.add(its_digest)
+        cluster.tokens[name] = TokenRecord(text, secret, self.now + life)
+        self._tokens.add(text)
         self._secrets.add(secret)
         return text
 
     def reach(self, addresses: Sequence[str], fingerprint: str) -> Cluster | None:
         """The cluster that answers at one of the addresses and has that certificate."""
-        machines = {machine.endpoint: machine for machine in self.machines}
-        for address in addresses:
-            machine = machines.get(address)
-            if machine is None or not machine.answers or not machine.is_listed:
+        for machine in self.machines:
+            cluster = machine.cluster
+            if cluster is None or cluster.fingerprint != fingerprint or not machine.is_listed:
                 continue
-            if machine.cluster is not None and machine.cluster.fingerprint == fingerprint:
-                return machine.cluster
+            if machine.answers and machine.endpoint in addresses:
+                return cluster
         return None
-
-    def place_ghost(self, ghost: Member) -> None:
-        """Give the ghost of a failed join its role.
-
-        With fewer than three voters alive it took a vote as it started: that is how a cluster of
-        three loses its quorum. Else three roles were seen; `PENDING` is one that raft never knew.
-        """
-        if ghost.raft == "voter":
-            ghost.role = "voter"
-            return
-        ghost.role = self.rng.choice(("spare", "PENDING", "voter"))
-        ghost.raft = None if ghost.role == "PENDING" else ghost.role
 
     def _hex(self) -> str:
         return self.rng.randbytes(32).hex()

@@ -1,9 +1,7 @@
 """What the worlds of the tests ask of a microcluster, be it a fake or made of real daemons.
 
 A *microcluster* is a set of machines. Each machine runs one daemon and answers one command line,
-`<command> bootstrap | add | join | list | remove`, as the real programs do. Everything that the
-charms do goes through `Machine.run`, which stands in for `subprocess.run` on that machine; the
-other methods are what happens to machines from outside.
+`<command> bootstrap | add | join | list | remove`, as the real programs do.
 """
 
 from __future__ import annotations
@@ -18,25 +16,10 @@ if TYPE_CHECKING:
 class Machine(Protocol):
     """One machine of a microcluster, with the daemon on it."""
 
-    @property
-    def name(self) -> str:
-        """The host name. A member goes by the one that it had when it joined."""
-        ...
-
-    @property
-    def address(self) -> str:
-        """The IP address on which the daemon talks to the others."""
-        ...
-
-    @property
-    def command(self) -> list[str]:
-        """The words before the sub-command, for example `["microovn", "cluster"]`."""
-        ...
-
-    @property
-    def running(self) -> bool:
-        """Whether the machine is up, with its daemon."""
-        ...
+    name: str
+    address: str
+    # The words before the sub-command, for example `["microovn", "cluster"]`.
+    command: list[str]
 
     def run(
         self, argv: Sequence[str], *, timeout: float | None = None
@@ -46,15 +29,12 @@ class Machine(Protocol):
 
     def kill(self) -> None:
         """Let the machine die at once (for real daemons: `kill -9`). Its data survives."""
-        ...
 
     def start(self) -> None:
         """Start a killed machine again, with its data."""
-        ...
 
     def destroy(self) -> None:
         """Take the machine away with its data; it never comes back."""
-        ...
 
 
 class Microcluster(Protocol):
@@ -66,8 +46,6 @@ class Microcluster(Protocol):
 
     def expire_tokens(self) -> None:
         """Let all the join tokens issued so far and not yet used reach the end of their life."""
-        ...
 
     def close(self) -> None:
         """Stop all that was started and remove what it left behind."""
-        ...

@@ -73,7 +73,6 @@ def test_unusable_host_names(cloud: LocalCloud) -> None:
 def test_two_units_have_one_host_name(cloud: LocalCloud, other: str) -> None:
     """The status names both units; once one is removed the other joins, or stays a member."""
     helpers.form(cloud, 2)
-    cloud.fake.unique_names = False
     first = cloud.units(CONSUMER)[-1]
     if other == "newcomer":
         first = cloud.add_unit(CONSUMER, hostname="twin")

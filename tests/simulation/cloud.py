@@ -75,8 +75,6 @@ class Cloud(local.LocalCloud):
         juju = juju_model.Juju(self.choices, version=juju_version, interleave=interleave)
         super().__init__(juju, local.fake_microcluster(juju, version=microcluster_version))
         self.fake.rng = self.choices
-        # An address that is refused for good keeps its unit out, whatever any charm does.
-        self.fake.address_sticks = 0.0
         self.deploy(protocol.DISTRIBUTOR, DISTRIBUTOR)
 
     def consumers(self) -> list[str]:
