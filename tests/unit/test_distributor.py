@@ -99,6 +99,15 @@ def test_who_finds_itself_leading_takes_over(cluster: Distributor) -> None:
     assert cluster.unit_bag() == {**UP, **juju, "mirror-a-2": consumer.token("a-2")}
 
 
+def test_who_departs_and_is_not_named_any_more_has_left_at_once(cluster: Distributor) -> None:
+    """The others need not wait for an update-status to remove the member."""
+    cluster.goal = "a/0"
+
+    cluster.run("relation_departed", cluster.relation(), remote_unit=1, departing_unit=1)
+
+    assert cluster.app_bag() == {**FORMED, "left": "a-1"}
+
+
 def test_a_dying_leader_writes_nothing(
     cluster: Distributor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
