@@ -112,7 +112,7 @@ def grow(
     """
     forming: list[juju_model.Hook] = []
     adding: list[juju_model.Hook] = []
-    with juju_model.Juju(seed, version=VERSION, trace_length=1) as juju:
+    with juju_model.Juju(seed, version=VERSION) as juju:
         microcluster = local.fake_microcluster(juju, seed)
         charms.deploy(juju, contender, units, microcluster.add_machine, checkout)
 

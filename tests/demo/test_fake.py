@@ -131,7 +131,7 @@ def test_a_token_that_is_left_in_a_databag_fails_it(
     def leak(juju: juju_model.Juju, _: object) -> None:
         tokens.append(_issue(juju, "somebody"))
         (local_side,) = juju.unit("lxd/2").relations.values()
-        local_side.relation.bag_of("lxd/2").apply({"note": tokens[0]})
+        local_side.relation.bags["lxd/2"].apply({"note": tokens[0]})
 
     _at_the_end(monkeypatch, leak)
 

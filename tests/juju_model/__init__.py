@@ -11,48 +11,22 @@ Where to look:
 - `entities`: what the model holds and what each unit has seen.
 - `running`: a hook in flight; `hooks`: the record of one that ran, and the seam for faults.
 - `bridge`, `tools`: how one hook reaches `ops.testing`, and what that cannot express.
-- `charms`, `hosts`: what is deployed, and on what; `stub_charms`: for tests of the model.
+- `charms`, `hosts`: what is deployed, and on what.
 """
 
 from __future__ import annotations
 
-from tests.juju_model.charms import Charm
-from tests.juju_model.entities import Behaviour, Status
-from tests.juju_model.hooks import (
-    ActionFailed,
-    AgentKilled,
-    Due,
-    FlushRefused,
-    Hook,
-    HookContext,
-    HookFailed,
-    HookFault,
-    NotSettled,
-    Outcome,
-    Point,
-    Write,
-)
-from tests.juju_model.hosts import Host, PlainHost
-from tests.juju_model.juju import BagView, Juju
-
-__all__ = [
-    "ActionFailed",
-    "AgentKilled",
-    "BagView",
-    "Behaviour",
-    "Charm",
-    "Due",
-    "FlushRefused",
-    "Hook",
-    "HookContext",
-    "HookFailed",
-    "HookFault",
-    "Host",
-    "Juju",
-    "NotSettled",
-    "Outcome",
-    "PlainHost",
-    "Point",
-    "Status",
-    "Write",
-]
+from tests.juju_model.charms import Charm as Charm
+from tests.juju_model.hooks import ActionFailed as ActionFailed
+from tests.juju_model.hooks import AgentKilled as AgentKilled
+from tests.juju_model.hooks import Hook as Hook
+from tests.juju_model.hooks import HookContext as HookContext
+from tests.juju_model.hooks import HookFailed as HookFailed
+from tests.juju_model.hooks import HookFault as HookFault
+from tests.juju_model.hooks import NotSettled as NotSettled
+from tests.juju_model.hooks import Outcome as Outcome
+from tests.juju_model.hooks import Point as Point
+from tests.juju_model.hooks import Write as Write
+from tests.juju_model.hosts import Host as Host
+from tests.juju_model.hosts import PlainHost as PlainHost
+from tests.juju_model.juju import Juju as Juju

@@ -1,32 +1,25 @@
 """How one hook of the model becomes one run of `ops.testing`, and what had to be bridged.
 
-`ops.testing.Context.run` takes a snapshot of everything that a charm could read, and checks that
-it makes sense for one charm alone. A model of many units needs more; all of it is here. During a
-dispatch, and only then, these are replaced in the process:
+`ops.testing.Context.run` takes a snapshot of all that one charm could read. A model of many units
+needs more: during a dispatch, and only then, these are replaced in the process.
 
 - **The hook tools.** A subclass of the mocked backend answers them from the model. So reads are
-  made when they are asked for, as in Juju, a hook costs no copy of all databags, a departing unit
-  is missing from `relation-list` while its data can still be read (`ops.testing` ties the two
-  together), and the tools can be counted.
+  made when they are asked for, a hook costs no copy of all databags, a departing unit is missing
+  from `relation-list` while its data can still be read, and the tools can be counted.
 - **The environment of the event.** `ops.testing` cannot express "a dying unit departs itself" nor
-  "the application's databag changed" (it takes the first remote unit when none is given, and
-  `departing_unit=0` for none). The event is built for some remote unit, and then
-  `JUJU_REMOTE_UNIT` and `JUJU_DEPARTING_UNIT` are set right in the charm's environment.
+  "the application's databag changed". The event is built for some remote unit, and then
+  `JUJU_REMOTE_UNIT` and `JUJU_DEPARTING_UNIT` are set right.
 - **The machine.** `subprocess.run`, `os.uname` and `socket.gethostname` are those of the unit's
-  host, `time.monotonic` and `time.sleep` those of the model's clock. While the host runs a command
-  they are the process's own again, so a host may use the real `subprocess.run`. A charm must call
-  them through their modules.
-- **Deferred events.** `ops.testing` loses the framework's count of events between two runs (it
-  saves the count under another name than `ops` reads it from), so that two deferred events of one
-  kind become one, and their order is that of their names. The count is put back where it belongs.
+  host, `time.monotonic` and `time.sleep` those of the model's clock, for charms that call them by
+  their modules. While the host runs a command they are the process's own again.
+- **Deferred events.** `ops.testing` saves the framework's count of events under another name than
+  `ops` reads it from, so that two deferred events of one kind become one. It is put right here.
 - **The charm's directory.** `ops.testing` writes a charm's metadata to a new directory for each
   run, and `ops` reads it back: a third of what a hook costs. Here a stage keeps one directory and
-  one parsed copy. Units share them; what a charm sees as its directory (`charm_dir`) is one of the
-  unit's own, empty at first, in which it finds again what it has written.
+  one parsed copy. What a charm sees as its `charm_dir` is one of the unit's own, empty at first.
 
 Dispatches can be nested: a command that a hook runs may let hooks of other machines run meanwhile.
-`ops` keeps parts of its state in the process (the environment, the logging handlers); each
-dispatch puts back what it found. The whole is not thread-safe.
+Each puts back what it found in the process. The whole is not thread-safe.
 """
 
 # Each replaced part is private to ops.testing: there is no public seam.
@@ -56,21 +49,6 @@ if TYPE_CHECKING:
     import pathlib
 
     from tests.juju_model import charms, running
-
-REAL_SLEEP = time.sleep
-
-
-def relation_stub(relation_id: int, endpoint: str, remote_app: str | None) -> Any:
-    """Make the relation that `ops.testing` wants to see; `remote_app` is None for peers."""
-    if remote_app is None:
-        return ops.testing.PeerRelation(endpoint, id=relation_id, local_unit_data={})
-    return ops.testing.Relation(
-        endpoint,
-        id=relation_id,
-        remote_app_name=remote_app,
-        local_unit_data={},
-        remote_units_data={},
-    )
 
 
 class Stage:
@@ -104,21 +82,15 @@ def run(
     state: ops.testing.State,
     folder: pathlib.Path,
     params: Mapping[str, Any],
-) -> Mapping[str, Any]:
+) -> None:
     """Run one hook, and let the unit keep what `ops` has committed, before Juju flushes.
 
     Args:
         stage: a stage of the unit's charm.
-        flight: the hook.
+        flight: the hook, in which an action's results and failure are noted.
         state: what the charm can read that the hook's tools do not answer.
         folder: the unit's own directory on its machine.
         params: the action's parameters.
-
-    Returns:
-        The action's results.
-
-    Raises:
-        ops.testing.errors.UncaughtCharmError: the charm raised.
     """
     context, unit = stage.context, flight.unit
     context.app_name = unit.app.name
@@ -135,8 +107,8 @@ def run(
     unit.stored_states = frozenset(_stored_states(state))
     # ops.testing gives them in the order of their names; ops emits them in that of their age.
     unit.deferred = tuple(sorted(state.deferred, key=_age))
-    unit.workload_version = state.workload_version
-    return dict(context.action_results or {}) if flight.due.action else {}
+    if flight.due.action:
+        flight.results = dict(context.action_results or {})
 
 
 class _FrameworkState(ops.testing.StoredState):
@@ -186,6 +158,7 @@ def _environment(flight: running.Running) -> dict[str, str]:
     return {"JUJU_DEPARTING_UNIT": local.remote.shown(leaver) if other else leaver}
 
 
+_UNAME = os.uname()
 # The hooks in flight, the innermost last.
 _stack: list[tuple[Stage, running.Running, pathlib.Path]] = []
 
@@ -194,10 +167,10 @@ def _flight() -> running.Running:
     return _stack[-1][1]
 
 
-class _Backend(tools.Backend):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.flight = _flight()
+def _backend(*args: Any, **kwargs: Any) -> tools.Backend:
+    backend = tools.Backend(*args, **kwargs)
+    backend.flight = _flight()
+    return backend
 
 
 _real_event_env: Callable[..., dict[str, str]] = scenario._runtime.Runtime[Any]._get_event_env
@@ -217,36 +190,22 @@ def _load_charm_meta(_: Any) -> ops.CharmMeta:
 
 
 def _uname() -> os.uname_result:
-    with _patched(_REAL_PARTS):
-        name = os.uname()
-    return os.uname_result((name.sysname, _flight().unit.machine.host.name, *name[2:]))
+    return os.uname_result((_UNAME[0], _flight().unit.machine.host.name, *_UNAME[2:]))
 
 
 def _sleep(seconds: float) -> None:
-    flight = _flight()
     with _patched(_REAL_PARTS):
-        flight.sleep(seconds)
+        _flight().sleep(seconds)
 
 
-def _run(argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[Any]:
-    """Stand in for `subprocess.run`, on the machine of the hook in flight."""
-    if isinstance(argv, str) or options.get("shell"):
-        raise TypeError("the model runs lists of arguments, and no shell")
+def _run(argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Stand in for `subprocess.run`, on the machine of the hook in flight, output always text."""
     stdout = options.get("stdout")
     into = stdout.fileno() if isinstance(stdout, io.IOBase) else None
-    flight = _flight()
     with _patched(_REAL_PARTS):
-        result = flight.run([os.fspath(word) for word in argv], options.get("timeout"), into)
-    as_text = any(options.get(name) for name in ("text", "encoding", "errors"))
-
-    def stream(name: str, content: str | None) -> Any:
-        if not options.get("capture_output") and options.get(name) != subprocess.PIPE:
-            return None
-        return (content or "") if as_text else (content or "").encode()
-
-    completed = subprocess.CompletedProcess(
-        argv, result.returncode, stream("stdout", result.stdout), stream("stderr", result.stderr)
-    )
+        done = _flight().run([os.fspath(word) for word in argv], options.get("timeout"), into)
+    output = None if into is not None else done.stdout
+    completed = subprocess.CompletedProcess(argv, done.returncode, output, done.stderr)
     if options.get("check"):
         completed.check_returncode()
     return completed
@@ -258,14 +217,14 @@ _MODEL_MACHINE: _Parts = (
     (subprocess, "run", _run),
     (os, "uname", _uname),
     (socket, "gethostname", lambda: _flight().unit.machine.host.name),
-    (time, "monotonic", lambda: _flight().clock()),
+    (time, "monotonic", lambda: _flight().juju.now),
     (time, "sleep", _sleep),
 )
 _REAL_PARTS: _Parts = [(owner, name, getattr(owner, name)) for owner, name, _ in _MODEL_MACHINE]
 _MODEL_PARTS: _Parts = (
     *_MODEL_MACHINE,
     (ops.CharmBase, "charm_dir", property(lambda _: _stack[-1][2])),
-    (scenario._ops_main_mock, "_MockModelBackend", _Backend),
+    (scenario._ops_main_mock, "_MockModelBackend", _backend),
     (scenario._runtime.Runtime, "_get_event_env", _event_env),
     (scenario._runtime.Runtime, "_virtual_charm_root", _virtual_charm_root),
     (scenario._ops_main_mock.Ops, "_load_charm_meta", _load_charm_meta),
@@ -298,7 +257,6 @@ def _seated(stage: Stage, flight: running.Running, folder: pathlib.Path) -> Gene
     }
     # What a charm logs goes to the record of its hook, and nowhere else.
     root.handlers = []
-    folder.mkdir(parents=True, exist_ok=True)
     _stack.append((stage, flight, folder))
     try:
         with _patched(_MODEL_PARTS):

@@ -8,8 +8,8 @@ hook has run.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import ops.testing
@@ -27,40 +27,34 @@ class Status:
 
 @dataclasses.dataclass(frozen=True)
 class Behaviour:
-    """Where releases of Juju differ, and how that is known."""
+    """Where releases of Juju differ; the defaults are those of 4.0, as measured on 4.0.15."""
 
     juju_version: str = "4.0.15"
-    # A value that changes and changes back between two looks of a unit is an event (read in
-    # Juju's source).
+    # A value that changes and changes back between two looks of a unit is an event.
     change_back_is_event: bool = False
-    # The other units see a unit depart while it still works, rather than after its broken hook
-    # (read in Juju's source).
+    # The other units see a unit depart while it still works, rather than after its broken hook.
     departs_before_broken: bool = False
-    # A removed unit departs from its peers (juju#23326: not so on 4.0.15, measured).
+    # A removed unit departs from its peers (juju#23326).
     peers_depart: bool = False
     # A unit that was removed by force departs from the others at once, rather than when their
-    # agents restart (4.0.15 measured; 3.6 not measured).
+    # agents restart (not measured on 3.6).
     force_departs: bool = False
-    # `goal-state` calls a unit whose agent is lost `unknown` (measured on 4.0.15), rather than by
-    # its last status (read in Juju's source).
+    # `goal-state` calls a unit whose agent is lost `unknown`, rather than by its last status.
     lost_is_unknown: bool = True
 
-    @classmethod
-    def of(cls, version: str) -> Behaviour:
-        """Return the behaviour of `4.0` (as measured on 4.0.15) or `3.6`."""
-        return {
-            "4.0": cls(),
-            "3.6": cls("3.6.14", True, True, True, True, lost_is_unknown=False),
-        }[version]
+
+BEHAVIOURS = {
+    "4.0": Behaviour(),
+    # Read in Juju's source.
+    "3.6": Behaviour("3.6.14", True, True, True, True, lost_is_unknown=False),
+}
 
 
 class Bag:
     """A databag, with the version by which units notice that it changed.
 
-    The contents are never changed in place, so whoever read them may keep them.
-
-    Args:
-        counted: every change makes a new version; otherwise equal contents have equal versions.
+    The contents are never changed in place, so whoever read them may keep them. If `counted`,
+    every change makes a new version; otherwise equal contents have equal versions.
     """
 
     def __init__(self, *, counted: bool) -> None:
@@ -69,10 +63,7 @@ class Bag:
         self._counted = counted
 
     def apply(self, changes: Mapping[str, str]) -> list[tuple[str, str | None, str | None]]:
-        """Change the bag; return key, old and new value of what did change.
-
-        An empty value deletes its key.
-        """
+        """Change the bag; return key, old and new value of what did change."""
         changed = [
             (key, self.data.get(key), value or None)
             for key, value in changes.items()
@@ -96,7 +87,6 @@ class Side:
 
     app: str
     endpoint: str
-    bag: Bag
     # The units in scope, each with what it has seen; in the order of entering.
     scope: dict[str, Local] = dataclasses.field(default_factory=dict[str, "Local"])
     # The name by which the other side, in another model, knows the application.
@@ -111,16 +101,8 @@ class Side:
         return (self.alias or self.app) + name.removeprefix(self.app)
 
     def real(self, shown: str) -> str:
-        """Return the name of what the other side calls so, and any other name as it is.
-
-        Raises:
-            KeyError: the other side does not know that name.
-        """
-        if self.alias is None:
-            return shown
+        """Return the name of what the other side calls so."""
         app, slash, number = shown.partition("/")
-        if app == self.app:
-            raise KeyError(shown)
         return f"{self.app}{slash}{number}" if app == self.alias else shown
 
 
@@ -130,11 +112,11 @@ class Relation:
 
     id: int
     sides: tuple[Side, ...]
+    # The applications' and the units' databags; those of units that left stay readable.
+    bags: dict[str, Bag]
     dying: bool = False
     # Its offer is suspended, so that all units leave, but it stays.
     suspended: bool = False
-    # The units' databags; those of units that left stay readable.
-    bags: dict[str, Bag] = dataclasses.field(default_factory=dict[str, Bag])
     # The units that Juju's controller reports as members to the other side.
     present: set[str] = dataclasses.field(default_factory=set[str])
 
@@ -156,14 +138,6 @@ class Relation:
     def other(self, app: str) -> Side:
         """Return the side that an application's units look at; for peers it is their own."""
         return self.sides[0] if self.peer or self.sides[1].app == app else self.sides[1]
-
-    def bag_of(self, owner: str) -> Bag:
-        """Return the databag of a unit or an application.
-
-        Raises:
-            KeyError: it has none in this relation.
-        """
-        return ({side.app: side.bag for side in self.sides} | self.bags)[owner]
 
 
 @dataclasses.dataclass(eq=False)
@@ -193,8 +167,7 @@ class Local:
     )
 
 
-@dataclasses.dataclass
-class Failure:
+class Failure(NamedTuple):
     """A hook that failed, and stops its unit until it succeeds."""
 
     due: hooks.Due
@@ -208,11 +181,11 @@ class Machine:
 
     host: hosts.Host
     # Whether it has come; until then its units wait, and no hook runs.
-    provisioned: bool = True
+    provisioned: bool
     # Whether its host runs.
-    powered: bool = True
+    powered: bool
     # Whether its agent answers, which takes a host that runs.
-    up: bool = True
+    up: bool
     # A hook runs on it.
     busy: bool = False
 
@@ -259,7 +232,15 @@ class Unit:
     # As its charm has set it, or Juju until then.
     status: Status = Status("waiting", "installing agent")
     status_set: bool = False
-    workload_version: str = ""
+
+    @property
+    def shown_status(self) -> Status:
+        """Its status as Juju shows it, which is not always what its charm has set."""
+        if self.machine.lost:
+            return Status("unknown", "agent lost, see `juju debug-log`")
+        if self.error is not None:
+            return Status("error", f'hook failed: "{self.error.due.name}"')
+        return self.status
 
 
 @dataclasses.dataclass(eq=False)
@@ -268,6 +249,8 @@ class App:
 
     name: str
     charm: charms.Charm
+    # Makes the machine of a unit, given its host name.
+    host_factory: Callable[[str], hosts.Host]
     # Counts the refreshes.
     charm_version: int = 0
     units: dict[str, Unit] = dataclasses.field(default_factory=dict[str, Unit])
@@ -276,8 +259,6 @@ class App:
     # When the lease ends, for its holder's machine is lost.
     lease_ends: float | None = None
     dying: bool = False
-    # As its leader has set it.
-    status: Status | None = None
 
     def related(self, endpoint: str) -> Iterator[Relation]:
         """Yield the relations on one of its endpoints, in the order of their ids."""

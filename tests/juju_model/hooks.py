@@ -148,7 +148,6 @@ class Hook:
         error: why it failed, with the traceback.
         tools: how often it called each hook tool, `ops`' own calls included, and the bytes of
             databags that it read and wrote (`bytes-read`, `bytes-written`).
-        attempt: 1, or more when it was retried.
     """
 
     due: Due
@@ -164,36 +163,21 @@ class Hook:
     tools: collections.Counter[str] = dataclasses.field(
         default_factory=collections.Counter[str], repr=False
     )
-    attempt: int = 1
 
     @property
     def unit(self) -> str:
         return self.due.unit
 
     @property
-    def name(self) -> str:
-        """The hook's name as Juju gives it."""
-        return self.due.name
-
-    @property
     def kind(self) -> str:
-        """The hook's name without the endpoint."""
         return self.due.kind
 
     @property
     def remote_unit(self) -> str | None:
         return self.due.remote_unit
 
-    @property
-    def calls(self) -> int:
-        """How many hook tools it called, without `juju-log` and `status-set`."""
-        other = ("juju-log", "status-set", "bytes-read", "bytes-written")
-        return sum(number for tool, number in self.tools.items() if tool not in other)
-
     def __str__(self) -> str:
         parts = [f"{self.time:8.1f}s  {self.due}"]
-        if self.attempt > 1:
-            parts.append(f"attempt {self.attempt}")
         if self.outcome is not Outcome.OK:
             reason = self.error.strip().rpartition("\n")[2]
             parts.append(f"{self.outcome.name}: {_brief(reason.split())}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import subprocess
@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 class Host(Protocol):
-    """What a hook reaches of its machine; `tests.microclusters.protocol.Machine` is one."""
+    """A machine, which lives and dies with the model's; `tests.microclusters` has some.
+
+    One that has an attribute `real_time`, which is true, has programs that go on while a hook
+    sleeps, so that the hook sleeps really.
+    """
 
     @property
     def name(self) -> str: ...
@@ -28,11 +32,6 @@ class Host(Protocol):
         """Run a command line as `subprocess.run` does, output captured as text."""
         ...
 
-
-@runtime_checkable
-class Powered(Protocol):
-    """A host that lives and dies with its Juju machine."""
-
     def kill(self) -> None: ...
 
     def start(self) -> None: ...
@@ -40,19 +39,13 @@ class Powered(Protocol):
     def destroy(self) -> None: ...
 
 
-@runtime_checkable
-class RealTime(Protocol):
-    """A host whose programs go on while a hook sleeps, which therefore sleeps really."""
-
-    real_time: bool
-
-
 class PlainHost:
     """A machine with nothing installed, for charms without a workload."""
 
-    def __init__(self, name: str, address: str = "192.0.2.1") -> None:
+    address = "10.0.0.1"
+
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.address = address
 
     def run(
         self,
@@ -60,5 +53,10 @@ class PlainHost:
         *,
         timeout: float | None = None,  # noqa: ARG002 - the protocol's
     ) -> subprocess.CompletedProcess[str]:
-        """Find no such program."""
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
+
+    def kill(self) -> None: ...
+
+    def start(self) -> None: ...
+
+    def destroy(self) -> None: ...

@@ -39,7 +39,8 @@ def candidates(unit: entities.Unit, now: float) -> list[hooks.Due]:
     if unit.dying:
         stop = hooks.Due(unit.name, "stop" if unit.started and not unit.stopped else "remove")
         return _in_relations(unit) or [stop]
-    return _of_its_own(unit) or _in_relations(unit) or _update_status(unit)
+    quiet = [hooks.Due(unit.name, "update-status")] if unit.update_status_due else []
+    return _of_its_own(unit) or _in_relations(unit) or quiet
 
 
 def _of_its_own(unit: entities.Unit) -> list[hooks.Due]:
@@ -59,10 +60,6 @@ def _of_its_own(unit: entities.Unit) -> list[hooks.Due]:
     if not unit.configured:
         return [hooks.Due(unit.name, "config-changed")]
     return [] if unit.started else [hooks.Due(unit.name, "start")]
-
-
-def _update_status(unit: entities.Unit) -> list[hooks.Due]:
-    return [hooks.Due(unit.name, "update-status")] if unit.update_status_due else []
 
 
 def _in_relations(unit: entities.Unit) -> list[hooks.Due]:
@@ -86,7 +83,7 @@ def _next_in_relation(local: entities.Local) -> hooks.Due | None:
         return _departed(local, min(departed))
     # The version of an application's databag that was never written is 0, as is a unit's idea of
     # one that it never saw, so that there is no event about it.
-    if local.remote.bag.version != local.app_seen:
+    if local.relation.bags[local.remote.app].version != local.app_seen:
         return _due(local, "relation-changed")
     if joined:
         return _due(local, "relation-joined", min(joined))
@@ -117,13 +114,7 @@ def _due(
     remote_unit: str | None = None,
     departing_unit: str | None = None,
 ) -> hooks.Due:
-    """Describe a hook of one unit about one relation."""
+    relation_id, endpoint, app = local.relation.id, local.endpoint, local.remote.app
     return hooks.Due(
-        unit=local.unit.name,
-        kind=kind,
-        relation_id=local.relation.id,
-        endpoint=local.endpoint,
-        remote_app=local.remote.app,
-        remote_unit=remote_unit,
-        departing_unit=departing_unit,
+        local.unit.name, kind, relation_id, endpoint, app, remote_unit, departing_unit
     )

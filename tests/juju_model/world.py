@@ -6,6 +6,7 @@ hook itself. All are safe in mid-hook too, from a fault injector.
 
 from __future__ import annotations
 
+import collections
 import heapq
 import itertools
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ _LONGEST_LEASE = 66.0
 _BELIEF = 30.0
 
 # Seconds until a failed hook is tried again; the last goes on for ever.
-RETRIES = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
+_RETRIES = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 
 
 class World(relating.Relations):
@@ -34,8 +35,7 @@ class World(relating.Relations):
     Attributes:
         now: seconds of the model's time.
         unnamed: the units that `goal-state` leaves out where it names a related application's, as
-            it does with subordinates of other principals; an application's name stands for all of
-            its units.
+            it does with subordinates of other principals.
         unreadable: the units whose databags are refused ("permission denied") once they departed
             or are gone, as was seen in the field; when Juju does so is not known.
     """
@@ -48,12 +48,11 @@ class World(relating.Relations):
         self.now = 0.0
         self.unnamed: set[str] = set()
         self.unreadable: set[str] = set()
-        self._host_factories: dict[str, Callable[[str], hosts.Host]] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_ids = itertools.count()
         self._machine_ids = itertools.count()
-        self._addresses = itertools.count(1)
-        self._unit_ids: dict[str, Iterator[int]] = {}
+        # A unit's number is not used again, not even by another application of that name.
+        self._unit_ids: dict[str, Iterator[int]] = collections.defaultdict(itertools.count)
 
     # What an operator does.
 
@@ -65,59 +64,30 @@ class World(relating.Relations):
         units: int = 1,
         host_factory: Callable[[str], hosts.Host] | None = None,
     ) -> str:
-        """Deploy a charm.
+        """Deploy a charm, by its own name by default; return the application's name.
 
-        Args:
-            charm: the charm.
-            app: the application's name; the charm's own by default.
-            units: how many units to start with.
-            host_factory: makes the machine of a unit, given its host name.
-
-        Returns:
-            The application's name.
+        The machine of each unit is made by `host_factory`, given its host name.
         """
         name = app or str(charm.meta["name"])
-        if name in self.apps:
-            raise ValueError(f"there is an application {name} already")
-        self.apps[name] = entities.App(name, charm)
-        self._host_factories[name] = host_factory or self._plain_host
-        self._unit_ids.setdefault(name, itertools.count())
+        self.apps[name] = entities.App(name, charm, host_factory or hosts.PlainHost)
         self._add_peer_relations(self.apps[name])
         for _ in range(units):
             self.add_unit(name)
         return name
 
-    def add_unit(
-        self,
-        app: str,
-        *,
-        hostname: str | None = None,
-        provisioned: bool = True,
-    ) -> str:
-        """Add a unit, on a machine of its own.
+    def add_unit(self, app: str, *, hostname: str | None = None, provisioned: bool = True) -> str:
+        """Add a unit, on a machine of its own; return its name.
 
         Args:
             app: the application.
             hostname: the host name of its machine; `juju-<model>-<n>` by default.
             provisioned: its machine comes; otherwise only once the unit is `provision`ed.
-
-        Returns:
-            The unit's name.
         """
-        application = self.apps[app]
-        host_number, up = next(self._machine_ids), provisioned
-        host = self._host_factories[app](hostname or f"juju-{self.name}-{host_number}")
-        machine = entities.Machine(host, provisioned=up, powered=up, up=up)
-        number = next(self._unit_ids[app])
-        unit = entities.Unit(
-            f"{app}/{number}",
-            number,
-            application,
-            machine,
-            application.charm,
-            application.charm_version,
-        )
-        application.units[unit.name] = self._units[unit.name] = unit
+        of, machine_id, number = self.apps[app], next(self._machine_ids), next(self._unit_ids[app])
+        host = of.host_factory(hostname or f"juju-{self.name}-{machine_id}")
+        machine = entities.Machine(host, provisioned, provisioned, provisioned)
+        unit = entities.Unit(f"{app}/{number}", number, of, machine, of.charm, of.charm_version)
+        of.units[unit.name] = self._units[unit.name] = unit
         self.wake(unit)
         return unit.name
 
@@ -151,10 +121,7 @@ class World(relating.Relations):
     def remove_application(self, app: str, *, lingers: bool = False) -> None:
         """Remove an application with its units and relations.
 
-        Args:
-            app: the application.
-            lingers: its relations stay on the other side, and it with them, until they are removed
-                once more: see `remove_relation`.
+        Those may linger on the other side, and the application with them: see `remove_relation`.
         """
         application = self.apps[app]
         application.dying = True
@@ -185,7 +152,7 @@ class World(relating.Relations):
     def kill_machine(self, unit: str) -> None:
         """Let the machine of a unit die. No hook runs anywhere because of that."""
         machine = self._units[unit].machine
-        if machine.powered and isinstance(machine.host, hosts.Powered):
+        if machine.powered:
             machine.host.kill()
         machine.powered = False
         self.stop_agent(unit)
@@ -206,7 +173,7 @@ class World(relating.Relations):
         if not machine.lost:
             return
         rebooted = not machine.powered
-        if rebooted and isinstance(machine.host, hosts.Powered):
+        if rebooted:
             machine.host.start()
         machine.powered = machine.up = True
         back.rebooted = back.rebooted or (rebooted and back.started and not back.dying)
@@ -225,14 +192,10 @@ class World(relating.Relations):
             self._restart(restarted)
 
     def depose(self, app: str, *, believing: bool = False) -> str | None:
-        """Take the lease from an application's leader.
+        """Take the lease from an application's leader, and return the new one.
 
-        Args:
-            app: the application.
-            believing: the old leader goes on believing for a while that it leads.
-
-        Returns:
-            The new leader: another unit if there is one that answers.
+        It is another unit if there is one that answers. The old one may go on `believing` for a
+        while that it leads.
         """
         application = self.apps[app]
         if believing and application.leader is not None:
@@ -255,24 +218,20 @@ class World(relating.Relations):
     def advance(self, seconds: float) -> None:
         """Let time pass. Elections that fall due happen; hooks do not run."""
         self.now += seconds
-        self._ring()
+        while self._timers and self._timers[0][0] <= self.now:
+            heapq.heappop(self._timers)[2]()
 
     # Units and machines.
-
-    def _plain_host(self, name: str) -> hosts.Host:
-        number = next(self._addresses)
-        return hosts.PlainHost(name, f"10.0.{number >> 8 & 255}.{number & 255}")
 
     def _vanish(self, unit: entities.Unit, *, notify: bool) -> None:
         """Take a unit out of the model, and its machine if it was the last there."""
         for local in list(unit.relations.values()):
             self._leave_scope(local, notify=notify)
-        app, machine = unit.app, unit.machine
+        app = unit.app
         self._units.pop(unit.name)
         app.units.pop(unit.name)
         self._awake.discard(unit)
-        if isinstance(machine.host, hosts.Powered):
-            machine.host.destroy()
+        unit.machine.host.destroy()
         if app.leader is unit:
             self._elect(app)
         self._forget_application(app)
@@ -286,7 +245,7 @@ class World(relating.Relations):
         self.wake(unit)
 
     def _set_error(self, unit: entities.Unit, due: hooks.Due, attempts: int) -> None:
-        retry_at = self.now + RETRIES[min(attempts, len(RETRIES)) - 1]
+        retry_at = self.now + _RETRIES[min(attempts, len(_RETRIES)) - 1]
         unit.error = entities.Failure(due, attempts, retry_at)
         self._at(retry_at, lambda: self.wake(unit))
 
@@ -322,7 +281,3 @@ class World(relating.Relations):
 
     def _at(self, time: float, callback: Callable[[], None]) -> None:
         heapq.heappush(self._timers, (time, next(self._timer_ids), callback))
-
-    def _ring(self) -> None:
-        while self._timers and self._timers[0][0] <= self.now:
-            heapq.heappop(self._timers)[2]()

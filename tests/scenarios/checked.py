@@ -65,6 +65,5 @@ def model(seed: int, version: str, microcluster: str) -> Generator[local.LocalCl
     """
     # With two seeds of three, other machines run their hooks while one waits for a command.
     interleave = 0.3 if seed % 3 else 0.0
-    behaviour = juju_model.Behaviour.of(version)
-    with juju_model.Juju(seed, behaviour=behaviour, interleave=interleave) as juju:
+    with juju_model.Juju(seed, version=version, interleave=interleave) as juju:
         yield CheckedCloud(juju, local.fake_microcluster(juju, seed, microcluster))

@@ -122,7 +122,7 @@ def _lxd() -> Generator[local.LocalCloud]:
     needs_lxd.require()
     cluster = lxd.LxdMicrocluster()
     try:
-        with juju_model.Juju(behaviour=juju_model.Behaviour.of("4.0")) as juju:
+        with juju_model.Juju() as juju:
             yield local.LocalCloud(juju, cluster)
     finally:
         cluster.close()

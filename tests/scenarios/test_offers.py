@@ -50,8 +50,7 @@ def test_consumer_is_offered(cloud: LocalCloud) -> None:
     cloud.deploy(DISTRIBUTOR)
     cloud.integrate("near", DISTRIBUTOR)
     helpers.expect_whole(cloud, "near")
-    url = "admin/default.far-cluster"
-    cloud.juju.consume(DISTRIBUTOR, "far", alias="far-away", url=url)
+    cloud.juju.consume(DISTRIBUTOR, "far", alias="far-away")
     helpers.expect_whole(cloud, "near", "far")
     near, far = cloud.units("near")[-1], cloud.units("far")[-1]
     names = helpers.hostnames(cloud, "near", "far") - {cloud.hostname(near)}
