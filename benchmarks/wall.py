@@ -51,7 +51,7 @@ def form(
     joined: dict[str, float] = {}
     forming: list[float] = []
 
-    def add_machine(name: str) -> juju_model.Host:
+    def add_machine(name: str) -> juju_model.Machine:
         machine = microcluster.add_machine(name)
         run = machine.run
 

@@ -74,7 +74,7 @@ def charm(source: str, channel: str = "") -> juju_model.Charm:
 class Machine:
     """A unit's machine."""
 
-    _host: juju_model.Host
+    _host: juju_model.Machine
 
     @property
     def hostname(self) -> str | None:

@@ -11,12 +11,14 @@ Where to look:
 - `entities`: what the model holds and what each unit has seen.
 - `running`: a hook in flight; `hooks`: the record of one that ran, and the seam for faults.
 - `bridge`, `tools`: how one hook reaches `ops.testing`, and what that cannot express.
-- `charms`, `hosts`: what is deployed, and on what.
+- `charms`: what is deployed. The machines are `tests.microclusters.protocol.Machine`s; one with a
+  true attribute `real_time` has programs that go on while a hook sleeps, which sleeps really then.
 """
 
 from __future__ import annotations
 
 from tests.juju_model.charms import Charm as Charm
+from tests.juju_model.charms import PlainHost as PlainHost
 from tests.juju_model.hooks import ActionFailed as ActionFailed
 from tests.juju_model.hooks import AgentKilled as AgentKilled
 from tests.juju_model.hooks import Hook as Hook
@@ -27,6 +29,5 @@ from tests.juju_model.hooks import NotSettled as NotSettled
 from tests.juju_model.hooks import Outcome as Outcome
 from tests.juju_model.hooks import Point as Point
 from tests.juju_model.hooks import Write as Write
-from tests.juju_model.hosts import Host as Host
-from tests.juju_model.hosts import PlainHost as PlainHost
 from tests.juju_model.juju import Juju as Juju
+from tests.microclusters.protocol import Machine as Machine

@@ -35,7 +35,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import ops
@@ -76,34 +76,30 @@ class Stage:
         self.context._output_state = None
 
 
-def run(
-    stage: Stage,
-    flight: running.Running,
-    state: ops.testing.State,
-    folder: pathlib.Path,
-    params: Mapping[str, Any],
-) -> None:
-    """Run one hook, and let the unit keep what `ops` has committed, before Juju flushes.
-
-    Args:
-        stage: a stage of the unit's charm.
-        flight: the hook, in which an action's results and failure are noted.
-        state: what the charm can read that the hook's tools do not answer.
-        folder: the unit's own directory on its machine.
-        params: the action's parameters.
-    """
-    context, unit = stage.context, flight.unit
+def run(flight: running.Running) -> None:
+    """Run one hook, and let the unit keep what `ops` has committed, before Juju flushes."""
+    context, unit = flight.stage.context, flight.unit
     context.app_name = unit.app.name
     context.unit_id = unit.number
-    with _seated(stage, flight, folder):
+    # All that the hook's tools do not answer.
+    state = ops.testing.State(
+        relations=[local.stub for local in flight.locals.values()],
+        leader=unit.app.leader is unit,
+        model=ops.testing.Model(flight.juju.name, uuid=_MODEL_UUID, type="lxd"),
+        planned_units=sum(not other.dying for other in unit.app.units.values()),
+        deferred=unit.deferred,
+        stored_states=unit.stored_states,
+        unit_status=ops.StatusBase.from_name(unit.status.name, unit.status.message),
+    )
+    with _seated(flight):
         try:
-            state = context.run(_event(context, flight, params), state)
+            state = context.run(_event(context, flight), state)
         except ops.testing.ActionFailed as error:
             # Juju flushes what a failed action wrote, for its process exits with 0.
             state = cast("ops.testing.State", error.state)
             flight.failure = error.message
         finally:
-            stage.clear()
+            flight.stage.clear()
     unit.stored_states = frozenset(_stored_states(state))
     # ops.testing gives them in the order of their names; ops emits them in that of their age.
     unit.deferred = tuple(sorted(state.deferred, key=_age))
@@ -131,12 +127,10 @@ def _age(event: ops.testing.DeferredEvent) -> int:
     return int(event.handle_path.rpartition("[")[2].rstrip("]"))
 
 
-def _event(
-    context: ops.testing.Context[Any], flight: running.Running, params: Mapping[str, Any]
-) -> Any:
+def _event(context: ops.testing.Context[Any], flight: running.Running) -> Any:
     due = flight.due
     if due.action:
-        return context.on.action(due.action, params=params)
+        return context.on.action(due.action, params=flight.params)
     make = getattr(context.on, due.kind.replace("-", "_"))
     if flight.local is None:
         return make()
@@ -159,12 +153,13 @@ def _environment(flight: running.Running) -> dict[str, str]:
 
 
 _UNAME = os.uname()
+_MODEL_UUID = "00000000-0000-4000-8000-000000000000"
 # The hooks in flight, the innermost last.
-_stack: list[tuple[Stage, running.Running, pathlib.Path]] = []
+_stack: list[running.Running] = []
 
 
 def _flight() -> running.Running:
-    return _stack[-1][1]
+    return _stack[-1]
 
 
 def _backend(*args: Any, **kwargs: Any) -> tools.Backend:
@@ -182,11 +177,11 @@ def _event_env(self: Any, *args: Any, **kwargs: Any) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _virtual_charm_root(_: Any) -> Generator[pathlib.Path]:
-    yield _stack[-1][0].root
+    yield _flight().stage.root
 
 
 def _load_charm_meta(_: Any) -> ops.CharmMeta:
-    return _stack[-1][0].meta
+    return _flight().stage.meta
 
 
 def _uname() -> os.uname_result:
@@ -223,7 +218,7 @@ _MODEL_MACHINE: _Parts = (
 _REAL_PARTS: _Parts = [(owner, name, getattr(owner, name)) for owner, name, _ in _MODEL_MACHINE]
 _MODEL_PARTS: _Parts = (
     *_MODEL_MACHINE,
-    (ops.CharmBase, "charm_dir", property(lambda _: _stack[-1][2])),
+    (ops.CharmBase, "charm_dir", property(lambda _: _flight().folder)),
     (scenario._ops_main_mock, "_MockModelBackend", _backend),
     (scenario._runtime.Runtime, "_get_event_env", _event_env),
     (scenario._runtime.Runtime, "_virtual_charm_root", _virtual_charm_root),
@@ -244,7 +239,7 @@ def _patched(parts: _Parts) -> Generator[None]:
 
 
 @contextlib.contextmanager
-def _seated(stage: Stage, flight: running.Running, folder: pathlib.Path) -> Generator[None]:
+def _seated(flight: running.Running) -> Generator[None]:
     """Let a hook run as if it had the process to itself."""
     root = logging.getLogger()
     handlers, level, excepthook = root.handlers[:], root.level, sys.excepthook
@@ -257,7 +252,7 @@ def _seated(stage: Stage, flight: running.Running, folder: pathlib.Path) -> Gene
     }
     # What a charm logs goes to the record of its hook, and nowhere else.
     root.handlers = []
-    _stack.append((stage, flight, folder))
+    _stack.append(flight)
     try:
         with _patched(_MODEL_PARTS):
             yield

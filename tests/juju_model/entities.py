@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     import ops.testing
 
-    from tests.juju_model import charms, hooks, hosts
+    from tests.juju_model import charms, hooks
+    from tests.microclusters import protocol
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +180,7 @@ class Failure(NamedTuple):
 class Machine:
     """A machine of the model, for one unit."""
 
-    host: hosts.Host
+    host: protocol.Machine
     # Whether it has come; until then its units wait, and no hook runs.
     provisioned: bool
     # Whether its host runs.
@@ -223,6 +224,8 @@ class Unit:
     # Until when it believes that it leads, whoever does.
     believes_until: float = 0.0
     update_status_due: bool = False
+    # Its place among those that may have something to do.
+    awake_at: int | None = None
     # What it has seen of each relation in whose scope it is, by relation id.
     relations: dict[int, Local] = dataclasses.field(default_factory=dict[int, Local])
     in_hook: bool = False
@@ -250,7 +253,7 @@ class App:
     name: str
     charm: charms.Charm
     # Makes the machine of a unit, given its host name.
-    host_factory: Callable[[str], hosts.Host]
+    host_factory: Callable[[str], protocol.Machine]
     # Counts the refreshes.
     charm_version: int = 0
     units: dict[str, Unit] = dataclasses.field(default_factory=dict[str, Unit])

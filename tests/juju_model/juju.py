@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterator, Mapping
 
-    from tests.juju_model import charms, hosts
+    from tests.juju_model import charms
+    from tests.microclusters import protocol
 
 # Seconds.
 _HOOK_COST = 0.3
@@ -80,9 +81,6 @@ class Juju(world.World):
         self._disks = tempfile.TemporaryDirectory(prefix="juju-model-")
         # By charm and by how deeply hooks are nested.
         self._stages: dict[tuple[charms.Charm, int], bridge.Stage] = {}
-        self._model = ops.testing.Model(
-            name, uuid="00000000-0000-4000-8000-000000000000", type="lxd"
-        )
 
     def __enter__(self) -> Juju:
         return self
@@ -103,20 +101,16 @@ class Juju(world.World):
     def unit(self, unit: str) -> entities.Unit:
         return self._units[unit]
 
-    def host(self, unit: str) -> hosts.Host:
+    def host(self, unit: str) -> protocol.Machine:
         return self._units[unit].machine.host
 
     def status(self, unit: str) -> entities.Status:
         """Return a unit's status, as `juju status` shows it."""
         return self._units[unit].shown_status
 
-    def relation_ids(self, app: str, endpoint: str | None = None) -> list[int]:
-        """Return the ids of an application's relations (on one endpoint), the dying ones too."""
-        return [
-            relation.id
-            for relation in self.apps[app].relations.values()
-            if endpoint in (None, relation.side(app).endpoint)
-        ]
+    def relation_ids(self, app: str, endpoint: str) -> list[int]:
+        """Return the ids of the relations on an endpoint, the dying ones too."""
+        return [relation.id for relation in self.apps[app].related(endpoint)]
 
     def bag(self, owner: str, relation_id: int) -> dict[str, str]:
         """Return the databag of a unit or application in a relation, `{}` if there is none."""
@@ -139,7 +133,7 @@ class Juju(world.World):
             hooks.HookFailed: the charm raised.
         """
         due = hooks.Due(unit, "action", action=name)
-        flight = self._run(self._units[unit], due, params)
+        flight = self._run(self._units[unit], due, **params)
         if flight.hook.outcome is not hooks.Outcome.OK:
             raise hooks.HookFailed(flight.hook)
         if flight.failure is not None:
@@ -147,11 +141,7 @@ class Juju(world.World):
         return dict(flight.results)
 
     def step(self) -> hooks.Hook | None:
-        """Run one hook.
-
-        Returns:
-            Its record; `None` when there is nothing to run at this moment.
-        """
+        """Run one hook, and return its record; `None` if there is none to run at this moment."""
         drawn = self._draw()
         return None if drawn is None else self._run(*drawn).hook
 
@@ -217,28 +207,31 @@ class Juju(world.World):
     def _draw(self) -> tuple[entities.Unit, hooks.Due] | None:
         parked: list[entities.Unit] = []
         drawn = None
-        while drawn is None and len(self._awake):
-            unit = self._awake.draw(self._rng)
+        while drawn is None and self._awake:
+            unit = self._awake[self._rng.randrange(len(self._awake))]
             if unit.machine.busy:
-                self._awake.discard(unit)
+                self._doze(unit)
                 parked.append(unit)
             elif due := resolver.candidates(unit, self.now):
                 drawn = unit, self._rng.choice(due)
             else:
-                self._awake.discard(unit)
+                self._doze(unit)
         for unit in parked:
             self.wake(unit)
         return drawn
 
-    def _run(
-        self, unit: entities.Unit, due: hooks.Due, params: Mapping[str, Any] | None = None
-    ) -> running.Running:
+    def _run(self, unit: entities.Unit, due: hooks.Due, **params: Any) -> running.Running:
         self._prepare(unit, due)
-        flight = running.Running(self, unit, due)
+        key = unit.charm, self._depth
+        if key not in self._stages:
+            self._stages[key] = bridge.Stage(unit.charm, self.behaviour.juju_version)
+        folder = pathlib.Path(self._disks.name) / unit.name.replace("/", "-")
+        folder.mkdir(exist_ok=True)
+        flight = running.Running(self, unit, due, self._stages[key], folder, params)
         self._depth += 1
         unit.in_hook = unit.machine.busy = True
         try:
-            self._dispatch(flight, params or {})
+            self._dispatch(flight)
         finally:
             self._depth -= 1
             unit.in_hook = unit.machine.busy = False
@@ -263,20 +256,14 @@ class Juju(world.World):
             unit.charm = unit.app.charm
             unit.charm_seen = unit.app.charm_version
 
-    def _dispatch(self, flight: running.Running, params: Mapping[str, Any]) -> None:
+    def _dispatch(self, flight: running.Running) -> None:
         """Run the charm and flush what it wrote; note in the record how that went."""
-        unit = flight.unit
         failure: BaseException | None = None
         try:
             flight.strike(hooks.Point.BEFORE_HOOK)
-            folder = pathlib.Path(self._disks.name) / unit.name.replace("/", "-")
-            folder.mkdir(exist_ok=True)
-            key = unit.charm, self._depth
-            if key not in self._stages:
-                self._stages[key] = bridge.Stage(unit.charm, self.behaviour.juju_version)
             # ops writes its own state to the machine's disk before Juju flushes the databags, so
             # that it stays even when Juju refuses those.
-            bridge.run(self._stages[key], flight, self._state(flight), folder, params)
+            bridge.run(flight)
             flight.flush()
         except ops.testing.errors.UncaughtCharmError as error:
             failure = error.__cause__ or error
@@ -288,18 +275,6 @@ class Juju(world.World):
             # Only the text: the frames would keep the whole charm alive.
             flight.hook.error = "".join(traceback.format_exception(failure))
             failure.__traceback__ = None
-
-    def _state(self, flight: running.Running) -> ops.testing.State:
-        unit = flight.unit
-        return ops.testing.State(
-            relations=[local.stub for local in flight.locals.values()],
-            leader=unit.app.leader is unit,
-            model=self._model,
-            planned_units=sum(not other.dying for other in unit.app.units.values()),
-            deferred=unit.deferred,
-            stored_states=unit.stored_states,
-            unit_status=_to_ops(unit.status),
-        )
 
     def _conclude(self, flight: running.Running) -> None:
         """Let the unit remember what it has seen, or that it has failed."""
@@ -368,9 +343,3 @@ class Juju(world.World):
                 local.cache.pop(remote, None)
             case _:
                 self._leave_scope(local, notify=True)
-
-
-def _to_ops(status: entities.Status) -> ops.StatusBase:
-    return ops.StatusBase.from_name(
-        status.name, "" if status.name == "unknown" else status.message
-    )

@@ -19,34 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Awake:
-    """The units that may have something to do; drawing one costs the same however many."""
-
-    def __init__(self) -> None:
-        self._units: list[entities.Unit] = []
-        self._at: dict[str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._units)
-
-    def add(self, unit: entities.Unit) -> None:
-        if unit.name not in self._at:
-            self._at[unit.name] = len(self._units)
-            self._units.append(unit)
-
-    def discard(self, unit: entities.Unit) -> None:
-        at = self._at.pop(unit.name, None)
-        if at is None:
-            return
-        last = self._units.pop()
-        if last is not unit:
-            self._units[at] = last
-            self._at[last.name] = at
-
-    def draw(self, rng: random.Random) -> entities.Unit:
-        return self._units[rng.randrange(len(self._units))]
-
-
 class Relations:
     """The applications of a model, by name in `apps`, with what relates them."""
 
@@ -58,7 +30,8 @@ class Relations:
         self._units: dict[str, entities.Unit] = {}
         self._relations: dict[int, entities.Relation] = {}
         self._relation_ids = itertools.count()
-        self._awake = Awake()
+        # Those that may have something to do; a draw costs the same however many there are.
+        self._awake: list[entities.Unit] = []
 
     # What an operator does.
 
@@ -137,8 +110,18 @@ class Relations:
 
     def wake(self, unit: entities.Unit) -> None:
         """Note that a unit may have something to do."""
-        if self.has(unit):
-            self._awake.add(unit)
+        if unit.awake_at is None and self.has(unit):
+            unit.awake_at = len(self._awake)
+            self._awake.append(unit)
+
+    def _doze(self, unit: entities.Unit) -> None:
+        """Note that a unit has nothing to do; the last one takes its place."""
+        if unit.awake_at is not None:
+            last = self._awake.pop()
+            if last is not unit:
+                self._awake[unit.awake_at] = last
+                last.awake_at = unit.awake_at
+            unit.awake_at = None
 
     def note_change(self, relation: entities.Relation, about: entities.Unit) -> None:
         """Note that something of a unit may be news to those on the other side."""
@@ -195,8 +178,7 @@ class Relations:
     def _synchronise_all(self, relation: entities.Relation) -> None:
         """Let the units on both sides of a relation enter and leave it, and look at it."""
         for side in relation.sides:
-            app = self.apps.get(side.app)
-            for unit in () if app is None else list(app.units.values()):
+            for unit in list(self.apps[side.app].units.values()):
                 self._synchronise(unit)
                 if relation.id in unit.relations:
                     self.wake(unit)
@@ -220,15 +202,14 @@ class Relations:
     def _enter_scope(
         self, unit: entities.Unit, relation: entities.Relation, endpoint: str
     ) -> None:
-        remote, stub = (
-            relation.other(unit.app.name),
-            ops.testing.PeerRelation(endpoint, id=relation.id),
+        remote = relation.other(unit.app.name)
+        stub = ops.testing.Relation(
+            endpoint, id=relation.id, remote_app_name=remote.shown(remote.app)
         )
-        if not relation.peer:
-            name = remote.shown(remote.app)
-            stub = ops.testing.Relation(endpoint, id=relation.id, remote_app_name=name)
+        if relation.peer:
+            stub = ops.testing.PeerRelation(endpoint, id=relation.id)
         local = entities.Local(unit, relation, endpoint, remote, stub)
-        local.dirty = {name for name in remote.scope if name in relation.present}
+        local.dirty = remote.scope.keys() & relation.present
         address = unit.machine.host.address
         bag = relation.bags[unit.name] = self._new_bag()
         network = dict.fromkeys(("ingress-address", "private-address"), address)

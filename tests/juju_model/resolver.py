@@ -1,25 +1,8 @@
-"""Which hooks may run next on a unit.
+"""Which hooks may run next on a unit: the rules of Juju's uniter in one place.
 
-Theory of operation. A unit's agent compares what it has seen with what the model holds. The first
-row of this table that applies gives the hooks that may run next; where a row gives several, Juju's
-order among them is random, and the caller draws.
-
-| when the unit | it runs |
-| --- | --- |
-| has a failed hook | that hook, once its time has come |
-| is dying | the teardown of its relations, then stop, then remove |
-| is not installed | install |
-| has just rebooted | start |
-| runs an older charm | upgrade-charm |
-| is in scope of a relation that it has not created | relation-created |
-| was elected | leader-elected |
-| has not seen the configuration | config-changed |
-| has not started | start |
-| has news in a relation | the next hook of that relation, peers last |
-| has been quiet for long | update-status |
-
-Within one relation the order is: the changed that is owed after a joined, departed, broken, the
-other application's changed, joined, changed; units sort as strings.
+Theory of operation. A unit's agent compares what it has seen with what the model holds. Of the
+rules below the first that applies gives the hooks that may run next; where it gives several,
+Juju's order among them is random, and the caller draws.
 
 Everything here is a function of the state, but for one thing: a unit of which nothing is new is
 struck off a relation's list of units to look at.
@@ -71,6 +54,7 @@ def _in_relations(unit: entities.Unit) -> list[hooks.Due]:
 
 
 def _next_in_relation(local: entities.Local) -> hooks.Due | None:
+    """Return the next hook of one relation; units sort as strings."""
     if local.owed is not None:
         return _due(local, "relation-changed", local.owed)
     if local.unit.dying or local.relation.ends_for(local.unit.app.name):

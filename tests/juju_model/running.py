@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from tests.juju_model import entities, hooks
 
 if TYPE_CHECKING:
+    import pathlib
     from collections.abc import Mapping, Sequence
 
+    from tests.juju_model import bridge
     from tests.juju_model import juju as juju_module
 
 _SINCE = "2026-01-01 00:00:00Z"
@@ -21,8 +23,21 @@ _SINCE = "2026-01-01 00:00:00Z"
 class Running:
     """A hook in flight on one unit."""
 
-    def __init__(self, juju: juju_module.Juju, unit: entities.Unit, due: hooks.Due) -> None:
+    def __init__(
+        self,
+        juju: juju_module.Juju,
+        unit: entities.Unit,
+        due: hooks.Due,
+        stage: bridge.Stage,
+        folder: pathlib.Path,
+        params: Mapping[str, Any],
+    ) -> None:
         self.juju = juju
+        self.stage = stage
+        # The unit's own, on its machine.
+        self.folder = folder
+        # The action's.
+        self.params = params
         self.unit = unit
         self.due = due
         self.hook = hooks.Hook(due, time=juju.now)

@@ -94,7 +94,7 @@ class Backend(mocking._MockModelBackend):
         self.flight.count("juju-log")
         self.flight.hook.logs.append((level, message))
 
-    def network_get(self, *_: Any) -> dict[str, Any]:
+    def network_get(self, *_: Any, **__: Any) -> dict[str, Any]:
         """Return the address of the machine for each endpoint."""
         self.flight.count("network-get")
         address = self.flight.unit.machine.host.address

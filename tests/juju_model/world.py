@@ -11,13 +11,15 @@ import heapq
 import itertools
 from typing import TYPE_CHECKING
 
-from tests.juju_model import entities, hosts, relating
+from tests.juju_model import entities, relating
+from tests.juju_model.charms import PlainHost
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterator
 
     from tests.juju_model import charms, hooks
+    from tests.microclusters import protocol
 
 # Seconds until another unit is elected when the leader's machine has died, at the least and at the
 # most, and for which a deposed leader may go on believing that it leads.
@@ -62,14 +64,14 @@ class World(relating.Relations):
         app: str | None = None,
         *,
         units: int = 1,
-        host_factory: Callable[[str], hosts.Host] | None = None,
+        host_factory: Callable[[str], protocol.Machine] | None = None,
     ) -> str:
         """Deploy a charm, by its own name by default; return the application's name.
 
         The machine of each unit is made by `host_factory`, given its host name.
         """
         name = app or str(charm.meta["name"])
-        self.apps[name] = entities.App(name, charm, host_factory or hosts.PlainHost)
+        self.apps[name] = entities.App(name, charm, host_factory or PlainHost)
         self._add_peer_relations(self.apps[name])
         for _ in range(units):
             self.add_unit(name)
@@ -230,7 +232,7 @@ class World(relating.Relations):
         app = unit.app
         self._units.pop(unit.name)
         app.units.pop(unit.name)
-        self._awake.discard(unit)
+        self._doze(unit)
         unit.machine.host.destroy()
         if app.leader is unit:
             self._elect(app)
