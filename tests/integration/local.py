@@ -31,7 +31,6 @@ from tests.microclusters import lxd, needs_lxd
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
-    from tests.microclusters import protocol
 
     # A command's exit code, and what it printed.
     Answer = tuple[int, str, str]
@@ -295,7 +294,7 @@ class OpsTest:
         return 0, "", ""
 
     def _exec(self, words: Sequence[str], options: Mapping[str, str]) -> Answer:
-        machine = cast("protocol.Machine", self._juju.host(options["--unit"]))
+        machine = self._juju.host(options["--unit"])
         assert words[:2] == MICROOVN_CLUSTER, f"not `microovn cluster`: {words}"
         done = machine.run([*machine.command, *words[2:]], timeout=60)
         return done.returncode, done.stdout, done.stderr

@@ -55,17 +55,15 @@ class Stage:
     """Where the hooks of one charm run, one at a time."""
 
     def __init__(self, charm: charms.Charm, juju_version: str) -> None:
-        meta, actions, config = (
-            dict(of or {}) for of in (charm.meta, charm.actions, charm.config)
-        )
+        meta, actions = dict(charm.meta), dict(charm.actions or {})
         self.context = ops.testing.Context(
-            charm.charm_type, meta=meta, actions=actions, config=config, juju_version=juju_version
+            charm.charm_type, meta=meta, actions=actions, config={}, juju_version=juju_version
         )
         # The context takes its own directory away when it is closed.
         self.root = self.context._tmp_path / "charm"
         self.root.mkdir(exist_ok=True)
         # As `ops` parses it.
-        self.meta = ops.CharmMeta(meta, actions, config)
+        self.meta = ops.CharmMeta(meta, actions)
 
     def clear(self) -> None:
         """Let go of what the last hook left."""

@@ -53,12 +53,11 @@ class PlainHost:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Charm:
-    """A charm: its class, and its metadata, actions and configuration as in their files."""
+    """A charm: its class, and its metadata and actions as in their files."""
 
     charm_type: type[ops.CharmBase]
     meta: Mapping[str, Any]
     actions: Mapping[str, Any] | None = None
-    config: Mapping[str, Any] | None = None
 
     @classmethod
     def load(cls, path: pathlib.Path | str) -> Charm:
@@ -84,7 +83,7 @@ class Charm:
             and value.__module__ == name
         )
         meta = {key: project[key] for key in _META_KEYS if key in project}
-        return cls(charm_type, meta, project.get("actions"), project.get("config"))
+        return cls(charm_type, meta, project.get("actions"))
 
     def endpoints(self, role: str) -> dict[str, str]:
         """Return the endpoints of `provides`, `requires` or `peers`, with their interfaces."""

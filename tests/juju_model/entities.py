@@ -58,7 +58,8 @@ class Bag:
     every change makes a new version; otherwise equal contents have equal versions.
     """
 
-    def __init__(self, *, counted: bool) -> None:
+    def __init__(self, owner: str, *, counted: bool) -> None:
+        self.owner = owner
         self.data: Mapping[str, str] = {}
         self.version = 0
         self._counted = counted
@@ -73,12 +74,10 @@ class Bag:
         if not changed:
             return []
         self.data = {key: value for key, value in {**self.data, **changes}.items() if value}
-        for key, *values in changed:
-            # The exclusive or of the items' hashes does not depend on their order, and costs only
-            # as much as what changed.
-            for value in values if not self._counted else ():
-                self.version ^= hash((key, value)) if value is not None else 0
-        self.version += self._counted
+        if self._counted:
+            self.version += 1
+        else:
+            self.version = hash(frozenset(self.data.items())) if self.data else 0
         return changed
 
 
@@ -94,8 +93,6 @@ class Side:
     alias: str | None = None
     # The offer's URL, if it is the application that is offered.
     url: str | None = None
-    # The relation has ended on this side alone, and lingers on the other.
-    closed: bool = False
 
     def shown(self, name: str) -> str:
         """Return the name by which the other side knows the application or a unit of it."""
@@ -129,9 +126,10 @@ class Relation:
     def across_models(self) -> bool:
         return any(side.alias for side in self.sides)
 
-    def ends_for(self, app: str) -> bool:
-        """Whether an application's units have to leave it."""
-        return self.dying or self.suspended or self.side(app).closed
+    @property
+    def ends(self) -> bool:
+        """Whether all units have to leave it."""
+        return self.dying or self.suspended
 
     def side(self, app: str) -> Side:
         return next(side for side in self.sides if side.app == app)
@@ -215,8 +213,6 @@ class Unit:
     started: bool = False
     stopped: bool = False
     dying: bool = False
-    # It is being removed by force: no hook's failure holds it up.
-    forced: bool = False
     # Its machine was started again, so that another start hook is due.
     rebooted: bool = False
     # Its leader-elected hook has run since it was elected.

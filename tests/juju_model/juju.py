@@ -11,7 +11,6 @@ its time limit, `settle` to the next retry or election when nothing else is left
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import pathlib
 import tempfile
@@ -25,7 +24,7 @@ from tests.juju_model import bridge, entities, hooks, resolver, running, world
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from tests.juju_model import charms
     from tests.microclusters import protocol
@@ -34,14 +33,6 @@ if TYPE_CHECKING:
 _HOOK_COST = 0.3
 _UPDATE_STATUS_INTERVAL = 300.0
 _DEEPEST_INTERLEAVING = 3
-
-
-@dataclasses.dataclass(frozen=True)
-class BagView:
-    """One databag, for invariants."""
-
-    owner: str
-    data: Mapping[str, str] = dataclasses.field(repr=False)
 
 
 class Juju(world.World):
@@ -117,11 +108,10 @@ class Juju(world.World):
         relation = self._relations.get(relation_id)
         return dict(relation.bags[owner].data) if relation and owner in relation.bags else {}
 
-    def bags(self) -> Iterator[BagView]:
+    def bags(self) -> Iterator[entities.Bag]:
         """Yield all databags of the model, those of units that are gone too."""
         for relation in self._relations.values():
-            for owner, bag in relation.bags.items():
-                yield BagView(owner, bag.data)
+            yield from relation.bags.values()
 
     # Running.
 
@@ -285,8 +275,6 @@ class Juju(world.World):
             if not flight.due.action:
                 unit.error = None
             self._commit(flight)
-        elif not flight.due.action and unit.forced:
-            self._vanish(unit, notify=self.behaviour.force_departs)
         elif not flight.due.action:
             self._set_error(unit, flight.due, 1 + (unit.error.attempts if unit.error else 0))
         if self.has(unit) and unit.machine.up:

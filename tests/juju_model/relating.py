@@ -83,22 +83,10 @@ class Relations:
                 # This one had not left yet.
                 local.dirty |= local.remote.scope.keys() & relation.present
 
-    def remove_relation(self, one: str | int, two: str = "", *, lingers_at: str = "") -> None:
-        """Remove a relation, given by its id, or by its ends as for `integrate`.
-
-        It may stay at one side, without units, until it is removed once more; the other
-        application's databag can still be read there. This was seen in the field, where an agent
-        of the other application was lost; it was not measured.
-        """
+    def remove_relation(self, one: str | int, two: str = "") -> None:
+        """Remove a relation, given by its id, or by its ends as for `integrate`."""
         relation = self._relations[one if isinstance(one, int) else self._related(one, two)]
-        if lingers_at:
-            leaving = relation.other(lingers_at)
-            leaving.closed = True
-            for local in leaving.scope.values():
-                relation.present.discard(local.unit.name)
-                self.note_change(relation, local.unit)
-        else:
-            relation.dying = True
+        relation.dying = True
         self._synchronise_all(relation)
         self._forget_relation(relation)
 
@@ -153,14 +141,14 @@ class Relations:
         [found] = (
             relation.id
             for relation in self._relations.values()
-            if not (relation.dying or any(side.closed for side in relation.sides))
+            if not relation.dying
             and {(side.app, side.endpoint) for side in relation.sides} == ends
         )
         return found
 
     def _add_relation(self, *ends: tuple[str, str]) -> entities.Relation:
         sides = tuple(entities.Side(app, endpoint) for app, endpoint in ends)
-        bags = {side.app: self._new_bag() for side in sides}
+        bags = {side.app: self._new_bag(side.app) for side in sides}
         relation = entities.Relation(next(self._relation_ids), sides, bags)
         self._relations[relation.id] = relation
         for side in sides:
@@ -172,8 +160,8 @@ class Relations:
             if not any(app.related(endpoint)):
                 self._add_relation((app.name, endpoint))
 
-    def _new_bag(self) -> entities.Bag:
-        return entities.Bag(counted=self.behaviour.change_back_is_event)
+    def _new_bag(self, owner: str) -> entities.Bag:
+        return entities.Bag(owner, counted=self.behaviour.change_back_is_event)
 
     def _synchronise_all(self, relation: entities.Relation) -> None:
         """Let the units on both sides of a relation enter and leave it, and look at it."""
@@ -189,10 +177,10 @@ class Relations:
             return
         for local in list(unit.relations.values()):
             # A relation that a unit never created ends without a hook there.
-            if not local.created and (unit.dying or local.relation.ends_for(unit.app.name)):
+            if not local.created and (unit.dying or local.relation.ends):
                 self._leave_scope(local, notify=True)
         for relation in () if unit.dying else list(unit.app.relations.values()):
-            if relation.id in unit.relations or relation.ends_for(unit.app.name):
+            if relation.id in unit.relations or relation.ends:
                 continue
             endpoint = relation.side(unit.app.name).endpoint
             # A unit ignores an endpoint that the charm it still runs does not know.
@@ -211,7 +199,7 @@ class Relations:
         local = entities.Local(unit, relation, endpoint, remote, stub)
         local.dirty = remote.scope.keys() & relation.present
         address = unit.machine.host.address
-        bag = relation.bags[unit.name] = self._new_bag()
+        bag = relation.bags[unit.name] = self._new_bag(unit.name)
         network = dict.fromkeys(("ingress-address", "private-address"), address)
         bag.apply({"egress-subnets": f"{address}/32", **network})
         relation.side(unit.app.name).scope[unit.name] = local

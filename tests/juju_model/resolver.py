@@ -57,7 +57,7 @@ def _next_in_relation(local: entities.Local) -> hooks.Due | None:
     """Return the next hook of one relation; units sort as strings."""
     if local.owed is not None:
         return _due(local, "relation-changed", local.owed)
-    if local.unit.dying or local.relation.ends_for(local.unit.app.name):
+    if local.unit.dying or local.relation.ends:
         if local.members:
             return _departed(local, min(local.members))
         # Peers only depart: a peer relation goes with its application, not before.

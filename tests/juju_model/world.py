@@ -106,8 +106,7 @@ class World(relating.Relations):
         force: then it is gone at once; `Behaviour.force_departs` is whether it departs.
         """
         leaver = self._units[unit]
-        leaver.forced = leaver.forced or force
-        if leaver.forced and (not leaver.machine.up or leaver.error is not None):
+        if force and (not leaver.machine.up or leaver.error is not None):
             self._vanish(leaver, notify=self.behaviour.force_departs)
             return
         if leaver.dying:
@@ -120,17 +119,13 @@ class World(relating.Relations):
         self._retract(leaver)
         self.wake(leaver)
 
-    def remove_application(self, app: str, *, lingers: bool = False) -> None:
-        """Remove an application with its units and relations.
-
-        Those may linger on the other side, and the application with them: see `remove_relation`.
-        """
+    def remove_application(self, app: str) -> None:
+        """Remove an application with its units and relations."""
         application = self.apps[app]
         application.dying = True
         for relation in list(application.relations.values()):
             if not relation.peer:
-                other = relation.other(app).app if lingers else ""
-                self.remove_relation(relation.id, lingers_at=other)
+                self.remove_relation(relation.id)
         for unit in list(application.units):
             self.remove_unit(unit)
         self._forget_application(application)

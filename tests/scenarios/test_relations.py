@@ -57,7 +57,8 @@ def test_relation_of_removed_distributor_lingers(cloud: LocalCloud) -> None:
     cloud.deploy(DISTRIBUTOR, "first-distributor")
     cloud.integrate(CONSUMER, "first-distributor")
     helpers.expect_whole(cloud, distributor="first-distributor")
-    cloud.juju.remove_application("first-distributor", lingers=True)
+    for unit in cloud.units("first-distributor"):
+        cloud.remove_unit(unit)
     cloud.settle()
     cloud.deploy(DISTRIBUTOR)
     cloud.integrate(CONSUMER, DISTRIBUTOR)
