@@ -31,7 +31,6 @@ from tests.microclusters import lxd, needs_lxd
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
-
     # A command's exit code, and what it printed.
     Answer = tuple[int, str, str]
 

@@ -69,8 +69,6 @@ class Stage:
         """Let go of what the last hook left."""
         self.context.emitted_events.clear()
         self.context.unit_status_history.clear()
-        self.context.app_status_history.clear()
-        self.context.workload_version_history.clear()
         self.context._output_state = None
 
 

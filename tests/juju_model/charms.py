@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Mapping, Sequence
 
-# The rest of charmcraft.yaml (parts, platforms, prose) means nothing to a hook, and writing and
-# parsing it again would be a good part of what a hook costs.
-_META_KEYS = ("name", "requires", "provides", "peers", "resources", "storage", "extra-bindings")
-
+# The rest of charmcraft.yaml means nothing to a hook.
+_META_KEYS = ("name", "requires", "provides", "peers")
 _serial = itertools.count()
 
 

@@ -91,8 +91,6 @@ class Side:
     scope: dict[str, Local] = dataclasses.field(default_factory=dict[str, "Local"])
     # The name by which the other side, in another model, knows the application.
     alias: str | None = None
-    # The offer's URL, if it is the application that is offered.
-    url: str | None = None
 
     def shown(self, name: str) -> str:
         """Return the name by which the other side knows the application or a unit of it."""

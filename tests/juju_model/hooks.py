@@ -70,7 +70,7 @@ class Outcome(enum.Enum):
     KILLED = "killed"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Due:
     """A hook that may run next.
 
@@ -136,12 +136,12 @@ class Write:
 
 
 @dataclasses.dataclass
-class Hook:
+class Hook(Due):
     """The record of a hook that ran.
 
     Attributes:
         time: when it started, in seconds of the model's time.
-        duration: how long it took, in seconds of the model's time.
+        duration: how long it took.
         writes: what was flushed; nothing when the hook failed before that.
         commands: what it ran on its machine, in order.
         logs: level and message of each line logged, in order.
@@ -150,8 +150,7 @@ class Hook:
             databags that it read and wrote (`bytes-read`, `bytes-written`).
     """
 
-    due: Due
-    time: float
+    time: float = 0.0
     duration: float = 0.0
     outcome: Outcome = Outcome.OK
     writes: list[Write] = dataclasses.field(default_factory=list[Write])
@@ -164,20 +163,8 @@ class Hook:
         default_factory=collections.Counter[str], repr=False
     )
 
-    @property
-    def unit(self) -> str:
-        return self.due.unit
-
-    @property
-    def kind(self) -> str:
-        return self.due.kind
-
-    @property
-    def remote_unit(self) -> str | None:
-        return self.due.remote_unit
-
     def __str__(self) -> str:
-        parts = [f"{self.time:8.1f}s  {self.due}"]
+        parts = [f"{self.time:8.1f}s  {super().__str__()}"]
         if self.outcome is not Outcome.OK:
             reason = self.error.strip().rpartition("\n")[2]
             parts.append(f"{self.outcome.name}: {_brief(reason.split())}")

@@ -146,16 +146,11 @@ class Juju(world.World):
 
         Args:
             max_hooks: as many at most; by default so many that a model of its size must be done.
-            retry_failed: go on after a hook has failed, and try it again when its time comes.
-            patience: seconds of the model's time to wait for retries and elections; those that
-                are due later than that are left alone.
+            retry_failed: try a failed hook again when its time comes; HookFailed otherwise.
+            patience: seconds of the model's time to wait for retries and elections.
 
         Returns:
             How many hooks ran, without those that ran while another one waited (`interleave`).
-
-        Raises:
-            HookFailed: a hook failed.
-            NotSettled: there is still something to do.
         """
         limit = max_hooks or 2000 + 50 * len(self._units) ** 2
         until = self.now + patience

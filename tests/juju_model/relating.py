@@ -57,7 +57,7 @@ class Relations:
         """
         relation = self._add_relation(*self._match(one, offered))
         consumer, offer = relation.sides
-        offer.alias, offer.url = alias, f"admin/other.{alias}"
+        offer.alias = alias
         consumer.alias = f"remote-{self._rng.getrandbits(128):032x}"
         self._synchronise_all(relation)
         return relation.id

@@ -40,7 +40,7 @@ class Running:
         self.params = params
         self.unit = unit
         self.due = due
-        self.hook = hooks.Hook(due, time=juju.now)
+        self.hook = hooks.Hook(**vars(due), time=juju.now)
         self.context = hooks.HookContext(hooks.Point.BEFORE_HOOK, self.hook)
         self.locals = dict(unit.relations)
         self.local = None if due.relation_id is None else self.locals[due.relation_id]
@@ -172,11 +172,11 @@ def _goal_state(juju: juju_module.Juju, app: entities.App) -> dict[str, Any]:
     for relation in app.relations.values():
         other = relation.other(app.name)
         # Juju leaves out peer relations, and all that a consumer of an offer is to the offerer.
-        if relation.peer or (other.alias is not None and other.url is None):
+        if relation.peer or (other.alias and other is relation.sides[0]):
             continue
         seen = relations.setdefault(relation.side(app.name).endpoint, {})
+        url = f"admin/other.{other.alias}" if other.alias else ""
         relation_status = "suspended" if relation.suspended else "joined"
-        seen[other.url or other.app] = {"status": relation_status, "since": _SINCE}
-        if other.url is None:
-            seen.update(units(juju.apps[other.app]))
+        seen[url or other.app] = {"status": relation_status, "since": _SINCE}
+        seen.update({} if url else units(juju.apps[other.app]))
     return {"units": units(app), "relations": relations}

@@ -188,18 +188,16 @@ class World(relating.Relations):
         if restarted.machine.up:
             self._restart(restarted)
 
-    def depose(self, app: str, *, believing: bool = False) -> str | None:
-        """Take the lease from an application's leader, and return the new one.
+    def depose(self, app: str, *, believing: bool = False) -> None:
+        """Give an application's lease to another unit, if there is one that answers.
 
-        It is another unit if there is one that answers. The old one may go on `believing` for a
-        while that it leads.
+        The old leader may go on `believing` for a while that it leads.
         """
         application = self.apps[app]
         if believing and application.leader is not None:
             # Its hooks write the application's databag, and Juju refuses their flush.
             application.leader.believes_until = self.now + _BELIEF
         self._elect(application, but=application.leader)
-        return self.leader(app)
 
     def set_leader(self, unit: str) -> None:
         """Give a unit the lease."""
