@@ -3,9 +3,8 @@
 `ops.testing.Context.run` takes a snapshot of all that one charm could read. A model of many units
 needs more: during a dispatch, and only then, these are replaced in the process.
 
-- **The hook tools.** A subclass of the mocked backend answers them from the model. So reads are
-  made when they are asked for, a hook costs no copy of all databags, a departing unit is missing
-  from `relation-list` while its data can still be read, and the tools can be counted.
+- **The hook tools.** A subclass of the mocked backend answers them from the model, when they are
+  asked. A departing unit is missing from `relation-list` while its data can still be read.
 - **The environment of the event.** `ops.testing` cannot express "a dying unit departs itself" nor
   "the application's databag changed". The event is built for some remote unit, and then
   `JUJU_REMOTE_UNIT` and `JUJU_DEPARTING_UNIT` are set right.
@@ -191,15 +190,12 @@ def _sleep(seconds: float) -> None:
 
 def _run(argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
     """Stand in for `subprocess.run`, on the machine of the hook in flight, output always text."""
-    stdout = options.get("stdout")
-    into = stdout.fileno() if isinstance(stdout, io.IOBase) else None
+    into = stdout if isinstance(stdout := options.get("stdout"), io.IOBase) else None
     with _patched(_REAL_PARTS):
         done = _flight().run([os.fspath(word) for word in argv], options.get("timeout"), into)
-    output = None if into is not None else done.stdout
-    completed = subprocess.CompletedProcess(argv, done.returncode, output, done.stderr)
     if options.get("check"):
-        completed.check_returncode()
-    return completed
+        done.check_returncode()
+    return done
 
 
 _Parts = Sequence[tuple[Any, str, Any]]

@@ -34,12 +34,7 @@ class PlainHost:
         self.name = name
         self.command: list[str] = []
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float | None = None,  # noqa: ARG002 - the protocol's
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, argv: Sequence[str], **_: Any) -> subprocess.CompletedProcess[str]:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
 
     def kill(self) -> None: ...

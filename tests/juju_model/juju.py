@@ -5,7 +5,7 @@ hooks may run next, draws one, and runs it to its end; only then do others see w
 `interleave` above 0, hooks of other machines also run while a hook waits for a command, so that
 what it has read may be out of date by the time it writes.
 
-Time is the model's own, in seconds. A hook advances it by `hook_cost`, a command that times out by
+Time is the model's own, in seconds. A hook advances it a little, a command that times out by
 its time limit, `settle` to the next retry or election when nothing else is left to do.
 """
 
@@ -77,7 +77,6 @@ class Juju(world.World):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove what the model keeps outside of memory; hosts are their makers' to close."""
         for stage in self._stages.values():
             stage.context.close()
         self._disks.cleanup()

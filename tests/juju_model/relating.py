@@ -36,11 +36,7 @@ class Relations:
     # What an operator does.
 
     def integrate(self, one: str, two: str) -> int:
-        """Relate two applications, each given as `app:endpoint`, or `app` where that is enough.
-
-        Returns:
-            The relation's id.
-        """
+        """Relate two applications, `app:endpoint` or `app` each, and return the relation's id."""
         relation = self._add_relation(*self._match(one, two))
         self._synchronise_all(relation)
         return relation.id
@@ -51,9 +47,6 @@ class Relations:
         The consumer sees an application `alias`, and its `goal-state` the offer's URL, without
         units; the other side sees an application `remote-<hex>`, which its `goal-state` does not
         name (read in Juju's source, and seen in the field; not measured).
-
-        Returns:
-            The relation's id, which is the same on both sides.
         """
         relation = self._add_relation(*self._match(one, offered))
         consumer, offer = relation.sides

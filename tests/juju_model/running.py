@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tests.juju_model import entities, hooks
 
 if TYPE_CHECKING:
+    import io
     import pathlib
     from collections.abc import Mapping, Sequence
 
@@ -57,11 +58,7 @@ class Running:
             self.local.cache.pop(owner, None)
 
     def strike(self, point: hooks.Point) -> None:
-        """Let the fault injector act at a point of the hook.
-
-        Raises:
-            hooks.AgentKilled: the machine has died, or the unit was taken out of the model.
-        """
+        """Let the fault injector act at a point of the hook, which may be the hook's end."""
         self.context.point = point
         if self.juju.faults is not None:
             self.juju.faults(self.context)
@@ -79,12 +76,9 @@ class Running:
         self.juju.meanwhile()
 
     def run(
-        self, argv: Sequence[str], timeout: float | None, into: int | None
+        self, argv: Sequence[str], timeout: float | None, into: io.IOBase | None
     ) -> subprocess.CompletedProcess[str]:
-        """Run `goal-state`, or a program on the unit's machine.
-
-        Its output goes to the file descriptor `into`, if any, whatever becomes of the hook.
-        """
+        """Run `goal-state`, or a program on the unit's machine; write what it prints `into`."""
         words = self.context.argv = tuple(argv)
         self.strike(hooks.Point.BEFORE_COMMAND)
         self.juju.meanwhile()
@@ -96,17 +90,13 @@ class Running:
             result = self._run_on_host(words, timeout)
         if into is not None:
             # The command itself writes there, before anything can happen to the hook.
-            os.write(into, result.stdout.encode())
+            os.write(into.fileno(), result.stdout.encode())
         self.juju.meanwhile()
         self.strike(hooks.Point.AFTER_COMMAND)
         return result
 
     def flush(self) -> None:
-        """Write all that the hook wrote, or nothing.
-
-        Raises:
-            hooks.FlushRefused: the lease is gone.
-        """
+        """Write all that the hook wrote, or nothing."""
         self.strike(hooks.Point.BEFORE_FLUSH)
         app, relations = self.unit.app, self.unit.relations
         pending = [(*where, data) for where, data in self.writes.items() if where[0] in relations]

@@ -40,11 +40,7 @@ class Backend(mocking._MockModelBackend):
         return tuple(sorted(map(remote.shown, self._members(relation_id))))
 
     def relation_get(
-        self,
-        relation_id: int,
-        member_name: str,
-        is_app: bool,  # noqa: ARG002 - the name shows it
-        **_: Any,
+        self, relation_id: int, member_name: str, *_: Any, **__: Any
     ) -> dict[str, str]:
         """Return a databag, with the hook's own writes in it."""
         self.flight.count("relation-get")
@@ -95,15 +91,10 @@ class Backend(mocking._MockModelBackend):
         self.flight.hook.logs.append((level, message))
 
     def network_get(self, *_: Any, **__: Any) -> dict[str, Any]:
-        """Return the address of the machine for each endpoint."""
+        """Return the address of the machine, for each endpoint."""
         self.flight.count("network-get")
-        address = self.flight.unit.machine.host.address
-        bound = {"value": address, "address": address, "hostname": "", "cidr": f"{address}/32"}
-        return {
-            "bind-addresses": [{"interface-name": "eth0", "addresses": [bound]}],
-            "egress-subnets": [f"{address}/32"],
-            "ingress-addresses": [address],
-        }
+        bound = {"value": self.flight.unit.machine.host.address}
+        return {"bind-addresses": [{"interface-name": "eth0", "addresses": [bound]}]}
 
     def _members(self, relation_id: int) -> set[str]:
         due, members = self.flight.due, set(self.flight.locals[relation_id].members)

@@ -207,8 +207,7 @@ class World(relating.Relations):
 
     def leader(self, app: str) -> str | None:
         """Name the unit that holds an application's lease."""
-        leader = self.apps[app].leader
-        return None if leader is None else leader.name
+        return leader.name if (leader := self.apps[app].leader) else None
 
     def advance(self, seconds: float) -> None:
         """Let time pass. Elections that fall due happen; hooks do not run."""
