@@ -3,16 +3,10 @@
 The model is a *resolver*, not a queue: for each unit it compares what the unit has seen with what
 the model holds, and offers the hooks that may run next. One seed makes every choice.
 
-Where to look:
-
-- `juju.Juju`: what can be seen of the model, and the loop that runs hooks; `world.World` and
-  `relating.Relations`, its bases: operations and faults.
-- `resolver`: which hooks may run next on a unit; the rules of Juju's uniter in one place.
-- `entities`: what the model holds and what each unit has seen.
-- `running`: a hook in flight; `hooks`: the record of one that ran, and the seam for faults.
-- `bridge`, `tools`: how one hook reaches `ops.testing`, and what that cannot express.
-- `charms`: what is deployed. The machines are `tests.microclusters.protocol.Machine`s; one with a
-  true attribute `real_time` has programs that go on while a hook sleeps, which sleeps really then.
+`juju.Juju` is what its users see; its bases `world.World` and `relating.Relations` have operations
+and faults. `resolver` has the rules of Juju's uniter, `bridge` the way to `ops.testing`. Machines
+are `tests.microclusters.protocol.Machine`s; the programs of one with a true attribute `real_time`
+go on while a hook sleeps, which sleeps really then.
 """
 
 from __future__ import annotations

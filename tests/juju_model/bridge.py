@@ -21,7 +21,7 @@ Dispatches can be nested: a command that a hook runs may let hooks of other mach
 Each puts back what it found in the process. The whole is not thread-safe.
 """
 
-# Each replaced part is private to ops.testing: there is no public seam.
+# There is no public seam.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations
@@ -64,12 +64,6 @@ class Stage:
         # As `ops` parses it.
         self.meta = ops.CharmMeta(meta, actions)
 
-    def clear(self) -> None:
-        """Let go of what the last hook left."""
-        self.context.emitted_events.clear()
-        self.context.unit_status_history.clear()
-        self.context._output_state = None
-
 
 def run(flight: running.Running) -> None:
     """Run one hook, and let the unit keep what `ops` has committed, before Juju flushes."""
@@ -94,7 +88,10 @@ def run(flight: running.Running) -> None:
             state = cast("ops.testing.State", error.state)
             flight.failure = error.message
         finally:
-            flight.stage.clear()
+            # Let go of what the hook left.
+            context.emitted_events.clear()
+            context.unit_status_history.clear()
+            context._output_state = None
     unit.stored_states = frozenset(_stored_states(state))
     # ops.testing gives them in the order of their names; ops emits them in that of their age.
     unit.deferred = tuple(sorted(state.deferred, key=_age))

@@ -39,9 +39,7 @@ class PlainHost:
 
     def kill(self) -> None: ...
 
-    def start(self) -> None: ...
-
-    def destroy(self) -> None: ...
+    start = destroy = kill
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

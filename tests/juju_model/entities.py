@@ -145,12 +145,12 @@ class Local:
     relation: Relation
     endpoint: str
     remote: Side
-    # The relation as `ops.testing` wants it; it holds no data, hook tools bring that.
+    # The relation as `ops.testing` wants it, without data.
     stub: ops.testing.RelationBase
     created: bool = False
     # The units whose joined hook has run, with the version last seen of their data.
     members: dict[str, int] = dataclasses.field(default_factory=dict[str, int])
-    # The unit whose changed hook must come next, for it has just joined.
+    # The unit that has just joined, so that its changed hook must come next.
     owed: str | None = None
     # The version last seen of the other application's databag.
     app_seen: int = 0
@@ -205,7 +205,7 @@ class Unit:
     charm_seen: int
     # Its config-changed hook has run, since the last upgrade-charm if any.
     configured: bool = False
-    # Which of its hooks have run; `begun` is the start of its install hook.
+    # Which of its hooks have run; `begun` is the start of the first.
     begun: bool = False
     installed: bool = False
     started: bool = False
@@ -226,7 +226,7 @@ class Unit:
     error: Failure | None = None
     stored_states: frozenset[ops.testing.StoredState] = frozenset()
     deferred: tuple[ops.testing.DeferredEvent, ...] = ()
-    # As its charm has set it, or Juju until then.
+    # As its charm has set it, if it has, or Juju until then.
     status: Status = Status("waiting", "installing agent")
     status_set: bool = False
 

@@ -78,8 +78,6 @@ class Due:
         kind: `install`, `relation-joined` and so on; `action` for an action.
         endpoint: the unit's endpoint of the relation, if it is about one.
         remote_unit: the unit on the other side; `None` when the event is about the application.
-        departing_unit: which unit leaves, for `relation-departed`.
-        action: the action's name.
     """
 
     unit: str
@@ -106,11 +104,7 @@ class Due:
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A command that a hook ran on its machine.
-
-    Attributes:
-        returncode: the exit code; `None` when an exception, `error`, stood in its place.
-    """
+    """A command that a hook ran on its machine, with its exit code or an exception's name."""
 
     argv: tuple[str, ...] = dataclasses.field(repr=False)
     returncode: int | None
@@ -177,13 +171,7 @@ class Hook(Due):
 
 @dataclasses.dataclass
 class HookContext:
-    """A hook in flight, as a fault injector sees it.
-
-    Attributes:
-        point: where the hook is now.
-        hook: its record so far.
-        argv: the command line at hand, at the points around a command.
-    """
+    """A hook in flight, as a fault injector sees it, with the command line last at hand."""
 
     point: Point
     hook: Hook

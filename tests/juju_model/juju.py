@@ -205,7 +205,14 @@ class Juju(world.World):
         return drawn
 
     def _run(self, unit: entities.Unit, due: hooks.Due, **params: Any) -> running.Running:
-        self._prepare(unit, due)
+        if due.kind == "install":
+            unit.begun = True
+            unit.status = entities.Status("maintenance", "installing charm software")
+            if unit.app.leader is None:
+                # Whichever agent is up first claims the lease.
+                self._give_lease(unit.app, unit)
+        elif due.kind == "upgrade-charm":
+            unit.charm, unit.charm_seen = unit.app.charm, unit.app.charm_version
         key = unit.charm, self._depth
         if key not in self._stages:
             self._stages[key] = bridge.Stage(unit.charm, self.behaviour.juju_version)
@@ -228,17 +235,6 @@ class Juju(world.World):
         for callback in self.on_hook:
             callback(flight.hook)
         return flight
-
-    def _prepare(self, unit: entities.Unit, due: hooks.Due) -> None:
-        if due.kind == "install":
-            unit.begun = True
-            unit.status = entities.Status("maintenance", "installing charm software")
-            if unit.app.leader is None:
-                # Whichever agent is up first claims the lease.
-                self._give_lease(unit.app, unit)
-        if due.kind == "upgrade-charm":
-            unit.charm = unit.app.charm
-            unit.charm_seen = unit.app.charm_version
 
     def _dispatch(self, flight: running.Running) -> None:
         """Run the charm and flush what it wrote; note in the record how that went."""

@@ -47,7 +47,7 @@ class Running:
         self.local = None if due.relation_id is None else self.locals[due.relation_id]
         # By relation and owner, until the flush.
         self.writes: dict[tuple[int, str], dict[str, str]] = {}
-        # What the unit will have seen once this hook is through: not what comes while it runs.
+        # What the unit will have seen once this hook is through.
         self.data_version = 0
         # Why an action failed, and its results.
         self.failure: str | None = None

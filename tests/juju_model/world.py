@@ -78,13 +78,7 @@ class World(relating.Relations):
         return name
 
     def add_unit(self, app: str, *, hostname: str | None = None, provisioned: bool = True) -> str:
-        """Add a unit, on a machine of its own; return its name.
-
-        Args:
-            app: the application.
-            hostname: the host name of its machine; `juju-<model>-<n>` by default.
-            provisioned: its machine comes; otherwise only once the unit is `provision`ed.
-        """
+        """Add a unit, on a machine that may come only when it is `provision`ed."""
         of, machine_id, number = self.apps[app], next(self._machine_ids), next(self._unit_ids[app])
         host = of.host_factory(hostname or f"juju-{self.name}-{machine_id}")
         machine = entities.Machine(host, provisioned, provisioned, provisioned)
