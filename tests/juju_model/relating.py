@@ -35,13 +35,11 @@ class Relations:
 
     # What an operator does.
 
-    def integrate(self, one: str, two: str) -> int:
-        """Relate two applications, `app:endpoint` or `app` each, and return the relation's id."""
-        relation = self._add_relation(*self._match(one, two))
-        self._synchronise_all(relation)
-        return relation.id
+    def integrate(self, one: str, two: str) -> None:
+        """Relate two applications, each given as `app:endpoint`, or `app` where that is enough."""
+        self._synchronise_all(self._add_relation(*self._match(one, two)))
 
-    def consume(self, one: str, offered: str, *, alias: str) -> int:
+    def consume(self, one: str, offered: str, *, alias: str) -> None:
         """Relate an application to one of another model, which offers it.
 
         The consumer sees an application `alias`, and its `goal-state` the offer's URL, without
@@ -53,7 +51,6 @@ class Relations:
         offer.alias = alias
         consumer.alias = f"remote-{self._rng.getrandbits(128):032x}"
         self._synchronise_all(relation)
-        return relation.id
 
     def suspend(self, relation_id: int) -> None:
         """Suspend the relation of an offer: its units leave it, but it is not gone.
@@ -175,18 +172,14 @@ class Relations:
         for relation in () if unit.dying else list(unit.app.relations.values()):
             if relation.id in unit.relations or relation.ends:
                 continue
-            endpoint = relation.side(unit.app.name).endpoint
             # A unit ignores an endpoint that the charm it still runs does not know.
-            if unit.charm.has_endpoint(endpoint):
-                self._enter_scope(unit, relation, endpoint)
+            if unit.charm.has_endpoint(relation.side(unit.app.name).endpoint):
+                self._enter_scope(unit, relation)
 
-    def _enter_scope(
-        self, unit: entities.Unit, relation: entities.Relation, endpoint: str
-    ) -> None:
-        remote = relation.other(unit.app.name)
-        stub = ops.testing.Relation(
-            endpoint, id=relation.id, remote_app_name=remote.shown(remote.app)
-        )
+    def _enter_scope(self, unit: entities.Unit, relation: entities.Relation) -> None:
+        own, remote = relation.side(unit.app.name), relation.other(unit.app.name)
+        endpoint, name = own.endpoint, remote.shown(remote.app)
+        stub = ops.testing.Relation(endpoint, id=relation.id, remote_app_name=name)
         if relation.peer:
             stub = ops.testing.PeerRelation(endpoint, id=relation.id)
         local = entities.Local(unit, relation, endpoint, remote, stub)
@@ -195,7 +188,7 @@ class Relations:
         bag = relation.bags[unit.name] = self._new_bag(unit.name)
         network = dict.fromkeys(("ingress-address", "private-address"), address)
         bag.apply({"egress-subnets": f"{address}/32", **network})
-        relation.side(unit.app.name).scope[unit.name] = local
+        own.scope[unit.name] = local
         relation.present.add(unit.name)
         unit.relations[relation.id] = local
         self.note_change(relation, unit)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 import ops
@@ -124,7 +123,6 @@ def _counted(method: str) -> Callable[..., Any]:
     answer: Callable[..., Any] = getattr(mocking._MockModelBackend, method)
     tool = "goal-state" if method == "planned_units" else method.replace("_", "-")
 
-    @functools.wraps(answer)
     def counted(self: Backend, *args: Any, **kwargs: Any) -> Any:
         self.flight.count(tool)
         return answer(self, *args, **kwargs)
