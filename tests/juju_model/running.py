@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -21,37 +22,32 @@ if TYPE_CHECKING:
 _SINCE = "2026-01-01 00:00:00Z"
 
 
+@dataclasses.dataclass(eq=False)
 class Running:
-    """A hook in flight on one unit."""
+    """A hook in flight on one unit, which has a folder of its own on its machine."""
 
-    def __init__(
-        self,
-        juju: juju_module.Juju,
-        unit: entities.Unit,
-        due: hooks.Due,
-        stage: bridge.Stage,
-        folder: pathlib.Path,
-        params: Mapping[str, Any],
-    ) -> None:
-        self.juju = juju
-        self.stage = stage
-        # The unit's own, on its machine.
-        self.folder = folder
-        # The action's.
-        self.params = params
-        self.unit = unit
-        self.due = due
-        self.hook = hooks.Hook(**vars(due), time=juju.now)
+    juju: juju_module.Juju
+    unit: entities.Unit
+    due: hooks.Due
+    stage: bridge.Stage
+    folder: pathlib.Path
+    # The parameters of an action, why it failed, and its results.
+    params: Mapping[str, Any]
+    failure: str | None = None
+    results: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
+    # What is written until the flush, by relation and owner.
+    writes: dict[tuple[int, str], dict[str, str]] = dataclasses.field(
+        default_factory=dict[tuple[int, str], dict[str, str]]
+    )
+    # What the unit will have seen once this hook is through.
+    data_version: int = 0
+
+    def __post_init__(self) -> None:
+        due = self.due
+        self.hook = hooks.Hook(**vars(due), time=self.juju.now)
         self.context = hooks.HookContext(hooks.Point.BEFORE_HOOK, self.hook)
-        self.locals = dict(unit.relations)
+        self.locals = dict(self.unit.relations)
         self.local = None if due.relation_id is None else self.locals[due.relation_id]
-        # By relation and owner, until the flush.
-        self.writes: dict[tuple[int, str], dict[str, str]] = {}
-        # What the unit will have seen once this hook is through.
-        self.data_version = 0
-        # Why an action failed, and its results.
-        self.failure: str | None = None
-        self.results: Mapping[str, Any] = {}
         if self.local is not None:
             owner = due.remote_unit or self.local.remote.app
             self.data_version = self.local.relation.bags[owner].version
