@@ -38,7 +38,7 @@ def deploy(
     juju: juju_model.Juju,
     contender: Contender,
     units: int,
-    machine: Callable[[str], juju_model.Host],
+    machine: Callable[[str], juju_model.Machine],
     checkout: pathlib.Path | None,
 ) -> None:
     """Deploy the consumer's units, and the distributor if there is one, and integrate them.

@@ -42,7 +42,7 @@ def charm(source: str, channel: str | None) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    _host: juju_model.Host
+    _host: juju_model.Machine
 
     @property
     def hostname(self) -> str | None:

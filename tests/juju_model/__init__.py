@@ -3,56 +3,25 @@
 The model is a *resolver*, not a queue: for each unit it compares what the unit has seen with what
 the model holds, and offers the hooks that may run next. One seed makes every choice.
 
-Where to look:
-
-- `juju.Juju`: what can be seen of the model, and the loop that runs hooks; `world.World` and
-  `relating.Relations`, its bases: operations and faults.
-- `resolver`: which hooks may run next on a unit; the rules of Juju's uniter in one place.
-- `entities`: what the model holds and what each unit has seen.
-- `running`: a hook in flight; `hooks`: the record of one that ran, and the seam for faults.
-- `bridge`, `tools`: how one hook reaches `ops.testing`, and what that cannot express.
-- `charms`, `hosts`: what is deployed, and on what; `stub_charms`: for tests of the model.
+`juju.Juju` is what its users see; its bases `world.World` and `relating.Relations` have operations
+and faults. `resolver` has the rules of Juju's uniter, `bridge` the way to `ops.testing`. Machines
+are `tests.microclusters.protocol.Machine`s; the programs of one with a true attribute `real_time`
+go on while a hook sleeps, which sleeps really then.
 """
 
 from __future__ import annotations
 
-from tests.juju_model.charms import Charm
-from tests.juju_model.entities import Behaviour, Status
-from tests.juju_model.hooks import (
-    ActionFailed,
-    AgentKilled,
-    Due,
-    FlushRefused,
-    Hook,
-    HookContext,
-    HookFailed,
-    HookFault,
-    NotSettled,
-    Outcome,
-    Point,
-    Write,
-)
-from tests.juju_model.hosts import Host, PlainHost
-from tests.juju_model.juju import BagView, Juju
-
-__all__ = [
-    "ActionFailed",
-    "AgentKilled",
-    "BagView",
-    "Behaviour",
-    "Charm",
-    "Due",
-    "FlushRefused",
-    "Hook",
-    "HookContext",
-    "HookFailed",
-    "HookFault",
-    "Host",
-    "Juju",
-    "NotSettled",
-    "Outcome",
-    "PlainHost",
-    "Point",
-    "Status",
-    "Write",
-]
+from tests.juju_model.charms import Charm as Charm
+from tests.juju_model.charms import PlainHost as PlainHost
+from tests.juju_model.hooks import ActionFailed as ActionFailed
+from tests.juju_model.hooks import AgentKilled as AgentKilled
+from tests.juju_model.hooks import Hook as Hook
+from tests.juju_model.hooks import HookContext as HookContext
+from tests.juju_model.hooks import HookFailed as HookFailed
+from tests.juju_model.hooks import HookFault as HookFault
+from tests.juju_model.hooks import NotSettled as NotSettled
+from tests.juju_model.hooks import Outcome as Outcome
+from tests.juju_model.hooks import Point as Point
+from tests.juju_model.hooks import Write as Write
+from tests.juju_model.juju import Juju as Juju
+from tests.microclusters.protocol import Machine as Machine

@@ -1,35 +1,27 @@
 """How one hook of the model becomes one run of `ops.testing`, and what had to be bridged.
 
-`ops.testing.Context.run` takes a snapshot of everything that a charm could read, and checks that
-it makes sense for one charm alone. A model of many units needs more; all of it is here. During a
-dispatch, and only then, these are replaced in the process:
+`ops.testing.Context.run` takes a snapshot of all that one charm could read. A model of many units
+needs more: during a dispatch, and only then, these are replaced in the process.
 
-- **The hook tools.** A subclass of the mocked backend answers them from the model. So reads are
-  made when they are asked for, as in Juju, a hook costs no copy of all databags, a departing unit
-  is missing from `relation-list` while its data can still be read (`ops.testing` ties the two
-  together), and the tools can be counted.
+- **The hook tools.** A subclass of the mocked backend answers them from the model, when they are
+  asked. A departing unit is missing from `relation-list` while its data can still be read.
 - **The environment of the event.** `ops.testing` cannot express "a dying unit departs itself" nor
-  "the application's databag changed" (it takes the first remote unit when none is given, and
-  `departing_unit=0` for none). The event is built for some remote unit, and then
-  `JUJU_REMOTE_UNIT` and `JUJU_DEPARTING_UNIT` are set right in the charm's environment.
+  "the application's databag changed". The event is built for some remote unit, and then
+  `JUJU_REMOTE_UNIT` and `JUJU_DEPARTING_UNIT` are set right.
 - **The machine.** `subprocess.run`, `os.uname` and `socket.gethostname` are those of the unit's
-  host, `time.monotonic` and `time.sleep` those of the model's clock. While the host runs a command
-  they are the process's own again, so a host may use the real `subprocess.run`. A charm must call
-  them through their modules.
-- **Deferred events.** `ops.testing` loses the framework's count of events between two runs (it
-  saves the count under another name than `ops` reads it from), so that two deferred events of one
-  kind become one, and their order is that of their names. The count is put back where it belongs.
+  host, `time.monotonic` and `time.sleep` those of the model's clock, for charms that call them by
+  their modules. While the host runs a command they are the process's own again.
+- **Deferred events.** `ops.testing` saves the framework's count of events under another name than
+  `ops` reads it from, so that two deferred events of one kind become one. It is put right here.
 - **The charm's directory.** `ops.testing` writes a charm's metadata to a new directory for each
   run, and `ops` reads it back: a third of what a hook costs. Here a stage keeps one directory and
-  one parsed copy. Units share them; what a charm sees as its directory (`charm_dir`) is one of the
-  unit's own, empty at first, in which it finds again what it has written.
+  one parsed copy. What a charm sees as its `charm_dir` is one of the unit's own, empty at first.
 
 Dispatches can be nested: a command that a hook runs may let hooks of other machines run meanwhile.
-`ops` keeps parts of its state in the process (the environment, the logging handlers); each
-dispatch puts back what it found. The whole is not thread-safe.
+Each puts back what it found in the process. The whole is not thread-safe.
 """
 
-# Each replaced part is private to ops.testing: there is no public seam.
+# There is no public seam.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations
@@ -42,7 +34,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import ops
@@ -57,86 +49,54 @@ if TYPE_CHECKING:
 
     from tests.juju_model import charms, running
 
-REAL_SLEEP = time.sleep
-
-
-def relation_stub(relation_id: int, endpoint: str, remote_app: str | None) -> Any:
-    """Make the relation that `ops.testing` wants to see; `remote_app` is None for peers."""
-    if remote_app is None:
-        return ops.testing.PeerRelation(endpoint, id=relation_id, local_unit_data={})
-    return ops.testing.Relation(
-        endpoint,
-        id=relation_id,
-        remote_app_name=remote_app,
-        local_unit_data={},
-        remote_units_data={},
-    )
-
 
 class Stage:
     """Where the hooks of one charm run, one at a time."""
 
     def __init__(self, charm: charms.Charm, juju_version: str) -> None:
-        meta, actions, config = (
-            dict(of or {}) for of in (charm.meta, charm.actions, charm.config)
-        )
+        meta, actions = dict(charm.meta), dict(charm.actions or {})
         self.context = ops.testing.Context(
-            charm.charm_type, meta=meta, actions=actions, config=config, juju_version=juju_version
+            charm.charm_type, meta=meta, actions=actions, config={}, juju_version=juju_version
         )
         # The context takes its own directory away when it is closed.
         self.root = self.context._tmp_path / "charm"
         self.root.mkdir(exist_ok=True)
         # As `ops` parses it.
-        self.meta = ops.CharmMeta(meta, actions, config)
-
-    def clear(self) -> None:
-        """Let go of what the last hook left."""
-        self.context.emitted_events.clear()
-        self.context.unit_status_history.clear()
-        self.context.app_status_history.clear()
-        self.context.workload_version_history.clear()
-        self.context._output_state = None
+        self.meta = ops.CharmMeta(meta, actions)
 
 
-def run(
-    stage: Stage,
-    flight: running.Running,
-    state: ops.testing.State,
-    folder: pathlib.Path,
-    params: Mapping[str, Any],
-) -> Mapping[str, Any]:
-    """Run one hook, and let the unit keep what `ops` has committed, before Juju flushes.
-
-    Args:
-        stage: a stage of the unit's charm.
-        flight: the hook.
-        state: what the charm can read that the hook's tools do not answer.
-        folder: the unit's own directory on its machine.
-        params: the action's parameters.
-
-    Returns:
-        The action's results.
-
-    Raises:
-        ops.testing.errors.UncaughtCharmError: the charm raised.
-    """
-    context, unit = stage.context, flight.unit
+def run(flight: running.Running) -> None:
+    """Run one hook, and let the unit keep what `ops` has committed, before Juju flushes."""
+    context, unit = flight.stage.context, flight.unit
     context.app_name = unit.app.name
     context.unit_id = unit.number
-    with _seated(stage, flight, folder):
+    # All that the hook's tools do not answer.
+    state = ops.testing.State(
+        relations=[local.stub for local in flight.locals.values()],
+        leader=unit.app.leader is unit,
+        model=ops.testing.Model(flight.juju.name, uuid=_MODEL_UUID, type="lxd"),
+        planned_units=sum(not other.dying for other in unit.app.units.values()),
+        deferred=unit.deferred,
+        stored_states=unit.stored_states,
+        unit_status=ops.StatusBase.from_name(unit.status.name, unit.status.message),
+    )
+    with _seated(flight):
         try:
-            state = context.run(_event(context, flight, params), state)
+            state = context.run(_event(context, flight), state)
         except ops.testing.ActionFailed as error:
             # Juju flushes what a failed action wrote, for its process exits with 0.
             state = cast("ops.testing.State", error.state)
             flight.failure = error.message
         finally:
-            stage.clear()
+            # Let go of what the hook left.
+            context.emitted_events.clear()
+            context.unit_status_history.clear()
+            context._output_state = None
     unit.stored_states = frozenset(_stored_states(state))
     # ops.testing gives them in the order of their names; ops emits them in that of their age.
     unit.deferred = tuple(sorted(state.deferred, key=_age))
-    unit.workload_version = state.workload_version
-    return dict(context.action_results or {}) if flight.due.action else {}
+    if flight.due.action:
+        flight.results = dict(context.action_results or {})
 
 
 class _FrameworkState(ops.testing.StoredState):
@@ -159,12 +119,10 @@ def _age(event: ops.testing.DeferredEvent) -> int:
     return int(event.handle_path.rpartition("[")[2].rstrip("]"))
 
 
-def _event(
-    context: ops.testing.Context[Any], flight: running.Running, params: Mapping[str, Any]
-) -> Any:
+def _event(context: ops.testing.Context[Any], flight: running.Running) -> Any:
     due = flight.due
     if due.action:
-        return context.on.action(due.action, params=params)
+        return context.on.action(due.action, params=flight.params)
     make = getattr(context.on, due.kind.replace("-", "_"))
     if flight.local is None:
         return make()
@@ -186,18 +144,20 @@ def _environment(flight: running.Running) -> dict[str, str]:
     return {"JUJU_DEPARTING_UNIT": local.remote.shown(leaver) if other else leaver}
 
 
+_UNAME = os.uname()
+_MODEL_UUID = "00000000-0000-4000-8000-000000000000"
 # The hooks in flight, the innermost last.
-_stack: list[tuple[Stage, running.Running, pathlib.Path]] = []
+_stack: list[running.Running] = []
 
 
 def _flight() -> running.Running:
-    return _stack[-1][1]
+    return _stack[-1]
 
 
-class _Backend(tools.Backend):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.flight = _flight()
+def _backend(*args: Any, **kwargs: Any) -> tools.Backend:
+    backend = tools.Backend(*args, **kwargs)
+    backend.flight = _flight()
+    return backend
 
 
 _real_event_env: Callable[..., dict[str, str]] = scenario._runtime.Runtime[Any]._get_event_env
@@ -209,47 +169,30 @@ def _event_env(self: Any, *args: Any, **kwargs: Any) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _virtual_charm_root(_: Any) -> Generator[pathlib.Path]:
-    yield _stack[-1][0].root
+    yield _flight().stage.root
 
 
 def _load_charm_meta(_: Any) -> ops.CharmMeta:
-    return _stack[-1][0].meta
+    return _flight().stage.meta
 
 
 def _uname() -> os.uname_result:
-    with _patched(_REAL_PARTS):
-        name = os.uname()
-    return os.uname_result((name.sysname, _flight().unit.machine.host.name, *name[2:]))
+    return os.uname_result((_UNAME[0], _flight().unit.machine.host.name, *_UNAME[2:]))
 
 
 def _sleep(seconds: float) -> None:
-    flight = _flight()
     with _patched(_REAL_PARTS):
-        flight.sleep(seconds)
+        _flight().sleep(seconds)
 
 
-def _run(argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[Any]:
-    """Stand in for `subprocess.run`, on the machine of the hook in flight."""
-    if isinstance(argv, str) or options.get("shell"):
-        raise TypeError("the model runs lists of arguments, and no shell")
-    stdout = options.get("stdout")
-    into = stdout.fileno() if isinstance(stdout, io.IOBase) else None
-    flight = _flight()
+def _run(argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Stand in for `subprocess.run`, on the machine of the hook in flight, output always text."""
+    into = stdout if isinstance(stdout := options.get("stdout"), io.IOBase) else None
     with _patched(_REAL_PARTS):
-        result = flight.run([os.fspath(word) for word in argv], options.get("timeout"), into)
-    as_text = any(options.get(name) for name in ("text", "encoding", "errors"))
-
-    def stream(name: str, content: str | None) -> Any:
-        if not options.get("capture_output") and options.get(name) != subprocess.PIPE:
-            return None
-        return (content or "") if as_text else (content or "").encode()
-
-    completed = subprocess.CompletedProcess(
-        argv, result.returncode, stream("stdout", result.stdout), stream("stderr", result.stderr)
-    )
+        done = _flight().run([os.fspath(word) for word in argv], options.get("timeout"), into)
     if options.get("check"):
-        completed.check_returncode()
-    return completed
+        done.check_returncode()
+    return done
 
 
 _Parts = Sequence[tuple[Any, str, Any]]
@@ -258,14 +201,14 @@ _MODEL_MACHINE: _Parts = (
     (subprocess, "run", _run),
     (os, "uname", _uname),
     (socket, "gethostname", lambda: _flight().unit.machine.host.name),
-    (time, "monotonic", lambda: _flight().clock()),
+    (time, "monotonic", lambda: _flight().juju.now),
     (time, "sleep", _sleep),
 )
 _REAL_PARTS: _Parts = [(owner, name, getattr(owner, name)) for owner, name, _ in _MODEL_MACHINE]
 _MODEL_PARTS: _Parts = (
     *_MODEL_MACHINE,
-    (ops.CharmBase, "charm_dir", property(lambda _: _stack[-1][2])),
-    (scenario._ops_main_mock, "_MockModelBackend", _Backend),
+    (ops.CharmBase, "charm_dir", property(lambda _: _flight().folder)),
+    (scenario._ops_main_mock, "_MockModelBackend", _backend),
     (scenario._runtime.Runtime, "_get_event_env", _event_env),
     (scenario._runtime.Runtime, "_virtual_charm_root", _virtual_charm_root),
     (scenario._ops_main_mock.Ops, "_load_charm_meta", _load_charm_meta),
@@ -285,7 +228,7 @@ def _patched(parts: _Parts) -> Generator[None]:
 
 
 @contextlib.contextmanager
-def _seated(stage: Stage, flight: running.Running, folder: pathlib.Path) -> Generator[None]:
+def _seated(flight: running.Running) -> Generator[None]:
     """Let a hook run as if it had the process to itself."""
     root = logging.getLogger()
     handlers, level, excepthook = root.handlers[:], root.level, sys.excepthook
@@ -298,8 +241,7 @@ def _seated(stage: Stage, flight: running.Running, folder: pathlib.Path) -> Gene
     }
     # What a charm logs goes to the record of its hook, and nowhere else.
     root.handlers = []
-    folder.mkdir(parents=True, exist_ok=True)
-    _stack.append((stage, flight, folder))
+    _stack.append(flight)
     try:
         with _patched(_MODEL_PARTS):
             yield

@@ -1,10 +1,12 @@
-"""Charms that the model can deploy."""
+"""What the model can deploy: charms, and a machine for those without a workload."""
 
 from __future__ import annotations
 
 import dataclasses
+import errno
 import importlib.util
 import itertools
+import os
 import pathlib
 import sys
 from typing import TYPE_CHECKING, Any, cast
@@ -14,30 +16,45 @@ import ops
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import subprocess
+    from collections.abc import Mapping, Sequence
 
-# The rest of charmcraft.yaml (parts, platforms, prose) means nothing to a hook, and writing and
-# parsing it again would be a good part of what a hook costs.
-_META_KEYS = ("name", "requires", "provides", "peers", "resources", "storage", "extra-bindings")
-
+# The rest of charmcraft.yaml means nothing to a hook.
+_META_KEYS = ("name", "requires", "provides", "peers")
 _serial = itertools.count()
+
+
+class PlainHost:
+    """A machine with nothing installed."""
+
+    address = "10.0.0.1"
+    running = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.command: list[str] = []
+
+    def run(self, argv: Sequence[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
+
+    def kill(self) -> None: ...
+
+    start = destroy = kill
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Charm:
-    """A charm: its class, and its metadata, actions and configuration as in their files."""
+    """A charm: its class, and its metadata and actions as in their files."""
 
     charm_type: type[ops.CharmBase]
     meta: Mapping[str, Any]
     actions: Mapping[str, Any] | None = None
-    config: Mapping[str, Any] | None = None
 
     @classmethod
     def load(cls, path: pathlib.Path | str) -> Charm:
         """Load a charm from a directory with a `charmcraft.yaml` and a `src/charm.py`.
 
-        The module is imported under a name of its own, so that several charms whose module is
-        called `charm` can be loaded. Modules that it imports are shared in the usual way.
+        The module is imported under a name of its own: other charms' are called `charm` too.
         """
         root = pathlib.Path(path).resolve()
         project = cast("dict[str, Any]", yaml.safe_load((root / "charmcraft.yaml").read_text()))
@@ -49,21 +66,15 @@ class Charm:
         importable = [str(root / "lib"), str(root / "src"), *sys.path]
         with mock.patch.object(sys, "path", importable):
             spec.loader.exec_module(module)
-        charm_types = [
+        [charm_type] = (
             value
             for value in vars(module).values()
             if isinstance(value, type)
             and issubclass(value, ops.CharmBase)
             and value.__module__ == name
-        ]
-        # A charm may have a base class of its own beside it; the charm is what derives from it.
-        [charm_type] = (t for t in charm_types if not any(t in o.__mro__[1:] for o in charm_types))
-        return cls(
-            charm_type=charm_type,
-            meta={key: project[key] for key in _META_KEYS if key in project},
-            actions=project.get("actions"),
-            config=project.get("config"),
         )
+        meta = {key: project[key] for key in _META_KEYS if key in project}
+        return cls(charm_type, meta, project.get("actions"))
 
     def endpoints(self, role: str) -> dict[str, str]:
         """Return the endpoints of `provides`, `requires` or `peers`, with their interfaces."""

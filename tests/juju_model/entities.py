@@ -8,13 +8,14 @@ hook has run.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import ops.testing
 
-    from tests.juju_model import charms, hooks, hosts
+    from tests.juju_model import charms, hooks
+    from tests.microclusters import protocol
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,52 +28,44 @@ class Status:
 
 @dataclasses.dataclass(frozen=True)
 class Behaviour:
-    """Where releases of Juju differ, and how that is known."""
+    """Where releases of Juju differ; the defaults are those of 4.0, as measured on 4.0.15."""
 
     juju_version: str = "4.0.15"
-    # A value that changes and changes back between two looks of a unit is an event (read in
-    # Juju's source).
+    # A value that changes and changes back between two looks of a unit is an event.
     change_back_is_event: bool = False
-    # The other units see a unit depart while it still works, rather than after its broken hook
-    # (read in Juju's source).
+    # The other units see a unit depart while it still works, rather than after its broken hook.
     departs_before_broken: bool = False
-    # A removed unit departs from its peers (juju#23326: not so on 4.0.15, measured).
+    # A removed unit departs from its peers (juju#23326).
     peers_depart: bool = False
     # A unit that was removed by force departs from the others at once, rather than when their
-    # agents restart (4.0.15 measured; 3.6 not measured).
+    # agents restart (not measured on 3.6).
     force_departs: bool = False
-    # `goal-state` calls a unit whose agent is lost `unknown` (measured on 4.0.15), rather than by
-    # its last status (read in Juju's source).
+    # `goal-state` calls a unit whose agent is lost `unknown`, rather than by its last status.
     lost_is_unknown: bool = True
 
-    @classmethod
-    def of(cls, version: str) -> Behaviour:
-        """Return the behaviour of `4.0` (as measured on 4.0.15) or `3.6`."""
-        return {
-            "4.0": cls(),
-            "3.6": cls("3.6.14", True, True, True, True, lost_is_unknown=False),
-        }[version]
+
+BEHAVIOURS = {
+    "4.0": Behaviour(),
+    # Read in Juju's source.
+    "3.6": Behaviour("3.6.14", True, True, True, True, lost_is_unknown=False),
+}
 
 
 class Bag:
     """A databag, with the version by which units notice that it changed.
 
-    The contents are never changed in place, so whoever read them may keep them.
-
-    Args:
-        counted: every change makes a new version; otherwise equal contents have equal versions.
+    The contents are never changed in place, so whoever read them may keep them. If `counted`,
+    every change makes a new version; otherwise equal contents have equal versions.
     """
 
-    def __init__(self, *, counted: bool) -> None:
+    def __init__(self, owner: str, *, counted: bool) -> None:
+        self.owner = owner
         self.data: Mapping[str, str] = {}
         self.version = 0
         self._counted = counted
 
     def apply(self, changes: Mapping[str, str]) -> list[tuple[str, str | None, str | None]]:
-        """Change the bag; return key, old and new value of what did change.
-
-        An empty value deletes its key.
-        """
+        """Change the bag; return key, old and new value of what did change."""
         changed = [
             (key, self.data.get(key), value or None)
             for key, value in changes.items()
@@ -81,12 +74,10 @@ class Bag:
         if not changed:
             return []
         self.data = {key: value for key, value in {**self.data, **changes}.items() if value}
-        for key, *values in changed:
-            # The exclusive or of the items' hashes does not depend on their order, and costs only
-            # as much as what changed.
-            for value in values if not self._counted else ():
-                self.version ^= hash((key, value)) if value is not None else 0
-        self.version += self._counted
+        if self._counted:
+            self.version += 1
+        else:
+            self.version = hash(frozenset(self.data.items())) if self.data else 0
         return changed
 
 
@@ -96,31 +87,18 @@ class Side:
 
     app: str
     endpoint: str
-    bag: Bag
     # The units in scope, each with what it has seen; in the order of entering.
     scope: dict[str, Local] = dataclasses.field(default_factory=dict[str, "Local"])
     # The name by which the other side, in another model, knows the application.
     alias: str | None = None
-    # The offer's URL, if it is the application that is offered.
-    url: str | None = None
-    # The relation has ended on this side alone, and lingers on the other.
-    closed: bool = False
 
     def shown(self, name: str) -> str:
         """Return the name by which the other side knows the application or a unit of it."""
         return (self.alias or self.app) + name.removeprefix(self.app)
 
     def real(self, shown: str) -> str:
-        """Return the name of what the other side calls so, and any other name as it is.
-
-        Raises:
-            KeyError: the other side does not know that name.
-        """
-        if self.alias is None:
-            return shown
+        """Return the name of what the other side calls so."""
         app, slash, number = shown.partition("/")
-        if app == self.app:
-            raise KeyError(shown)
         return f"{self.app}{slash}{number}" if app == self.alias else shown
 
 
@@ -130,11 +108,11 @@ class Relation:
 
     id: int
     sides: tuple[Side, ...]
+    # The applications' and the units' databags; those of units that left stay readable.
+    bags: dict[str, Bag]
     dying: bool = False
     # Its offer is suspended, so that all units leave, but it stays.
     suspended: bool = False
-    # The units' databags; those of units that left stay readable.
-    bags: dict[str, Bag] = dataclasses.field(default_factory=dict[str, Bag])
     # The units that Juju's controller reports as members to the other side.
     present: set[str] = dataclasses.field(default_factory=set[str])
 
@@ -146,9 +124,10 @@ class Relation:
     def across_models(self) -> bool:
         return any(side.alias for side in self.sides)
 
-    def ends_for(self, app: str) -> bool:
-        """Whether an application's units have to leave it."""
-        return self.dying or self.suspended or self.side(app).closed
+    @property
+    def ends(self) -> bool:
+        """Whether all units have to leave it."""
+        return self.dying or self.suspended
 
     def side(self, app: str) -> Side:
         return next(side for side in self.sides if side.app == app)
@@ -156,14 +135,6 @@ class Relation:
     def other(self, app: str) -> Side:
         """Return the side that an application's units look at; for peers it is their own."""
         return self.sides[0] if self.peer or self.sides[1].app == app else self.sides[1]
-
-    def bag_of(self, owner: str) -> Bag:
-        """Return the databag of a unit or an application.
-
-        Raises:
-            KeyError: it has none in this relation.
-        """
-        return ({side.app: side.bag for side in self.sides} | self.bags)[owner]
 
 
 @dataclasses.dataclass(eq=False)
@@ -174,12 +145,12 @@ class Local:
     relation: Relation
     endpoint: str
     remote: Side
-    # The relation as `ops.testing` wants it; it holds no data, hook tools bring that.
+    # The relation as `ops.testing` wants it, without data.
     stub: ops.testing.RelationBase
     created: bool = False
     # The units whose joined hook has run, with the version last seen of their data.
     members: dict[str, int] = dataclasses.field(default_factory=dict[str, int])
-    # The unit whose changed hook must come next, for it has just joined.
+    # The unit that has just joined, so that its changed hook must come next.
     owed: str | None = None
     # The version last seen of the other application's databag.
     app_seen: int = 0
@@ -193,8 +164,7 @@ class Local:
     )
 
 
-@dataclasses.dataclass
-class Failure:
+class Failure(NamedTuple):
     """A hook that failed, and stops its unit until it succeeds."""
 
     due: hooks.Due
@@ -206,13 +176,13 @@ class Failure:
 class Machine:
     """A machine of the model, for one unit."""
 
-    host: hosts.Host
+    host: protocol.Machine
     # Whether it has come; until then its units wait, and no hook runs.
-    provisioned: bool = True
+    provisioned: bool
     # Whether its host runs.
-    powered: bool = True
+    powered: bool
     # Whether its agent answers, which takes a host that runs.
-    up: bool = True
+    up: bool
     # A hook runs on it.
     busy: bool = False
 
@@ -235,14 +205,12 @@ class Unit:
     charm_seen: int
     # Its config-changed hook has run, since the last upgrade-charm if any.
     configured: bool = False
-    # Which of its hooks have run; `begun` is the start of its install hook.
+    # Which of its hooks have run; `begun` is the start of the first.
     begun: bool = False
     installed: bool = False
     started: bool = False
     stopped: bool = False
     dying: bool = False
-    # It is being removed by force: no hook's failure holds it up.
-    forced: bool = False
     # Its machine was started again, so that another start hook is due.
     rebooted: bool = False
     # Its leader-elected hook has run since it was elected.
@@ -250,16 +218,26 @@ class Unit:
     # Until when it believes that it leads, whoever does.
     believes_until: float = 0.0
     update_status_due: bool = False
+    # Its place among those that may have something to do.
+    awake_at: int | None = None
     # What it has seen of each relation in whose scope it is, by relation id.
     relations: dict[int, Local] = dataclasses.field(default_factory=dict[int, Local])
     in_hook: bool = False
     error: Failure | None = None
     stored_states: frozenset[ops.testing.StoredState] = frozenset()
     deferred: tuple[ops.testing.DeferredEvent, ...] = ()
-    # As its charm has set it, or Juju until then.
+    # As its charm has set it, if it has, or Juju until then.
     status: Status = Status("waiting", "installing agent")
     status_set: bool = False
-    workload_version: str = ""
+
+    @property
+    def shown_status(self) -> Status:
+        """Its status as Juju shows it, which is not always what its charm has set."""
+        if self.machine.lost:
+            return Status("unknown", "agent lost, see `juju debug-log`")
+        if self.error is not None:
+            return Status("error", f'hook failed: "{self.error.due.name}"')
+        return self.status
 
 
 @dataclasses.dataclass(eq=False)
@@ -268,6 +246,8 @@ class App:
 
     name: str
     charm: charms.Charm
+    # Makes the machine of a unit, given its host name.
+    host_factory: Callable[[str], protocol.Machine]
     # Counts the refreshes.
     charm_version: int = 0
     units: dict[str, Unit] = dataclasses.field(default_factory=dict[str, Unit])
@@ -276,8 +256,6 @@ class App:
     # When the lease ends, for its holder's machine is lost.
     lease_ends: float | None = None
     dying: bool = False
-    # As its leader has set it.
-    status: Status | None = None
 
     def related(self, endpoint: str) -> Iterator[Relation]:
         """Yield the relations on one of its endpoints, in the order of their ids."""

@@ -70,7 +70,7 @@ class Outcome(enum.Enum):
     KILLED = "killed"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Due:
     """A hook that may run next.
 
@@ -78,8 +78,6 @@ class Due:
         kind: `install`, `relation-joined` and so on; `action` for an action.
         endpoint: the unit's endpoint of the relation, if it is about one.
         remote_unit: the unit on the other side; `None` when the event is about the application.
-        departing_unit: which unit leaves, for `relation-departed`.
-        action: the action's name.
     """
 
     unit: str
@@ -106,11 +104,7 @@ class Due:
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A command that a hook ran on its machine.
-
-    Attributes:
-        returncode: the exit code; `None` when an exception, `error`, stood in its place.
-    """
+    """A command that a hook ran on its machine, with its exit code or an exception's name."""
 
     argv: tuple[str, ...] = dataclasses.field(repr=False)
     returncode: int | None
@@ -136,23 +130,21 @@ class Write:
 
 
 @dataclasses.dataclass
-class Hook:
+class Hook(Due):
     """The record of a hook that ran.
 
     Attributes:
         time: when it started, in seconds of the model's time.
-        duration: how long it took, in seconds of the model's time.
+        duration: how long it took.
         writes: what was flushed; nothing when the hook failed before that.
         commands: what it ran on its machine, in order.
         logs: level and message of each line logged, in order.
         error: why it failed, with the traceback.
         tools: how often it called each hook tool, `ops`' own calls included, and the bytes of
             databags that it read and wrote (`bytes-read`, `bytes-written`).
-        attempt: 1, or more when it was retried.
     """
 
-    due: Due
-    time: float
+    time: float = 0.0
     duration: float = 0.0
     outcome: Outcome = Outcome.OK
     writes: list[Write] = dataclasses.field(default_factory=list[Write])
@@ -164,36 +156,9 @@ class Hook:
     tools: collections.Counter[str] = dataclasses.field(
         default_factory=collections.Counter[str], repr=False
     )
-    attempt: int = 1
-
-    @property
-    def unit(self) -> str:
-        return self.due.unit
-
-    @property
-    def name(self) -> str:
-        """The hook's name as Juju gives it."""
-        return self.due.name
-
-    @property
-    def kind(self) -> str:
-        """The hook's name without the endpoint."""
-        return self.due.kind
-
-    @property
-    def remote_unit(self) -> str | None:
-        return self.due.remote_unit
-
-    @property
-    def calls(self) -> int:
-        """How many hook tools it called, without `juju-log` and `status-set`."""
-        other = ("juju-log", "status-set", "bytes-read", "bytes-written")
-        return sum(number for tool, number in self.tools.items() if tool not in other)
 
     def __str__(self) -> str:
-        parts = [f"{self.time:8.1f}s  {self.due}"]
-        if self.attempt > 1:
-            parts.append(f"attempt {self.attempt}")
+        parts = [f"{self.time:8.1f}s  {super().__str__()}"]
         if self.outcome is not Outcome.OK:
             reason = self.error.strip().rpartition("\n")[2]
             parts.append(f"{self.outcome.name}: {_brief(reason.split())}")
@@ -206,13 +171,7 @@ class Hook:
 
 @dataclasses.dataclass
 class HookContext:
-    """A hook in flight, as a fault injector sees it.
-
-    Attributes:
-        point: where the hook is now.
-        hook: its record so far.
-        argv: the command line at hand, at the points around a command.
-    """
+    """A hook in flight, as a fault injector sees it, with the command line last at hand."""
 
     point: Point
     hook: Hook

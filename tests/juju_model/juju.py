@@ -5,15 +5,12 @@ hooks may run next, draws one, and runs it to its end; only then do others see w
 `interleave` above 0, hooks of other machines also run while a hook waits for a command, so that
 what it has read may be out of date by the time it writes.
 
-Time is the model's own, in seconds. A hook advances it by `hook_cost`, a command that times out by
+Time is the model's own, in seconds. A hook advances it a little, a command that times out by
 its time limit, `settle` to the next retry or election when nothing else is left to do.
 """
 
 from __future__ import annotations
 
-import collections
-import contextlib
-import dataclasses
 import math
 import pathlib
 import tempfile
@@ -27,24 +24,15 @@ from tests.juju_model import bridge, entities, hooks, resolver, running, world
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
-    from tests.juju_model import charms, hosts
+    from tests.juju_model import charms
+    from tests.microclusters import protocol
 
+# Seconds.
+_HOOK_COST = 0.3
 _UPDATE_STATUS_INTERVAL = 300.0
 _DEEPEST_INTERLEAVING = 3
-# From what an operator must look at down to what is well: an application shows its units' worst.
-_SEVERITY = ("error", "blocked", "maintenance", "waiting", "unknown", "active")
-
-
-@dataclasses.dataclass(frozen=True)
-class BagView:
-    """One databag, for invariants; `endpoint` is its owner's."""
-
-    relation_id: int
-    endpoint: str
-    owner: str
-    data: Mapping[str, str] = dataclasses.field(repr=False)
 
 
 class Juju(world.World):
@@ -53,12 +41,9 @@ class Juju(world.World):
     Args:
         seed: makes every choice: which unit is next, the order among its relations, who is
             elected and when.
-        version: `4.0` or `3.6`, which stands for a `behaviour`.
-        behaviour: in place of that of a version.
+        version: `4.0` or `3.6`.
         interleave: how likely a hook of another machine runs while a hook waits for a command.
-        hook_cost: seconds that a hook takes.
         name: the model's name, of which host names are made.
-        trace_length: how many records to keep; all by default.
 
     Attributes:
         trace: the records of the hooks that ran, in the order in which they ended.
@@ -74,35 +59,24 @@ class Juju(world.World):
         seed: int | random.Random = 0,
         *,
         version: str = "4.0",
-        behaviour: entities.Behaviour | None = None,
         interleave: float = 0.0,
-        hook_cost: float = 0.3,
         name: str = "model",
-        trace_length: int | None = None,
     ) -> None:
-        super().__init__(name, seed, behaviour or entities.Behaviour.of(version))
-        self.trace: collections.deque[hooks.Hook] = collections.deque(maxlen=trace_length)
+        super().__init__(name, seed, entities.BEHAVIOURS[version])
+        self.trace: list[hooks.Hook] = []
         self.errors: list[hooks.Hook] = []
         self.on_hook: list[Callable[[hooks.Hook], None]] = []
         self.faults: Callable[[hooks.HookContext], None] | None = None
         self.interleave = interleave
-        self._hook_cost = hook_cost
         self._depth = 0
         self._disks = tempfile.TemporaryDirectory(prefix="juju-model-")
         # By charm and by how deeply hooks are nested.
         self._stages: dict[tuple[charms.Charm, int], bridge.Stage] = {}
-        self._model = ops.testing.Model(
-            name, uuid="00000000-0000-4000-8000-000000000000", type="lxd"
-        )
 
     def __enter__(self) -> Juju:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Remove what the model keeps outside of memory; hosts are their makers' to close."""
         for stage in self._stages.values():
             stage.context.close()
         self._disks.cleanup()
@@ -117,57 +91,26 @@ class Juju(world.World):
     def unit(self, unit: str) -> entities.Unit:
         return self._units[unit]
 
-    def host(self, unit: str) -> hosts.Host:
+    def host(self, unit: str) -> protocol.Machine:
         return self._units[unit].machine.host
 
     def status(self, unit: str) -> entities.Status:
         """Return a unit's status, as `juju status` shows it."""
-        return running.shown_status(self._units[unit])
+        return self._units[unit].shown_status
 
-    def app_status(self, app: str) -> entities.Status:
-        """Return an application's status: what its leader set, else the worst of its units."""
-        application = self.apps[app]
-        if application.status is not None:
-            return application.status
-        shown = map(running.shown_status, application.units.values())
-        return min(
-            shown, key=lambda status: _SEVERITY.index(status.name), default=entities.Status()
-        )
+    def relation_ids(self, app: str, endpoint: str) -> list[int]:
+        """Return the ids of the relations on an endpoint, the dying ones too."""
+        return [relation.id for relation in self.apps[app].related(endpoint)]
 
-    def relation_ids(self, app: str, endpoint: str | None = None) -> list[int]:
-        """Return the ids of an application's relations (on one endpoint), the dying ones too."""
-        return [
-            relation.id
-            for relation in self.apps[app].relations.values()
-            if endpoint in (None, relation.side(app).endpoint)
-        ]
+    def bag(self, owner: str, relation_id: int) -> dict[str, str]:
+        """Return the databag of a unit or application in a relation, `{}` if there is none."""
+        relation = self._relations.get(relation_id)
+        return dict(relation.bags[owner].data) if relation and owner in relation.bags else {}
 
-    def members(self, unit: str, relation_id: int) -> list[str]:
-        """Name the members of a relation that a unit knows, as its `relation-list` would."""
-        return sorted(self._units[unit].relations[relation_id].members)
-
-    def bag(
-        self, owner: str, endpoint: str | None = None, *, relation_id: int | None = None
-    ) -> dict[str, str]:
-        """Return the databag of a unit or application, `{}` if there is none.
-
-        It is that of a relation, or of the first one on an endpoint.
-        """
-        if relation_id is None:
-            ids = self.relation_ids(owner.partition("/")[0], endpoint)
-            relation_id = ids[0] if ids else -1
-        try:
-            return dict(self._relations[relation_id].bag_of(owner).data)
-        except KeyError:
-            return {}
-
-    def bags(self) -> Iterator[BagView]:
+    def bags(self) -> Iterator[entities.Bag]:
         """Yield all databags of the model, those of units that are gone too."""
         for relation in self._relations.values():
-            endpoints = {side.app: side.endpoint for side in relation.sides}
-            owned = {side.app: side.bag for side in relation.sides} | relation.bags
-            for owner, bag in owned.items():
-                yield BagView(relation.id, endpoints[owner.partition("/")[0]], owner, bag.data)
+            yield from relation.bags.values()
 
     # Running.
 
@@ -179,7 +122,7 @@ class Juju(world.World):
             hooks.HookFailed: the charm raised.
         """
         due = hooks.Due(unit, "action", action=name)
-        flight = self._run(self._units[unit], due, params)
+        flight = self._run(self._units[unit], due, **params)
         if flight.hook.outcome is not hooks.Outcome.OK:
             raise hooks.HookFailed(flight.hook)
         if flight.failure is not None:
@@ -187,12 +130,7 @@ class Juju(world.World):
         return dict(flight.results)
 
     def step(self) -> hooks.Hook | None:
-        """Run one hook.
-
-        Returns:
-            Its record; `None` when there is nothing to run at this moment.
-        """
-        self._ring()
+        """Run one hook, and return its record; `None` if there is none to run at this moment."""
         drawn = self._draw()
         return None if drawn is None else self._run(*drawn).hook
 
@@ -207,16 +145,11 @@ class Juju(world.World):
 
         Args:
             max_hooks: as many at most; by default so many that a model of its size must be done.
-            retry_failed: go on after a hook has failed, and try it again when its time comes.
-            patience: seconds of the model's time to wait for retries and elections; those that
-                are due later than that are left alone.
+            retry_failed: try a failed hook again when its time comes; HookFailed otherwise.
+            patience: seconds of the model's time to wait for retries and elections.
 
         Returns:
             How many hooks ran, without those that ran while another one waited (`interleave`).
-
-        Raises:
-            HookFailed: a hook failed.
-            NotSettled: there is still something to do.
         """
         limit = max_hooks or 2000 + 50 * len(self._units) ** 2
         until = self.now + patience
@@ -231,7 +164,7 @@ class Juju(world.World):
             ran += 1
             if not retry_failed and len(self.errors) > errors:
                 raise hooks.HookFailed(self.errors[-1])
-        tail = "\n".join(map(str, list(self.trace)[-20:]))
+        tail = "\n".join(map(str, self.trace[-20:]))
         raise hooks.NotSettled(f"not settled after {ran} hooks; the last were:\n{tail}")
 
     def update_status_round(
@@ -258,33 +191,42 @@ class Juju(world.World):
     def _draw(self) -> tuple[entities.Unit, hooks.Due] | None:
         parked: list[entities.Unit] = []
         drawn = None
-        while drawn is None and len(self._awake):
-            unit = self._awake.draw(self._rng)
+        while drawn is None and self._awake:
+            unit = self._awake[self._rng.randrange(len(self._awake))]
             if unit.machine.busy:
-                self._awake.discard(unit)
+                self._doze(unit)
                 parked.append(unit)
             elif due := resolver.candidates(unit, self.now):
                 drawn = unit, self._rng.choice(due)
             else:
-                self._awake.discard(unit)
+                self._doze(unit)
         for unit in parked:
             self.wake(unit)
         return drawn
 
-    def _run(
-        self, unit: entities.Unit, due: hooks.Due, params: Mapping[str, Any] | None = None
-    ) -> running.Running:
-        attempt = 1 if unit.error is None or due.action else unit.error.attempts + 1
-        self._prepare(unit, due)
-        flight = running.Running(self, unit, due, attempt)
+    def _run(self, unit: entities.Unit, due: hooks.Due, **params: Any) -> running.Running:
+        if due.kind == "install":
+            unit.begun = True
+            unit.status = entities.Status("maintenance", "installing charm software")
+            if unit.app.leader is None:
+                # Whichever agent is up first claims the lease.
+                self._give_lease(unit.app, unit)
+        elif due.kind == "upgrade-charm":
+            unit.charm, unit.charm_seen = unit.app.charm, unit.app.charm_version
+        key = unit.charm, self._depth
+        if key not in self._stages:
+            self._stages[key] = bridge.Stage(unit.charm, self.behaviour.juju_version)
+        folder = pathlib.Path(self._disks.name) / unit.name.replace("/", "-")
+        folder.mkdir(exist_ok=True)
+        flight = running.Running(self, unit, due, self._stages[key], folder, params)
         self._depth += 1
         unit.in_hook = unit.machine.busy = True
         try:
-            self._dispatch(flight, params or {})
+            self._dispatch(flight)
         finally:
             self._depth -= 1
             unit.in_hook = unit.machine.busy = False
-        self.advance(self._hook_cost)
+        self.advance(_HOOK_COST)
         flight.hook.duration = self.now - flight.hook.time
         self._conclude(flight)
         self.trace.append(flight.hook)
@@ -294,46 +236,25 @@ class Juju(world.World):
             callback(flight.hook)
         return flight
 
-    def _prepare(self, unit: entities.Unit, due: hooks.Due) -> None:
-        if due.kind == "install":
-            unit.begun = True
-            unit.status = entities.Status("maintenance", "installing charm software")
-            if unit.app.leader is None:
-                # Whichever agent is up first claims the lease.
-                self._give_lease(unit.app, unit)
-        if due.kind == "upgrade-charm":
-            unit.charm = unit.app.charm
-            unit.charm_seen = unit.app.charm_version
-
-    def _dispatch(self, flight: running.Running, params: Mapping[str, Any]) -> None:
+    def _dispatch(self, flight: running.Running) -> None:
         """Run the charm and flush what it wrote; note in the record how that went."""
-        unit = flight.unit
-        with _outcome(flight.hook):
+        failure: BaseException | None = None
+        try:
             flight.strike(hooks.Point.BEFORE_HOOK)
-            folder = pathlib.Path(self._disks.name) / unit.name.replace("/", "-")
-            folder.mkdir(exist_ok=True)
-            key = unit.charm, self._depth
-            if key not in self._stages:
-                self._stages[key] = bridge.Stage(unit.charm, self.behaviour.juju_version)
             # ops writes its own state to the machine's disk before Juju flushes the databags, so
             # that it stays even when Juju refuses those.
-            state = self._state(flight)
-            flight.results = bridge.run(self._stages[key], flight, state, folder, params)
+            bridge.run(flight)
             flight.flush()
-
-    def _state(self, flight: running.Running) -> ops.testing.State:
-        unit = flight.unit
-        return ops.testing.State(
-            relations=[local.stub for local in flight.locals.values()],
-            leader=unit.app.leader is unit,
-            model=self._model,
-            planned_units=sum(not other.dying for other in unit.app.units.values()),
-            deferred=unit.deferred,
-            stored_states=unit.stored_states,
-            unit_status=_to_ops(unit.status),
-            app_status=_to_ops(unit.app.status or entities.Status()),
-            workload_version=unit.workload_version,
-        )
+        except ops.testing.errors.UncaughtCharmError as error:
+            failure = error.__cause__ or error
+        except (hooks.HookFault, hooks.FlushRefused, hooks.AgentKilled, SystemExit) as error:
+            failure = error
+        if failure is not None:
+            killed = isinstance(failure, hooks.AgentKilled)
+            flight.hook.outcome = hooks.Outcome.KILLED if killed else hooks.Outcome.FAILED
+            # Only the text: the frames would keep the whole charm alive.
+            flight.hook.error = "".join(traceback.format_exception(failure))
+            failure.__traceback__ = None
 
     def _conclude(self, flight: running.Running) -> None:
         """Let the unit remember what it has seen, or that it has failed."""
@@ -344,10 +265,8 @@ class Juju(world.World):
             if not flight.due.action:
                 unit.error = None
             self._commit(flight)
-        elif not flight.due.action and unit.forced:
-            self._vanish(unit, notify=self.behaviour.force_departs)
         elif not flight.due.action:
-            self._set_error(unit, flight.due, hook.attempt)
+            self._set_error(unit, flight.due, 1 + (unit.error.attempts if unit.error else 0))
         if self.has(unit) and unit.machine.up:
             if hook.outcome is hooks.Outcome.KILLED:
                 self._forget_what_was_read(unit)
@@ -394,7 +313,7 @@ class Juju(world.World):
                 local.owed = remote if kind == "relation-joined" else None
             case "relation-changed":
                 # A leader that wrote its peers' databag has seen what it wrote.
-                if not flight.wrote(local.relation.id, local.remote.app):
+                if (local.relation.id, local.remote.app) not in flight.writes:
                     local.app_seen = flight.data_version
             case "relation-departed" if remote is not None:
                 local.members.pop(remote, None)
@@ -402,30 +321,3 @@ class Juju(world.World):
                 local.cache.pop(remote, None)
             case _:
                 self._leave_scope(local, notify=True)
-
-
-@contextlib.contextmanager
-def _outcome(hook: hooks.Hook) -> Generator[None]:
-    """Note in a hook's record how it ended, whatever ended it."""
-    failure: BaseException | None = None
-    try:
-        yield
-    except ops.testing.errors.UncaughtCharmError as error:
-        failure = error.__cause__ or error
-        hook.outcome = hooks.Outcome.FAILED
-    except (hooks.HookFault, hooks.FlushRefused, SystemExit) as error:
-        failure = error
-        hook.outcome = hooks.Outcome.FAILED
-    except hooks.AgentKilled as error:
-        failure = error
-        hook.outcome = hooks.Outcome.KILLED
-    if failure is not None:
-        # Only the text: the frames would keep the whole charm alive.
-        hook.error = "".join(traceback.format_exception(failure))
-        failure.__traceback__ = None
-
-
-def _to_ops(status: entities.Status) -> ops.StatusBase:
-    return ops.StatusBase.from_name(
-        status.name, "" if status.name == "unknown" else status.message
-    )

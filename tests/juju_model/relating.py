@@ -11,38 +11,12 @@ import itertools
 import random
 from typing import TYPE_CHECKING
 
-from tests.juju_model import bridge, entities
+import ops.testing
+
+from tests.juju_model import entities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-class Awake:
-    """The units that may have something to do; drawing one costs the same however many."""
-
-    def __init__(self) -> None:
-        self._units: list[entities.Unit] = []
-        self._at: dict[str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._units)
-
-    def add(self, unit: entities.Unit) -> None:
-        if unit.name not in self._at:
-            self._at[unit.name] = len(self._units)
-            self._units.append(unit)
-
-    def discard(self, unit: entities.Unit) -> None:
-        at = self._at.pop(unit.name, None)
-        if at is None:
-            return
-        last = self._units.pop()
-        if last is not unit:
-            self._units[at] = last
-            self._at[last.name] = at
-
-    def draw(self, rng: random.Random) -> entities.Unit:
-        return self._units[rng.randrange(len(self._units))]
 
 
 class Relations:
@@ -56,89 +30,53 @@ class Relations:
         self._units: dict[str, entities.Unit] = {}
         self._relations: dict[int, entities.Relation] = {}
         self._relation_ids = itertools.count()
-        self._awake = Awake()
+        # Those that may have something to do; a draw costs the same however many there are.
+        self._awake: list[entities.Unit] = []
 
     # What an operator does.
 
-    def integrate(self, one: str, two: str) -> int:
-        """Relate two applications, each given as `app:endpoint`, or `app` where that is enough.
+    def integrate(self, one: str, two: str) -> None:
+        """Relate two applications, each given as `app:endpoint`, or `app` where that is enough."""
+        self._synchronise_all(self._add_relation(*self._match(one, two)))
 
-        Returns:
-            The relation's id.
-        """
-        relation = self._relate(one, two)
-        self._synchronise_all(relation)
-        return relation.id
+    def consume(self, one: str, offered: str, *, alias: str) -> None:
+        """Relate an application to one of another model, which offers it.
 
-    def consume(self, one: str, offered: str, *, alias: str, url: str = "") -> int:
-        """Relate an application to one of another model.
-
-        The one side sees an application `alias`, its `goal-state` an application `url` without
+        The consumer sees an application `alias`, and its `goal-state` the offer's URL, without
         units; the other side sees an application `remote-<hex>`, which its `goal-state` does not
         name (read in Juju's source, and seen in the field; not measured).
-
-        Args:
-            one: the application that consumes the offer, as for `integrate`.
-            offered: the application that is offered, likewise.
-            alias: the offer's name in the consumer's model.
-            url: the offer's URL, which may have a slash in it; by default one with `alias` in it.
-
-        Returns:
-            The relation's id, which is the same on both sides.
         """
-        if alias in self.apps:
-            raise ValueError(f"there is an application {alias} already")
-        relation = self._relate(one, offered)
+        relation = self._add_relation(*self._match(one, offered))
         consumer, offer = relation.sides
-        offer.alias, offer.url = alias, url or f"admin/other.{alias}"
+        offer.alias = alias
         consumer.alias = f"remote-{self._rng.getrandbits(128):032x}"
         self._synchronise_all(relation)
-        return relation.id
 
     def suspend(self, relation_id: int) -> None:
-        """Suspend the relation of an offer.
+        """Suspend the relation of an offer: its units leave it, but it is not gone.
 
-        The units on both sides get departed and broken, and the relation is out of their sight,
-        though not gone (read in Juju's source, not measured).
+        That they get departed and broken was read in Juju's source, not measured.
         """
-        self._set_suspended(relation_id, suspended=True)
+        self._relations[relation_id].suspended = True
+        self._synchronise_all(self._relations[relation_id])
 
     def resume(self, relation_id: int) -> None:
-        """Resume the relation of an offer.
+        """Resume the relation of an offer: its units join it again, with fresh databags.
 
-        The units join it again from relation-created on, with fresh databags; what is in those of
-        the applications is still there (read in Juju's source, not measured).
+        That those of the applications are as they were was read in Juju's source, not measured.
         """
-        relation = self._set_suspended(relation_id, suspended=False)
+        relation = self._relations[relation_id]
+        relation.suspended = False
+        self._synchronise_all(relation)
         for side in relation.sides:
             for local in side.scope.values():
                 # This one had not left yet.
                 local.dirty |= local.remote.scope.keys() & relation.present
 
-    def remove_relation(self, one: str | int, two: str = "", *, lingers_at: str = "") -> None:
-        """Remove a relation, given by its id, or by its ends as for `integrate`.
-
-        Args:
-            one: its id, or one of its ends.
-            two: the other end.
-            lingers_at: an application on whose side the relation stays, without units, until it is
-                removed once more; the other application's databag can still be read. Seen in the
-                field, where an agent of the other application was lost; not measured.
-        """
-        if isinstance(one, int):
-            relation = self._relations.get(one)
-        else:
-            relation = self._related(self._match(one, two))
-        if relation is None or relation.peer:
-            raise ValueError(f"there is no relation {one} {two}".rstrip())
-        if lingers_at:
-            leaving = relation.other(lingers_at)
-            leaving.closed = True
-            for local in leaving.scope.values():
-                relation.present.discard(local.unit.name)
-                self.note_change(relation, local.unit)
-        else:
-            relation.dying = True
+    def remove_relation(self, one: str | int, two: str = "") -> None:
+        """Remove a relation, given by its id, or by its ends as for `integrate`."""
+        relation = self._relations[one if isinstance(one, int) else self._related(one, two)]
+        relation.dying = True
         self._synchronise_all(relation)
         self._forget_relation(relation)
 
@@ -150,8 +88,18 @@ class Relations:
 
     def wake(self, unit: entities.Unit) -> None:
         """Note that a unit may have something to do."""
-        if self.has(unit):
-            self._awake.add(unit)
+        if unit.awake_at is None and self.has(unit):
+            unit.awake_at = len(self._awake)
+            self._awake.append(unit)
+
+    def _doze(self, unit: entities.Unit) -> None:
+        """Note that a unit has nothing to do; the last one takes its place."""
+        if unit.awake_at is not None:
+            last = self._awake.pop()
+            if last is not unit:
+                self._awake[unit.awake_at] = last
+                last.awake_at = unit.awake_at
+            unit.awake_at = None
 
     def note_change(self, relation: entities.Relation, about: entities.Unit) -> None:
         """Note that something of a unit may be news to those on the other side."""
@@ -162,30 +110,14 @@ class Relations:
 
     # Who is in scope.
 
-    def _relate(self, one: str, two: str) -> entities.Relation:
-        ends = self._match(one, two)
-        if self._related(ends):
-            raise ValueError(f"{one} and {two} are related already")
-        return self._add_relation(*ends)
-
-    def _set_suspended(self, relation_id: int, *, suspended: bool) -> entities.Relation:
-        relation = self._relations[relation_id]
-        if not relation.across_models:
-            raise ValueError(f"relation {relation_id} is not one of an offer")
-        relation.suspended = suspended
-        self._synchronise_all(relation)
-        return relation
-
     def _match(self, one: str, two: str) -> tuple[tuple[str, str], tuple[str, str]]:
-        found = [
+        [found] = (
             ((app_one, endpoint_one), (app_two, endpoint_two))
             for app_one, endpoint_one, role_one, interface_one in self._ends(one)
             for app_two, endpoint_two, role_two, interface_two in self._ends(two)
-            if role_one != role_two and interface_one == interface_two and app_one != app_two
-        ]
-        if len(found) != 1:
-            raise ValueError(f"{len(found)} pairs of endpoints match {one} and {two}")
-        return found[0]
+            if role_one != role_two and interface_one == interface_two
+        )
+        return found
 
     def _ends(self, spec: str) -> Iterator[tuple[str, str, str, str]]:
         app, _, wanted = spec.partition(":")
@@ -194,16 +126,20 @@ class Relations:
                 if wanted in ("", endpoint):
                     yield app, endpoint, role, interface
 
-    def _related(self, ends: tuple[tuple[str, str], tuple[str, str]]) -> entities.Relation | None:
-        for relation in self._relations.values():
-            ended = relation.dying or any(side.closed for side in relation.sides)
-            if not ended and {(s.app, s.endpoint) for s in relation.sides} == set(ends):
-                return relation
-        return None
+    def _related(self, one: str, two: str) -> int:
+        ends = set(self._match(one, two))
+        [found] = (
+            relation.id
+            for relation in self._relations.values()
+            if not relation.dying
+            and {(side.app, side.endpoint) for side in relation.sides} == ends
+        )
+        return found
 
     def _add_relation(self, *ends: tuple[str, str]) -> entities.Relation:
-        sides = tuple(entities.Side(app, endpoint, self._new_bag()) for app, endpoint in ends)
-        relation = entities.Relation(next(self._relation_ids), sides)
+        sides = tuple(entities.Side(app, endpoint) for app, endpoint in ends)
+        bags = {side.app: self._new_bag(side.app) for side in sides}
+        relation = entities.Relation(next(self._relation_ids), sides, bags)
         self._relations[relation.id] = relation
         for side in sides:
             self.apps[side.app].relations[relation.id] = relation
@@ -214,14 +150,13 @@ class Relations:
             if not any(app.related(endpoint)):
                 self._add_relation((app.name, endpoint))
 
-    def _new_bag(self) -> entities.Bag:
-        return entities.Bag(counted=self.behaviour.change_back_is_event)
+    def _new_bag(self, owner: str) -> entities.Bag:
+        return entities.Bag(owner, counted=self.behaviour.change_back_is_event)
 
     def _synchronise_all(self, relation: entities.Relation) -> None:
         """Let the units on both sides of a relation enter and leave it, and look at it."""
         for side in relation.sides:
-            app = self.apps.get(side.app)
-            for unit in () if app is None else list(app.units.values()):
+            for unit in list(self.apps[side.app].units.values()):
                 self._synchronise(unit)
                 if relation.id in unit.relations:
                     self.wake(unit)
@@ -232,29 +167,28 @@ class Relations:
             return
         for local in list(unit.relations.values()):
             # A relation that a unit never created ends without a hook there.
-            if not local.created and (unit.dying or local.relation.ends_for(unit.app.name)):
+            if not local.created and (unit.dying or local.relation.ends):
                 self._leave_scope(local, notify=True)
         for relation in () if unit.dying else list(unit.app.relations.values()):
-            if relation.id in unit.relations or relation.ends_for(unit.app.name):
+            if relation.id in unit.relations or relation.ends:
                 continue
-            endpoint = relation.side(unit.app.name).endpoint
             # A unit ignores an endpoint that the charm it still runs does not know.
-            if unit.charm.has_endpoint(endpoint):
-                self._enter_scope(unit, relation, endpoint)
+            if unit.charm.has_endpoint(relation.side(unit.app.name).endpoint):
+                self._enter_scope(unit, relation)
 
-    def _enter_scope(
-        self, unit: entities.Unit, relation: entities.Relation, endpoint: str
-    ) -> None:
-        remote = relation.other(unit.app.name)
-        remote_app = None if relation.peer else remote.shown(remote.app)
-        stub = bridge.relation_stub(relation.id, endpoint, remote_app)
+    def _enter_scope(self, unit: entities.Unit, relation: entities.Relation) -> None:
+        own, remote = relation.side(unit.app.name), relation.other(unit.app.name)
+        endpoint, name = own.endpoint, remote.shown(remote.app)
+        stub = ops.testing.Relation(endpoint, id=relation.id, remote_app_name=name)
+        if relation.peer:
+            stub = ops.testing.PeerRelation(endpoint, id=relation.id)
         local = entities.Local(unit, relation, endpoint, remote, stub)
-        local.dirty = {name for name in remote.scope if name in relation.present}
+        local.dirty = remote.scope.keys() & relation.present
         address = unit.machine.host.address
-        bag = relation.bags[unit.name] = self._new_bag()
+        bag = relation.bags[unit.name] = self._new_bag(unit.name)
         network = dict.fromkeys(("ingress-address", "private-address"), address)
         bag.apply({"egress-subnets": f"{address}/32", **network})
-        relation.side(unit.app.name).scope[unit.name] = local
+        own.scope[unit.name] = local
         relation.present.add(unit.name)
         unit.relations[relation.id] = local
         self.note_change(relation, unit)
@@ -275,10 +209,9 @@ class Relations:
         relation.present.discard(unit.name)
         if notify:
             self.note_change(relation, unit)
-        else:
-            for other in relation.other(unit.app.name).scope.values():
-                if unit.name in other.members:
-                    other.ghosts.add(unit.name)
+        for other in () if notify else relation.other(unit.app.name).scope.values():
+            if unit.name in other.members:
+                other.ghosts.add(unit.name)
         self._forget_relation(relation)
 
     def _forget_relation(self, relation: entities.Relation) -> None:

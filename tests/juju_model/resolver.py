@@ -1,25 +1,8 @@
-"""Which hooks may run next on a unit.
+"""Which hooks may run next on a unit: the rules of Juju's uniter in one place.
 
-Theory of operation. A unit's agent compares what it has seen with what the model holds. The first
-row of this table that applies gives the hooks that may run next; where a row gives several, Juju's
-order among them is random, and the caller draws.
-
-| when the unit | it runs |
-| --- | --- |
-| has a failed hook | that hook, once its time has come |
-| is dying | the teardown of its relations, then stop, then remove |
-| is not installed | install |
-| has just rebooted | start |
-| runs an older charm | upgrade-charm |
-| is in scope of a relation that it has not created | relation-created |
-| was elected | leader-elected |
-| has not seen the configuration | config-changed |
-| has not started | start |
-| has news in a relation | the next hook of that relation, peers last |
-| has been quiet for long | update-status |
-
-Within one relation the order is: the changed that is owed after a joined, departed, broken, the
-other application's changed, joined, changed; units sort as strings.
+Theory of operation. A unit's agent compares what it has seen with what the model holds. Of the
+rules below the first that applies gives the hooks that may run next; where it gives several,
+Juju's order among them is random, and the caller draws.
 
 Everything here is a function of the state, but for one thing: a unit of which nothing is new is
 struck off a relation's list of units to look at.
@@ -39,7 +22,8 @@ def candidates(unit: entities.Unit, now: float) -> list[hooks.Due]:
     if unit.dying:
         stop = hooks.Due(unit.name, "stop" if unit.started and not unit.stopped else "remove")
         return _in_relations(unit) or [stop]
-    return _of_its_own(unit) or _in_relations(unit) or _update_status(unit)
+    quiet = [hooks.Due(unit.name, "update-status")] if unit.update_status_due else []
+    return _of_its_own(unit) or _in_relations(unit) or quiet
 
 
 def _of_its_own(unit: entities.Unit) -> list[hooks.Due]:
@@ -61,10 +45,6 @@ def _of_its_own(unit: entities.Unit) -> list[hooks.Due]:
     return [] if unit.started else [hooks.Due(unit.name, "start")]
 
 
-def _update_status(unit: entities.Unit) -> list[hooks.Due]:
-    return [hooks.Due(unit.name, "update-status")] if unit.update_status_due else []
-
-
 def _in_relations(unit: entities.Unit) -> list[hooks.Due]:
     for peer in (False, True):
         locals_ = (local for local in unit.relations.values() if local.relation.peer is peer)
@@ -74,9 +54,10 @@ def _in_relations(unit: entities.Unit) -> list[hooks.Due]:
 
 
 def _next_in_relation(local: entities.Local) -> hooks.Due | None:
+    """Return the next hook of one relation; units sort as strings."""
     if local.owed is not None:
         return _due(local, "relation-changed", local.owed)
-    if local.unit.dying or local.relation.ends_for(local.unit.app.name):
+    if local.unit.dying or local.relation.ends:
         if local.members:
             return _departed(local, min(local.members))
         # Peers only depart: a peer relation goes with its application, not before.
@@ -86,7 +67,7 @@ def _next_in_relation(local: entities.Local) -> hooks.Due | None:
         return _departed(local, min(departed))
     # The version of an application's databag that was never written is 0, as is a unit's idea of
     # one that it never saw, so that there is no event about it.
-    if local.remote.bag.version != local.app_seen:
+    if local.relation.bags[local.remote.app].version != local.app_seen:
         return _due(local, "relation-changed")
     if joined:
         return _due(local, "relation-joined", min(joined))
@@ -117,13 +98,7 @@ def _due(
     remote_unit: str | None = None,
     departing_unit: str | None = None,
 ) -> hooks.Due:
-    """Describe a hook of one unit about one relation."""
+    relation_id, endpoint, app = local.relation.id, local.endpoint, local.remote.app
     return hooks.Due(
-        unit=local.unit.name,
-        kind=kind,
-        relation_id=local.relation.id,
-        endpoint=local.endpoint,
-        remote_app=local.remote.app,
-        remote_unit=remote_unit,
-        departing_unit=departing_unit,
+        local.unit.name, kind, relation_id, endpoint, app, remote_unit, departing_unit
     )

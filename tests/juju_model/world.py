@@ -6,17 +6,20 @@ hook itself. All are safe in mid-hook too, from a fault injector.
 
 from __future__ import annotations
 
+import collections
 import heapq
 import itertools
 from typing import TYPE_CHECKING
 
-from tests.juju_model import entities, hosts, relating
+from tests.juju_model import entities, relating
+from tests.juju_model.charms import PlainHost
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterator
 
     from tests.juju_model import charms, hooks
+    from tests.microclusters import protocol
 
 # Seconds until another unit is elected when the leader's machine has died, at the least and at the
 # most, and for which a deposed leader may go on believing that it leads.
@@ -25,7 +28,7 @@ _LONGEST_LEASE = 66.0
 _BELIEF = 30.0
 
 # Seconds until a failed hook is tried again; the last goes on for ever.
-RETRIES = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
+_RETRIES = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 
 
 class World(relating.Relations):
@@ -34,8 +37,7 @@ class World(relating.Relations):
     Attributes:
         now: seconds of the model's time.
         unnamed: the units that `goal-state` leaves out where it names a related application's, as
-            it does with subordinates of other principals; an application's name stands for all of
-            its units.
+            it does with subordinates of other principals.
         unreadable: the units whose databags are refused ("permission denied") once they departed
             or are gone, as was seen in the field; when Juju does so is not known.
     """
@@ -48,12 +50,11 @@ class World(relating.Relations):
         self.now = 0.0
         self.unnamed: set[str] = set()
         self.unreadable: set[str] = set()
-        self._host_factories: dict[str, Callable[[str], hosts.Host]] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_ids = itertools.count()
         self._machine_ids = itertools.count()
-        self._addresses = itertools.count(1)
-        self._unit_ids: dict[str, Iterator[int]] = {}
+        # A unit's number is not used again, not even by another application of that name.
+        self._unit_ids: dict[str, Iterator[int]] = collections.defaultdict(itertools.count)
 
     # What an operator does.
 
@@ -63,61 +64,26 @@ class World(relating.Relations):
         app: str | None = None,
         *,
         units: int = 1,
-        host_factory: Callable[[str], hosts.Host] | None = None,
+        host_factory: Callable[[str], protocol.Machine] | None = None,
     ) -> str:
-        """Deploy a charm.
+        """Deploy a charm, by its own name by default; return the application's name.
 
-        Args:
-            charm: the charm.
-            app: the application's name; the charm's own by default.
-            units: how many units to start with.
-            host_factory: makes the machine of a unit, given its host name.
-
-        Returns:
-            The application's name.
+        The machine of each unit is made by `host_factory`, given its host name.
         """
         name = app or str(charm.meta["name"])
-        if name in self.apps:
-            raise ValueError(f"there is an application {name} already")
-        self.apps[name] = entities.App(name, charm)
-        self._host_factories[name] = host_factory or self._plain_host
-        self._unit_ids.setdefault(name, itertools.count())
+        self.apps[name] = entities.App(name, charm, host_factory or PlainHost)
         self._add_peer_relations(self.apps[name])
         for _ in range(units):
             self.add_unit(name)
         return name
 
-    def add_unit(
-        self,
-        app: str,
-        *,
-        hostname: str | None = None,
-        provisioned: bool = True,
-    ) -> str:
-        """Add a unit, on a machine of its own.
-
-        Args:
-            app: the application.
-            hostname: the host name of its machine; `juju-<model>-<n>` by default.
-            provisioned: its machine comes; otherwise only once the unit is `provision`ed.
-
-        Returns:
-            The unit's name.
-        """
-        application = self.apps[app]
-        host_number, up = next(self._machine_ids), provisioned
-        host = self._host_factories[app](hostname or f"juju-{self.name}-{host_number}")
-        machine = entities.Machine(host, provisioned=up, powered=up, up=up)
-        number = next(self._unit_ids[app])
-        unit = entities.Unit(
-            f"{app}/{number}",
-            number,
-            application,
-            machine,
-            application.charm,
-            application.charm_version,
-        )
-        application.units[unit.name] = self._units[unit.name] = unit
+    def add_unit(self, app: str, *, hostname: str | None = None, provisioned: bool = True) -> str:
+        """Add a unit, on a machine that may come only when it is `provision`ed."""
+        of, machine_id, number = self.apps[app], next(self._machine_ids), next(self._unit_ids[app])
+        host = of.host_factory(hostname or f"juju-{self.name}-{machine_id}")
+        machine = entities.Machine(host, provisioned, provisioned, provisioned)
+        unit = entities.Unit(f"{app}/{number}", number, of, machine, of.charm, of.charm_version)
+        of.units[unit.name] = self._units[unit.name] = unit
         self.wake(unit)
         return unit.name
 
@@ -134,8 +100,7 @@ class World(relating.Relations):
         force: then it is gone at once; `Behaviour.force_departs` is whether it departs.
         """
         leaver = self._units[unit]
-        leaver.forced = leaver.forced or force
-        if leaver.forced and (not leaver.machine.up or leaver.error is not None):
+        if force and (not leaver.machine.up or leaver.error is not None):
             self._vanish(leaver, notify=self.behaviour.force_departs)
             return
         if leaver.dying:
@@ -148,20 +113,13 @@ class World(relating.Relations):
         self._retract(leaver)
         self.wake(leaver)
 
-    def remove_application(self, app: str, *, lingers: bool = False) -> None:
-        """Remove an application with its units and relations.
-
-        Args:
-            app: the application.
-            lingers: its relations stay on the other side, and it with them, until they are removed
-                once more: see `remove_relation`.
-        """
+    def remove_application(self, app: str) -> None:
+        """Remove an application with its units and relations."""
         application = self.apps[app]
         application.dying = True
         for relation in list(application.relations.values()):
             if not relation.peer:
-                other = relation.other(app).app if lingers else ""
-                self.remove_relation(relation.id, lingers_at=other)
+                self.remove_relation(relation.id)
         for unit in list(application.units):
             self.remove_unit(unit)
         self._forget_application(application)
@@ -185,7 +143,7 @@ class World(relating.Relations):
     def kill_machine(self, unit: str) -> None:
         """Let the machine of a unit die. No hook runs anywhere because of that."""
         machine = self._units[unit].machine
-        if machine.powered and isinstance(machine.host, hosts.Powered):
+        if machine.powered:
             machine.host.kill()
         machine.powered = False
         self.stop_agent(unit)
@@ -206,7 +164,7 @@ class World(relating.Relations):
         if not machine.lost:
             return
         rebooted = not machine.powered
-        if rebooted and isinstance(machine.host, hosts.Powered):
+        if rebooted:
             machine.host.start()
         machine.powered = machine.up = True
         back.rebooted = back.rebooted or (rebooted and back.started and not back.dying)
@@ -224,22 +182,16 @@ class World(relating.Relations):
         if restarted.machine.up:
             self._restart(restarted)
 
-    def depose(self, app: str, *, believing: bool = False) -> str | None:
-        """Take the lease from an application's leader.
+    def depose(self, app: str, *, believing: bool = False) -> None:
+        """Give an application's lease to another unit, if there is one that answers.
 
-        Args:
-            app: the application.
-            believing: the old leader goes on believing for a while that it leads.
-
-        Returns:
-            The new leader: another unit if there is one that answers.
+        The old leader may go on `believing` for a while that it leads.
         """
         application = self.apps[app]
         if believing and application.leader is not None:
             # Its hooks write the application's databag, and Juju refuses their flush.
             application.leader.believes_until = self.now + _BELIEF
         self._elect(application, but=application.leader)
-        return self.leader(app)
 
     def set_leader(self, unit: str) -> None:
         """Give a unit the lease."""
@@ -249,30 +201,25 @@ class World(relating.Relations):
 
     def leader(self, app: str) -> str | None:
         """Name the unit that holds an application's lease."""
-        leader = self.apps[app].leader
-        return None if leader is None else leader.name
+        return leader.name if (leader := self.apps[app].leader) else None
 
     def advance(self, seconds: float) -> None:
         """Let time pass. Elections that fall due happen; hooks do not run."""
         self.now += seconds
-        self._ring()
+        while self._timers and self._timers[0][0] <= self.now:
+            heapq.heappop(self._timers)[2]()
 
     # Units and machines.
-
-    def _plain_host(self, name: str) -> hosts.Host:
-        number = next(self._addresses)
-        return hosts.PlainHost(name, f"10.0.{number >> 8 & 255}.{number & 255}")
 
     def _vanish(self, unit: entities.Unit, *, notify: bool) -> None:
         """Take a unit out of the model, and its machine if it was the last there."""
         for local in list(unit.relations.values()):
             self._leave_scope(local, notify=notify)
-        app, machine = unit.app, unit.machine
+        app = unit.app
         self._units.pop(unit.name)
         app.units.pop(unit.name)
-        self._awake.discard(unit)
-        if isinstance(machine.host, hosts.Powered):
-            machine.host.destroy()
+        self._doze(unit)
+        unit.machine.host.destroy()
         if app.leader is unit:
             self._elect(app)
         self._forget_application(app)
@@ -286,7 +233,7 @@ class World(relating.Relations):
         self.wake(unit)
 
     def _set_error(self, unit: entities.Unit, due: hooks.Due, attempts: int) -> None:
-        retry_at = self.now + RETRIES[min(attempts, len(RETRIES)) - 1]
+        retry_at = self.now + _RETRIES[min(attempts, len(_RETRIES)) - 1]
         unit.error = entities.Failure(due, attempts, retry_at)
         self._at(retry_at, lambda: self.wake(unit))
 
@@ -322,7 +269,3 @@ class World(relating.Relations):
 
     def _at(self, time: float, callback: Callable[[], None]) -> None:
         heapq.heappush(self._timers, (time, next(self._timer_ids), callback))
-
-    def _ring(self) -> None:
-        while self._timers and self._timers[0][0] <= self.now:
-            heapq.heappop(self._timers)[2]()

@@ -1,204 +1,163 @@
-"""Which hooks the model of Juju runs, in which order and about whom, as Juju does."""
+"""What the model of Juju promises a charm: the facts on which the charms' safety hangs."""
 
 from __future__ import annotations
 
-import random
+import contextlib
+import json
+import os
+import subprocess
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from unittest import mock
 
 import ops
 import pytest
 
 from tests import juju_model
-from tests.juju_model.stub_charms import Stub, stub
-from tests.model.pairs import hooks, leader, pair, see, write
+from tests.juju_model import Point
 
-SEEDS = range(5)
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_unit_starts_before_it_joins(seed: int) -> None:
-    """Its relations are created before, also that with its peers."""
-    with juju_model.Juju(seed) as juju:
-        juju.deploy(stub("link", "peers"), "left")
-        juju.deploy(stub("want"), "right", units=3)
-        juju.integrate("left", "right")
-        juju.settle()
-        ran = hooks(juju)
-
-    assert ran["left/0"][:6] == [
-        *("install", "created", "created", "leader-elected", "config-changed", "start")
-    ]
-    for unit in ("right/0", "right/1", "right/2"):
-        first = next(i for i, hook in enumerate(ran[unit]) if hook.startswith("joined"))
-        assert ran[unit].index("start") < first
-        assert ran[unit][first : first + 2] == ["joined left/0", "changed left/0"]
+Happens: TypeAlias = Callable[[juju_model.Juju], object]
+ROLES = {"link": "provides", "want": "requires", "peers": "peers"}
 
 
-def test_created_comes_in_no_fixed_order_and_can_come_after_the_other_sides_joined() -> None:
-    orders: set[tuple[str, ...]] = set()
-    early: set[bool] = set()
-    for seed in range(20):
-        with juju_model.Juju(seed) as juju:
-            juju.deploy(stub("link", "want", "peers"), "left")
-            juju.settle()
-            juju.deploy(stub("link", "want", "peers"), "right")
+class Stub(ops.CharmBase):
+    """Calls `react` upon each event, and `act` in its action."""
+
+    stored = ops.StoredState()
+
+    def __init__(self, framework: ops.Framework) -> None:
+        super().__init__(framework)
+        self.stored.set_default(count=0)
+        for name, event in self.on.events().items():
+            if not name.startswith("collect_"):
+                framework.observe(event, self._on_any)
+
+    @property
+    def link(self) -> ops.Relation:
+        """The first relation on its first endpoint."""
+        return self.model.relations[next(iter(self.meta.relations))][0]
+
+    def react(self, event: ops.EventBase) -> object: ...
+
+    def act(self) -> object: ...
+
+    def _on_any(self, event: ops.EventBase) -> None:
+        if isinstance(event, ops.ActionEvent):
+            self.act()
+        else:
+            self.react(event)
+
+
+def stub(
+    *endpoints: str, react: Callable[[Stub, ops.EventBase], object] = Stub.react
+) -> juju_model.Charm:
+    """Make a charm with some of the endpoints in `ROLES`."""
+    meta = {ROLES[name]: {name: {"interface": "stub"}} for name in endpoints}
+    charm_type = type("Reacting", (Stub,), {"react": react})
+    return juju_model.Charm(charm_type, {"name": "stub", **meta}, {"act": {}})
+
+
+@contextlib.contextmanager
+def pair(
+    seed: int = 0,
+    *,
+    left: juju_model.Charm | None = None,
+    right: juju_model.Charm | None = None,
+    units: tuple[int, int] = (1, 2),
+    offer: bool = False,
+    **options: Any,
+) -> Generator[juju_model.Juju]:
+    """Settle a model in which `left` provides for `right`, maybe by an offer; the first lead."""
+    with juju_model.Juju(seed, **options) as juju:
+        juju.deploy(left or stub("link"), "left", units=units[0])
+        juju.deploy(right or stub("want"), "right", units=units[1])
+        if offer:
+            juju.consume("right:want", "left:link", alias="offered")
+        elif juju.apps["left"].charm.has_endpoint("link"):
             juju.integrate("left:link", "right:want")
-            juju.integrate("left:want", "right:link")
-            juju.settle()
-            created = [h for h in juju.trace if h.name.endswith("created") and h.unit == "right/0"]
-            orders.add(tuple(hook.due.endpoint for hook in created))
-            joined = next(h for h in juju.trace if h.kind == "relation-joined")
-            early.add(joined.time < max(hook.time for hook in created))
-
-    assert len(orders) > 2
-    assert early == {True, False}
-
-
-def test_units_join_one_by_one_in_the_order_of_their_names_as_strings() -> None:
-    """`relation-list` has those joined so far and the one joining."""
-    seen: list[tuple[str, list[str]]] = []
-
-    def react(self: Stub, event: ops.EventBase) -> None:
-        if isinstance(event, ops.RelationJoinedEvent):
-            assert self.unit.name == "left/0"
-            seen.append((event.unit.name, sorted(unit.name for unit in event.relation.units)))
-
-    with juju_model.Juju() as juju:
-        juju.deploy(stub("want"), "right", units=11)
-        juju.deploy(stub("link", react=react), "left")
         juju.settle()
-        juju.integrate("left", "right")
+        for app in ("left", "right"):
+            for unit in juju.units(app)[:1]:
+                juju.set_leader(unit)
         juju.settle()
-
-    in_order = sorted(f"right/{number}" for number in range(11))
-    assert seen == [(unit, in_order[: i + 1]) for i, unit in enumerate(in_order)]
+        yield juju
 
 
-def late_news(juju: juju_model.Juju) -> None:
-    """Let everything happen in the relation of `left/0` while it sleeps."""
-    juju.set_leader("right/1")
-    juju.settle()
-    juju.kill_machine("left/0")
-    juju.remove_unit("right/0")
-    juju.add_unit("right")
-    juju.settle()
-    write(juju, "right/1", app=True, what="ever")
-    write(juju, "right/2", what="ever")
-    juju.start_machine("left/0")
+def hooks(juju: juju_model.Juju, since: int = 0) -> dict[str, list[str]]:
+    """Return the hooks by unit, without `relation-`, each with the unit that it was about."""
+    found: dict[str, list[str]] = {}
+    for hook in juju.trace[since:]:
+        if hook.kind != "action":
+            name = f"{hook.kind.removeprefix('relation-')} {hook.remote_unit or ''}".rstrip()
+            found.setdefault(hook.unit, []).append(name)
+    return found
 
 
-def kill_and_force(juju: juju_model.Juju) -> None:
-    """Remove a unit by force that has written just before its machine died."""
-    write(juju, "right/0", what="ever")
-    juju.kill_machine("right/0")
-    juju.remove_unit("right/0", force=True)
+def ask(juju: juju_model.Juju, unit: str, act: Callable[[Stub], Any]) -> Any:
+    """Let a unit do something now, and return what comes of it."""
+    answers: list[Any] = []
+
+    def answer(self: Stub) -> None:
+        answers.append(act(self))
+
+    with mock.patch.object(Stub, "act", answer):
+        juju.run_action(unit, "act")
+    return answers[0]
 
 
-def written_twice(second: str) -> Callable[[juju_model.Juju], object]:
-    """Let a unit write, and write again before the others have looked."""
-    return lambda juju: (write(juju, "right/0", k="1"), write(juju, "right/0", k=second))
+def write(juju: juju_model.Juju, unit: str, *, app: bool = False, **data: str) -> None:
+    """Let a unit write to its databag, or its application's."""
+    ask(juju, unit, lambda self: self.link.data[self.app if app else self.unit].update(data))
 
 
-def come_back_in_time(juju: juju_model.Juju) -> None:
-    """Let a leader's machine reboot within its lease."""
-    juju.kill_machine("right/0")
-    juju.advance(20)
-    juju.start_machine("right/0")
+def goal_state(juju: juju_model.Juju, unit: str, endpoint: str) -> str:
+    """Return what a unit's `goal-state` names on an endpoint, with the statuses."""
+    done = ask(juju, unit, lambda _: subprocess.run(["goal-state"], check=True))  # noqa: S607
+    named = json.loads(done.stdout)["relations"].get(endpoint, {})
+    return ", ".join(f"{name} {entry['status']}" for name, entry in named.items())
 
 
-Happens = Callable[[juju_model.Juju], object]
-# A fact: how the pair is made, what happens, and all hooks that follow. `right/0` leads.
+# A fact: how the pair is made, what happens, and all hooks that follow. The first units lead.
 FACTS: dict[str, tuple[dict[str, Any], Happens, list[str]]] = {
     "a write is one changed for each unit on the other side, whatever it wrote": (
         {"units": (2, 2)},
         lambda juju: write(juju, "right/0", one="1", two="2"),
         ["left/0: changed right/0", "left/1: changed right/0"],
     ),
-    "a write that changes nothing is no event": (
+    "4.0: a value that changes and changes back is no event": (
         {},
-        lambda juju: (write(juju, "right/0", k="1"), juju.settle(), write(juju, "right/0", k="1")),
-        ["left/0: changed right/0"],
+        lambda juju: (write(juju, "right/0", k="1"), write(juju, "right/0", k="")),
+        [],
     ),
-    "many writes become one event": (
-        {},
-        written_twice("2"),
-        ["left/0: changed right/0"],
-    ),
-    "4.0: a value that changes and changes back is no event": ({}, written_twice(""), []),
-    "3.6: a value that changes and changes back is an event": (
-        {"version": "3.6"},
-        written_twice(""),
-        ["left/0: changed right/0"],
-    ),
-    "application data changed is about no unit": (
-        {},
-        lambda juju: write(juju, "right/0", app=True, k="1"),
-        ["left/0: changed"],
-    ),
-    "a write is an event for peers and not for the writer": (
-        {"left": stub("peers"), "units": (3, 0)},
-        lambda juju: write(juju, "left/1", k="1"),
-        ["left/0: changed left/1", "left/2: changed left/1"],
-    ),
-    "application data is an event for peers and not for the leader": (
+    "application data is an event about no unit, and none for the writer": (
         {"left": stub("peers"), "units": (3, 0)},
         lambda juju: write(juju, "left/0", app=True, k="1"),
         ["left/1: changed", "left/2: changed"],
     ),
     "departed comes before application changed, joined and changed": (
-        {"units": (1, 3)},
-        late_news,
-        [
-            "left/0: start, leader-elected, departed right/0, changed, "
-            "joined right/3, changed right/3, changed right/2",
-            "right/0: departed left/0, broken, stop, remove",
-            "right/1: leader-elected",
-            "right/3: install, created, config-changed, start, joined left/0, changed left/0",
-        ],
-    ),
-    "a lost machine fires no hook anywhere": ({}, lambda juju: juju.kill_machine("right/1"), []),
-    "a leader that is back in time keeps the lease, and starts again": (
         {},
-        come_back_in_time,
-        ["right/0: start"],
-    ),
-    "there is no hook for losing the lead": (
-        {},
-        lambda juju: juju.depose("right"),
-        ["right/1: leader-elected"],
-    ),
-    "update-status comes when there is nothing else to do": (
-        {"units": (1, 1)},
-        lambda juju: (write(juju, "right/0", k="1"), juju.update_status_round()),
-        ["left/0: changed right/0, update-status", "right/0: update-status"],
-    ),
-    "an agent that was dead runs no start hook": (
-        {"units": (0, 2)},
         lambda juju: (
-            juju.stop_agent("right/1"),
-            juju.update_status_round(),
-            juju.start_machine("right/1"),
-            juju.update_status_round(),
-        ),
-        ["right/0: update-status, update-status", "right/1: update-status"],
-    ),
-    "a unit runs the old charm until upgrade-charm, and ignores new endpoints": (
-        {"units": (2, 0)},
-        lambda juju: (
-            juju.set_leader("left/1"),
-            juju.settle(),
             juju.kill_machine("left/0"),
-            juju.refresh("left", stub("link", "peers")),
+            write(juju, "right/1", k="1"),
+            juju.remove_unit("right/0"),
+            juju.add_unit("right"),
             juju.settle(),
+            write(juju, "right/2", app=True, k="1"),
             juju.start_machine("left/0"),
         ),
         [
-            "left/0: start, upgrade-charm, created, config-changed, joined left/1, changed left/1",
-            "left/1: leader-elected, upgrade-charm, created, config-changed, "
-            "joined left/0, changed left/0",
+            "left/0: start, leader-elected, departed right/0, changed, joined right/2, "
+            "changed right/2, changed right/1",
+            "right/0: departed left/0, broken, stop, remove",
+            "right/2: install, created, leader-elected, config-changed, start, joined left/0, "
+            "changed left/0",
         ],
     ),
+    "a lost machine fires no hook anywhere": ({}, lambda juju: juju.kill_machine("right/1"), []),
     "a removed unit departs from every member, breaks, stops and is gone": (
         {"units": (2, 2)},
         lambda juju: juju.remove_unit("right/1"),
@@ -213,75 +172,20 @@ FACTS: dict[str, tuple[dict[str, Any], Happens, list[str]]] = {
         lambda juju: juju.remove_unit("left/1"),
         ["left/1: departed left/0, stop, remove"],
     ),
-    "3.6: a removed unit departs from its peers": (
-        {"left": stub("peers"), "units": (2, 0), "version": "3.6"},
-        lambda juju: juju.remove_unit("left/1"),
-        ["left/0: departed left/1", "left/1: departed left/0, stop, remove"],
-    ),
-    "4.0: who is removed by force departs when the agent restarts, or never": (
+    "4.0: who is removed by force departs when the agent restarts": (
         {"units": (2, 2)},
-        lambda juju: (kill_and_force(juju), juju.settle(), juju.restart_agent("left/0")),
-        ["left/0: departed right/0", "right/1: leader-elected"],
-    ),
-    "3.6: who is removed by force departs": (
-        {"version": "3.6"},
-        kill_and_force,
-        ["left/0: departed right/0", "right/1: leader-elected"],
-    ),
-    "a removed relation is departed and broken on both sides": (
-        {"units": (2, 2)},
-        lambda juju: juju.remove_relation("left", "right"),
-        [
-            "left/0: departed right/0, departed right/1, broken",
-            "left/1: departed right/0, departed right/1, broken",
-            "right/0: departed left/0, departed left/1, broken",
-            "right/1: departed left/0, departed left/1, broken",
-        ],
-    ),
-    "a relation removed before it was created has no hook": (
-        {"units": (1, 1)},
         lambda juju: (
-            juju.deploy(stub("link"), "other", units=0),
-            juju.integrate("other", "right"),
-            juju.remove_relation("other", "right"),
-        ),
-        [],
-    ),
-    "a relation made again at once is another one": (
-        {"units": (0, 1)},
-        lambda juju: (juju.remove_relation("left", "right"), juju.integrate("left", "right")),
-        ["right/0: created, broken"],
-    ),
-    "a unit whose machine never comes runs no hook and is removed without one": (
-        {},
-        lambda juju: (
-            juju.add_unit("right", provisioned=False),
+            juju.kill_machine("right/0"),
+            juju.remove_unit("right/0", force=True),
             juju.settle(),
-            juju.remove_unit("right/2"),
+            juju.restart_agent("left/0"),
         ),
-        [],
+        ["left/0: departed right/0", "right/1: leader-elected"],
     ),
-    "a unit whose machine comes late starts like any other": (
-        {"units": (0, 1)},
-        lambda juju: (juju.add_unit("right", provisioned=False), juju.provision("right/1")),
-        ["right/1: install, created, config-changed, start"],
-    ),
-    "a suspended offer is departed and broken on both sides, and not created by newcomers": (
-        {"offer": True, "units": (2, 2)},
-        lambda juju: (juju.suspend(0), juju.add_unit("right")),
-        [
-            "left/0: departed right/0, departed right/1, broken",
-            "left/1: departed right/0, departed right/1, broken",
-            "right/0: departed left/0, departed left/1, broken",
-            "right/1: departed left/0, departed left/1, broken",
-            "right/2: install, config-changed, start",
-        ],
-    ),
-    "a resumed offer is created and joined again": (
+    "a suspended offer is departed and broken, and joined anew when it is resumed": (
         {"offer": True, "units": (1, 1)},
         lambda juju: (
             write(juju, "left/0", app=True, k="1"),
-            write(juju, "left/0", k="1"),
             juju.suspend(0),
             juju.settle(),
             juju.resume(0),
@@ -291,23 +195,6 @@ FACTS: dict[str, tuple[dict[str, Any], Happens, list[str]]] = {
             "right/0: departed left/0, broken, created, changed, joined left/0, changed left/0",
         ],
     ),
-    "an offer resumed before a unit has left it is joined again there": (
-        {"offer": True, "units": (1, 2)},
-        lambda juju: (
-            juju.kill_machine("right/1"),
-            juju.suspend(0),
-            juju.settle(),
-            juju.resume(0),
-            juju.settle(),
-            juju.start_machine("right/1"),
-        ),
-        [
-            "left/0: departed right/0, departed right/1, broken, created, "
-            "joined right/0, changed right/0, joined right/1, changed right/1",
-            "right/0: departed left/0, broken, created, joined left/0, changed left/0",
-            "right/1: start",
-        ],
-    ),
 }
 
 
@@ -315,12 +202,7 @@ FACTS: dict[str, tuple[dict[str, Any], Happens, list[str]]] = {
 def test_hooks_that_follow(fact: str) -> None:
     options, happens, expected = FACTS[fact]
     with pair(**options) as juju:
-        for app in ("left", "right"):
-            if units := juju.units(app):
-                juju.set_leader(units[0])
-        juju.settle()
         since = len(juju.trace)
-
         happens(juju)
         juju.settle()
 
@@ -328,19 +210,68 @@ def test_hooks_that_follow(fact: str) -> None:
         assert [f"{unit}: {', '.join(hooked)}" for unit, hooked in ran] == expected
 
 
-def test_other_relations_go_before_those_of_peers() -> None:
-    for seed in SEEDS:
-        with pair(seed, left=stub("link", "peers"), units=(1, 1)) as juju:
-            juju.kill_machine("left/0")
-            juju.add_unit("left")
-            juju.add_unit("right")
+def test_a_unit_starts_before_it_joins() -> None:
+    """It creates its relations in no fixed order, and others may see it join before it has."""
+    orders: set[tuple[str, ...]] = set()
+    early: set[bool] = set()
+    for seed in range(20):
+        with juju_model.Juju(seed) as juju:
+            juju.deploy(stub("link", "want", "peers"), "left")
             juju.settle()
-            since = len(juju.trace)
-            juju.start_machine("left/0")
+            juju.deploy(stub("link", "want", "peers"), "right")
+            juju.integrate("left:link", "right:want")
+            juju.integrate("left:want", "right:link")
             juju.settle()
-            ran = [h.due.endpoint for h in list(juju.trace)[since:] if h.unit == "left/0"]
+            created = [h for h in juju.trace if h.kind == "relation-created" and h.unit[0] == "r"]
+            orders.add(tuple(hook.endpoint for hook in created))
+            joined = next(hook for hook in juju.trace if hook.kind == "relation-joined")
+            early.add(joined.time < max(hook.time for hook in created))
+            ran = ["install", *["created"] * 3, "leader-elected", "config-changed", "start"]
+            assert hooks(juju)["right/0"][:7] == ran
 
-        assert [endpoint for endpoint in ran if endpoint] == ["link", "link", "peers", "peers"]
+    assert len(orders) > 2
+    assert early == {True, False}
+
+
+def test_units_join_one_by_one_in_the_order_of_their_names_as_strings() -> None:
+    """`relation-list` has those joined so far and the one joining."""
+    seen: list[tuple[str, list[str]]] = []
+
+    def react(_: Stub, event: ops.EventBase) -> None:
+        if isinstance(event, ops.RelationJoinedEvent):
+            seen.append((event.unit.name, sorted(unit.name for unit in event.relation.units)))
+
+    with juju_model.Juju() as juju:
+        juju.deploy(stub("want"), "right", units=11)
+        juju.deploy(stub("link", react=react), "left")
+        juju.settle()
+        juju.integrate("left", "right")
+        juju.settle()
+
+    in_order = sorted(f"right/{number}" for number in range(11))
+    assert seen == [(unit, in_order[: i + 1]) for i, unit in enumerate(in_order)]
+
+
+def test_who_departs_is_named_and_can_still_be_read() -> None:
+    """On the unit that leaves it is that one itself, even number 0."""
+    seen: list[tuple[Any, ...]] = []
+
+    def react(self: Stub, event: ops.EventBase) -> None:
+        if isinstance(event, ops.RelationDepartedEvent):
+            assert event.departing_unit is not None
+            members = sorted(unit.name for unit in event.relation.units)
+            what = event.relation.data[event.unit].get("what")
+            seen.append((self.unit.name, event.departing_unit.name, what, members))
+
+    with pair(left=stub("link", react=react), right=stub("want", react=react)) as juju:
+        write(juju, "right/0", what="ever")
+        juju.remove_unit("right/0")
+        juju.settle()
+
+    assert seen == [
+        ("right/0", "right/0", None, []),
+        ("left/0", "right/0", "ever", ["right/1"]),
+    ]
 
 
 @pytest.mark.parametrize(("version", "early"), [("4.0", {False}), ("3.6", {False, True})])
@@ -358,119 +289,189 @@ def test_others_learn_of_a_leaver_after_its_broken_hook_or_in_3_6_before(
     assert found == early
 
 
+def test_each_side_of_an_offer_sees_the_other_under_another_name() -> None:
+    with pair(offer=True, units=(1, 1)) as juju:
+        for unit in ("left/0", "right/0"):
+            write(juju, unit, what=unit)
+        juju.settle()
+        for unit, name, other in (
+            ("left/0", "remote-", "right/0"),
+            ("right/0", "offered/0", "left/0"),
+        ):
+            (seen,) = ask(
+                juju, unit, lambda self: [(u, self.link.data[u]) for u in self.link.units]
+            )
+            assert seen[0].name.startswith(name)
+            assert seen[1]["what"] == other
+        assert goal_state(juju, "left/0", "link") == ""
+        assert goal_state(juju, "right/0", "want") == "admin/other.offered joined"
+
+
 def test_a_lost_leader_is_replaced_after_31_to_66_seconds_and_a_removed_one_at_once() -> None:
     waits: list[float] = []
     for seed in range(20):
         with pair(seed, units=(0, 3)) as juju:
-            old, killed = leader(juju, "right"), juju.now
-            juju.kill_machine(old)
+            killed = juju.now
+            juju.kill_machine("right/0")
             juju.advance(30.9)
-            assert juju.leader("right") == old
+            assert juju.leader("right") == "right/0"
             juju.settle()
             last = juju.trace[-1]
             assert (last.kind, last.unit) == ("leader-elected", juju.leader("right"))
             waits.append(last.time - killed)
             juju.remove_unit(last.unit, force=True)
             juju.settle()
-            assert juju.leader("right") not in (old, last.unit)
+            assert juju.leader("right") not in ("right/0", last.unit)
 
     assert 31 <= min(waits) < max(waits) <= 66
 
 
-def test_a_leader_that_answers_its_predecessor_is_not_told_of_itself() -> None:
+@pytest.mark.parametrize(("version", "lost"), [("4.0", "unknown"), ("3.6", "active")])
+def test_goal_state_names_all_units_but_removed_ones(version: str, lost: str) -> None:
+    """Nor those that Juju leaves out, as it does with subordinates of other principals."""
+
     def react(self: Stub, event: ops.EventBase) -> None:
-        if not isinstance(event, ops.RelationChangedEvent) or event.unit is not None:
-            return
-        if self.unit.is_leader():
-            event.relation.data[self.app]["by"] = self.unit.name
+        self.unit.status = ops.ActiveStatus()
+        assert (self.unit.name, type(event)) != ("right/5", ops.UpdateStatusEvent)
 
-    with juju_model.Juju() as juju:
-        juju.deploy(stub("peers", react=react), "left", units=2)
-        juju.settle()
-        old = leader(juju, "left")
-        write(juju, old, app=True, by=old)
-        new = juju.depose("left")
-        assert new is not None
-        since = len(juju.trace)
-        juju.settle()
+    with pair(right=stub("want", react=react), units=(1, 6), version=version) as juju:
+        juju.add_unit("right", provisioned=False)
+        for unit in ("right/1", "right/2", "right/3"):
+            juju.kill_machine(unit)
+        juju.remove_unit("right/1")
+        juju.remove_unit("right/2", force=True)
+        juju.unnamed.add("right/4")
+        juju.mark_update_status()
+        juju.settle(retry_failed=True, patience=1)
 
-        assert hooks(juju, since) == {new: ["leader-elected", "changed"], old: ["changed"]}
-        assert juju.bag("left", "peers") == {"by": new}
-
-
-def test_a_removed_application_leaves_nothing_and_one_without_units_keeps_its_databag() -> None:
-    with pair(units=(2, 1)) as juju:
-        write(juju, "right/0", app=True, what="ever")
-        juju.remove_unit("right/0")
-        juju.settle()
-        without = juju.leader("right")
-        juju.add_unit("right")
-        juju.settle()
-
-        assert (without, juju.leader("right")) == (None, "right/1")
-        assert juju.bag("right", "want") == {"what": "ever"}
-
-        juju.remove_application("right")
-        juju.settle()
-
-        assert (set(juju.apps), juju.units("right"), list(juju.bags())) == ({"left"}, [], [])
+        assert goal_state(juju, "left/0", "link") == (
+            f"right joined, right/0 active, right/1 dying, right/3 {lost}, right/5 error, "
+            "right/6 waiting"
+        )
+        shown = [juju.status(f"right/{number}").name for number in (0, 3, 5, 6)]
+        assert shown == ["active", "unknown", "error", "waiting"]
 
 
-def test_a_relation_made_again_has_fresh_databags_and_a_resumed_one_fresh_units() -> None:
-    with pair(offer=True) as juju:
-        for app in (True, False):
-            write(juju, leader(juju, "right"), app=app, what="ever")
-        juju.suspend(0)
-        juju.settle()
-        juju.resume(0)
-        juju.settle()
-        resumed = [juju.bag(owner, "want").get("what") for owner in ("right", "right/0")]
-        juju.remove_relation("left", "right")
-        juju.settle()
-        again = juju.integrate("left", "right")
-        juju.settle()
-
-        assert resumed == ["ever", None]
-        assert (again, juju.bag("right", "want")) == (1, {})
-        assert juju.members("left/0", again) == ["right/0", "right/1"]
+def count_and_write(self: Stub, event: ops.EventBase) -> None:
+    """At update-status, count in the stored state, and write that to all databags."""
+    if not isinstance(event, ops.UpdateStatusEvent):
+        return
+    self.stored.count = cast("int", self.stored.count) + 1
+    self.link.data[self.unit]["count"] = str(self.stored.count)
+    if self.unit.is_leader():
+        self.link.data[self.app]["count"] = str(self.stored.count)
+    self.unit.status = ops.ActiveStatus()
+    subprocess.run(["goal-state"], check=True)  # noqa: S607 - the model's
 
 
-@pytest.mark.parametrize("whole", [False, True])
-def test_a_removed_relation_can_linger_on_the_other_side(whole: bool) -> None:
-    """Without units, with the application's databag, while an agent of those that left is lost."""
-    with pair(units=(2, 1)) as juju:
-        juju.set_leader("left/0")
-        write(juju, "left/0", app=True, what="ever")
-        juju.settle()
-        juju.kill_machine("left/1")
-        since = len(juju.trace)
-        if whole:
-            juju.remove_application("left", lingers=True)
-        else:
-            juju.remove_relation("left", "right", lingers_at="right")
-        juju.settle()
-
-        assert hooks(juju, since)["right/0"] == ["departed left/0", "departed left/1"]
-        lingers = {"app": "left", "data": {"what": "ever"}, "units": {}}
-        assert see(juju, "right/0")["relations"] == {"0": lingers}
-
-        juju.remove_unit("left/1", force=True)
-        juju.remove_relation(0)
-        juju.settle()
-
-        assert hooks(juju)["right/0"][-1] == "broken"
-        assert (juju.relation_ids("right"), "left" in juju.apps) == ([], not whole)
+def stored(juju: juju_model.Juju, unit: str) -> Any:
+    """Return what a unit has counted."""
+    return next(s.content["count"] for s in juju.unit(unit).stored_states if s.owner_path)
 
 
-def test_one_seed_always_gives_the_same_trace_and_two_give_different_ones() -> None:
-    def trace(seed: int, unrelated: int) -> list[str]:
-        random.seed(unrelated)
-        with pair(seed, units=(3, 3)) as juju:
-            juju.kill_machine(leader(juju, "right"))
+@pytest.mark.parametrize("point", Point)
+@pytest.mark.parametrize("error", [juju_model.HookFault, juju_model.AgentKilled])
+def test_a_hook_that_fails_is_run_again_and_has_written_only_what_was_flushed(
+    point: Point, error: type[BaseException]
+) -> None:
+    """What it stored goes with its databags, unless ops had committed it; statuses stay."""
+
+    def faults(context: juju_model.HookContext) -> None:
+        if context.point is point and not juju.errors:
+            raise error
+
+    with pair(left=stub("peers", react=count_and_write), units=(1, 0)) as juju:
+        juju.faults = faults
+        juju.mark_update_status()
+        with pytest.raises(juju_model.HookFailed):
             juju.settle()
-            juju.remove_unit("left/1")
-            juju.update_status_round()
-            return [str(hook) for hook in juju.trace]
+        flushed, status = juju.bag("left/0", 0).get("count"), juju.unit("left/0").status.name
+        committed = stored(juju, "left/0")
+        juju.settle(retry_failed=True)
 
-    assert trace(1, 1) == trace(1, 2)
-    assert trace(1, 1) != trace(2, 1)
+        assert flushed == ("1" if point is Point.AFTER_FLUSH else None)
+        assert committed == int(point in (Point.BEFORE_FLUSH, Point.AFTER_FLUSH))
+        before = (Point.BEFORE_HOOK, Point.BEFORE_WRITE, Point.AFTER_WRITE)
+        assert status == ("unknown" if point in before else "active")
+        assert juju.bag("left", 0) == {"count": str(committed + 1)}
+
+
+def test_two_units_can_lead_and_the_flush_of_the_old_one_is_refused_whole() -> None:
+    """Its stored state is then ahead of its databags."""
+    with pair(left=stub("peers", react=count_and_write), units=(2, 0)) as juju:
+        juju.depose("left", believing=True)
+        juju.mark_update_status()
+        with pytest.raises(juju_model.HookFailed, match="FlushRefused"):
+            juju.settle()
+
+        assert [hook.unit for hook in juju.errors] == ["left/0"]
+        assert (stored(juju, "left/0"), juju.bag("left/0", 0).get("count")) == (1, None)
+        juju.settle(retry_failed=True)
+        assert juju.bag("left", 0) == {"count": "1"}
+
+
+def test_hooks_of_other_machines_run_while_a_hook_waits() -> None:
+    """For a command or in its sleep, each with its own environment, host name and log."""
+    nested: set[str] = set()
+
+    def react(self: Stub, _: ops.EventBase) -> None:
+        before = len(juju.trace)
+        if self.app.name == "left":
+            subprocess.run(["goal-state"], check=True)  # noqa: S607 - the model's
+        else:
+            time.sleep(1)
+        nested.update([self.app.name] if len(juju.trace) > before else [])
+        assert os.environ["JUJU_UNIT_NAME"] == self.unit.name
+        assert os.uname().nodename == juju.host(self.unit.name).name
+        ops.model.logger.warning("here %s", self.unit.name)
+
+    with juju_model.Juju(3, interleave=0.5) as juju:
+        for app in ("left", "right"):
+            juju.deploy(stub("peers", react=react), app, units=3)
+        juju.settle()
+
+    assert nested == {"left", "right"}
+    for hook in juju.trace:
+        assert [m for level, m in hook.logs if level == "WARNING"] == [f"here {hook.unit}"]
+
+
+def test_a_tool_is_counted_when_ops_would_run_it() -> None:
+    """It keeps what it has read, and for 30 s whether it leads."""
+
+    def act(self: Stub) -> None:
+        for key in ("one", "two"):
+            self.link.data[self.unit].get("what")
+            self.link.data[self.unit].update({key: "1", f"other-{key}": "2"})
+        self.app.planned_units()
+        for _ in range(4):
+            self.unit.is_leader()
+            time.sleep(20)
+
+    with pair() as juju:
+        ask(juju, "left/0", act)
+        tools = juju.trace[-1].tools
+
+    counts = {"goal-state": 1, "is-leader": 3, "relation-get": 1, "relation-set": 2}
+    assert {tool: tools[tool] for tool in counts} == counts
+
+
+def test_no_value_and_no_long_word_is_shown_in_a_record() -> None:
+    """They may be join tokens."""
+    secret = "a-word-that-is-too-long-to-be-shown"  # noqa: S105 - it stands for one
+    shown: list[str] = []
+
+    def act(_: Stub) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            subprocess.run(["missing", secret], check=True)  # noqa: S603, S607 - the model's
+        raise RuntimeError(secret)
+
+    with pair() as juju:
+        juju.faults = lambda context: shown.append(f"{context!r}")
+        write(juju, "left/0", key=secret)
+        with pytest.raises(juju_model.HookFailed):
+            ask(juju, "left/0", act)
+        shown += [f"{hook} {hook!r} {hook.writes!r}" for hook in juju.trace]
+
+    assert any("+key" in text for text in shown)
+    assert any("missing ... (FileNotFoundError)" in text for text in shown)
+    assert not any(secret in text for text in shown)

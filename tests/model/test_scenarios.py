@@ -12,7 +12,6 @@ from tests import juju_model, scenarios
 from tests.clouds import local, protocol
 from tests.clouds.protocol import Capability
 from tests.microclusters import protocol as microclusters
-from tests.scenarios import helpers
 
 # What real daemons cannot be made to do, beside what needs fake machines.
 NOT_ON_LXD = {
@@ -42,12 +41,16 @@ def _marked(where: object) -> set[Capability]:
     return {capability for mark in each if mark.name == "requires" for capability in mark.args}
 
 
+def _unsupported(cloud: protocol.Cloud) -> set[str]:
+    required = _required().items()
+    return {name for name, marked in required if protocol.unsupported_reason(cloud, marked)}
+
+
 def test_each_scenario_runs_on_the_model() -> None:
     """With some pair of versions."""
     beyond = set(_required())
     for juju_version, version in itertools.product(("3.6", "4.0"), ("2.0.5", "3.0.0")):
-        behaviour = juju_model.Behaviour.of(juju_version)
-        with juju_model.Juju(behaviour=behaviour) as juju:
+        with juju_model.Juju(version=juju_version) as juju:
             cloud = local.LocalCloud(juju, local.fake_microcluster(juju, version=version))
             beyond &= _unsupported(cloud)
 
@@ -55,35 +58,11 @@ def test_each_scenario_runs_on_the_model() -> None:
 
 
 def test_only_known_scenarios_are_skipped_on_lxd() -> None:
-    """Nobody should believe that one ran there when it did not."""
-    with juju_model.Juju(behaviour=juju_model.Behaviour.of("4.0")) as juju:
+    required = _required()
+    with juju_model.Juju() as juju:
         cloud = local.LocalCloud(juju, mock.create_autospec(microclusters.Microcluster))
         skipped = {
-            name
-            for name in _unsupported(cloud)
-            if Capability.FAKE_MACHINES not in _required()[name]
+            name for name in _unsupported(cloud) if Capability.FAKE_MACHINES not in required[name]
         }
 
     assert skipped == NOT_ON_LXD
-
-
-def _unsupported(cloud: protocol.Cloud) -> set[str]:
-    return {
-        name
-        for name, required in _required().items()
-        if protocol.unsupported_reason(cloud, required)
-    }
-
-
-def test_failure_leaves_out_hooks_in_which_nothing_happened() -> None:
-    """A failed wait ends with rounds of them, which would hide the cause."""
-    with juju_model.Juju() as juju:
-        cloud = local.LocalCloud(juju, local.fake_microcluster(juju))
-        helpers.form(cloud, 2)
-        cloud.wait(20)
-
-        lines = local.tail(juju, 30).splitlines()
-
-    assert len(lines) == 30
-    assert [line for line in lines if "update-status" in line and "wrote" not in line] == []
-    assert lines == sorted(lines)

@@ -82,7 +82,8 @@ def test_relation_of_removed_distributor_lingers(cloud: LocalCloud) -> None:
     cloud.deploy(DISTRIBUTOR, "first-distributor")
     cloud.integrate(CONSUMER, "first-distributor")
     helpers.expect_whole(cloud, distributor="first-distributor")
-    cloud.juju.remove_application("first-distributor", lingers=True)
+    for unit in cloud.units("first-distributor"):
+        cloud.remove_unit(unit)
     cloud.settle()
     cloud.deploy(DISTRIBUTOR)
     cloud.integrate(CONSUMER, DISTRIBUTOR)
@@ -136,8 +137,9 @@ def test_distributor_is_offered(cloud: LocalCloud) -> None:
     """
     cloud.deploy(CONSUMER, units=3)
     cloud.deploy(DISTRIBUTOR)
-    relation = cloud.juju.consume(CONSUMER, DISTRIBUTOR, alias="tokens")
+    cloud.juju.consume(CONSUMER, DISTRIBUTOR, alias="tokens")
     helpers.expect_whole(cloud)
+    [relation] = cloud.juju.apps[CONSUMER].relations
     names = helpers.hostnames(cloud)
     cloud.juju.suspend(relation)
     cloud.wait()
@@ -161,8 +163,7 @@ def test_consumer_is_offered(cloud: LocalCloud) -> None:
     cloud.deploy(DISTRIBUTOR)
     cloud.integrate("near", DISTRIBUTOR)
     helpers.expect_whole(cloud, "near")
-    url = "admin/default.far-cluster"
-    cloud.juju.consume(DISTRIBUTOR, "far", alias="far-away", url=url)
+    cloud.juju.consume(DISTRIBUTOR, "far", alias="far-away")
     helpers.expect_whole(cloud, "near", "far")
     near, far = cloud.units("near")[-1], cloud.units("far")[-1]
     names = helpers.hostnames(cloud, "near", "far") - {cloud.hostname(near)}

@@ -55,7 +55,7 @@ def replay(
             _finish(cloud, watch, doing)
         except (AssertionError, invariants.Violation, juju_model.NotSettled) as error:
             lines = "".join(f"        {operation!r},\n" for operation in operations)
-            hooks = "\n".join(map(str, list(cloud.juju.trace)[-_TAIL:]))
+            hooks = "\n".join(map(str, cloud.juju.trace[-_TAIL:]))
             raise Failure(
                 f"{error}\n\n    replay(\n      [\n{lines}      ],\n      juju={juju!r}, "
                 f"microcluster={microcluster!r}, consumer={consumer!r}, "
