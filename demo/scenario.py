@@ -63,7 +63,7 @@ class Scenario:
 
         dead = helpers.communicator(cloud)
         name = cloud.hostname(dead)
-        self._heading(f"The communicator, {dead} on {name}, is killed (kill -9)")
+        self._heading(f"{dead} on {name}, which issues the tokens, is killed (kill -9)")
         cloud.kill_machine(dead)
         # LXD calls a member offline up to 21 s after it was killed.
         self._happened("wait until the cluster itself notices")
@@ -147,11 +147,10 @@ class Scenario:
             self._happened(f"{unit} pauses joins: {write.new} is offline")
 
     def _show_statuses(self) -> None:
-        """Show the status of each unit that has begun to wait for another."""
-        hostnames = helpers.hostnames(self._cloud)
+        """Show the status of each unit that has begun to wait for a member."""
         for unit in self._cloud.units(CONSUMER):
             status = self._cloud.status(unit)
             if status != self._statuses.get(unit):
                 self._statuses[unit] = status
-                if status[0] == "waiting" and hostnames & set(status[1].split()):
+                if status[1].startswith("waiting to join"):
                     self._happened(f"{unit} shows: {status[1]}")

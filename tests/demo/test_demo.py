@@ -32,7 +32,7 @@ EXPECTED = (
     r" (?P=second) joins with the token that \S+ issued\n",
     r" three units are one cluster\n.* five units are one cluster\n",
     r"\n== The distributor's leader, \S+, is killed\n",
-    r"\n== The communicator, \S+ on (?P<dead>\S+), is killed",
+    r"\n== \S+ on (?P<dead>\S+), which issues the tokens, is killed",
     r" (?P<new>\S+) shows: waiting to join: member (?P=dead) is offline\n",
     r" removes (?P=dead): not online, and its unit is gone\n",
     r" (?P=new) \(\S+\) joins with the token that \S+ issued\n",

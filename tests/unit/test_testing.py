@@ -32,7 +32,7 @@ def run(
         return context.run(event, ops.testing.State(relations=[relation], **state))
 
 
-MEMBER: dict[str, Any] = {"stored_states": [testing.stored_membership("PatientCharm")]}
+MEMBER: dict[str, Any] = {"stored_states": [testing.stored_membership(PatientCharm)]}
 
 
 def test_member_issues_the_tokens_that_it_is_asked_for() -> None:

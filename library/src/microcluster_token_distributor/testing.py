@@ -154,13 +154,13 @@ def asked_for_tokens(
 
 
 def stored_membership(
-    charm: str, endpoint: str = "cluster", *, hostname: str = HOSTNAME
+    charm: type[ops.CharmBase], endpoint: str = "cluster", *, hostname: str = HOSTNAME
 ) -> ops.testing.StoredState:
     """Return what a unit of a charm class stored as it joined.
 
     Without it, the library emits `joined`, and does not leave in the `remove` hook.
     """
-    owner = f"{charm}/TokenConsumer[{endpoint}]"
+    owner = f"{charm.__name__}/TokenConsumer[{endpoint}]"
     content = {"in_cluster": True, "hostname": hostname, "status": "active"}
     return ops.testing.StoredState("_stored", owner_path=owner, content=content)
 
