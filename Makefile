@@ -27,7 +27,7 @@ integration: ## Run the integration tests on Juju 3; ARGS="--driver local" to ru
 	@scripts/prepare integration $(ARGS)
 	@$(TOX) run -e integration -- $(ARGS)
 
-scenarios: ## Run the scenarios; ARGS="--cloud jubilant" to run them on a real Juju
+scenarios: ## Run the scenarios; ARGS="--cloud=jubilant" to run them on a real Juju
 	@scripts/prepare scenarios $(ARGS)
 	@$(TOX) run -e scenarios -- $(ARGS)
 
