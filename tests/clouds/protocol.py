@@ -38,9 +38,7 @@ class Capability(enum.Enum):
     EARLIER_CHARMS = "have the charms that speak only the old keys"
     FAKE_MACHINES = "have fake machines, whose daemons, networks and names can be made to fail"
     FAULTS = "make a chosen command or hook fail"
-    FORCE_DEPARTS = "tell the other side of a unit that was removed by force"
     JOINS_WHILE_DEGRADED = "have a microcluster that newcomers can join while a member is down"
-    PENDING_MEMBERS = "leave members without a role for a while, or for good"
     STATUS_NAMES_CAUSE = "show in a waiting consumer's status what the library waits for"
 
 

@@ -112,15 +112,6 @@ def test_status_is_read(world: World) -> None:
     assert (cloud.units("other"), cloud.leader("other")) == ([], None)
 
 
-@pytest.mark.parametrize(("version", "departs"), [("3.6.9", True), ("4.1-beta2", False)])
-def test_capabilities_depend_on_the_release(world: World, version: str, *, departs: bool) -> None:
-    """Nobody is told of a removal by force on 4.x."""
-    world.shows(_status(version=version))
-
-    assert world.cloud.capabilities == ({protocol.Capability.FORCE_DEPARTS} if departs else set())
-    assert version in world.cloud.name
-
-
 @pytest.mark.parametrize(
     ("version", "shown_to", "other"),
     [

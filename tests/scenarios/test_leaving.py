@@ -7,7 +7,7 @@ from tests.clouds.protocol import CONSUMER, FORCEFUL_CONSUMER, QUIET_CONSUMER, C
 from tests.scenarios import helpers
 
 
-@pytest.mark.requires(Capability.PENDING_MEMBERS)
+@pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_first_member_leaves_before_roles_are_given(cloud: LocalCloud) -> None:
     """The cluster refuses to remove a member while members have no role; the hook tries again."""
     helpers.deploy(cloud, 2)
