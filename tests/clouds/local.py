@@ -182,11 +182,6 @@ class LocalCloud:
         """Return the names of the hooks of a unit that failed."""
         return [hook.kind for hook in self.juju.errors if hook.unit == unit]
 
-    def log(self, unit: str) -> str:
-        """Return what a unit's charm has logged."""
-        hooks = (hook for hook in self.juju.trace if hook.unit == unit)
-        return "\n".join(message for hook in hooks for _, message in hook.logs)
-
     # Time.
 
     def settle(self) -> None:
