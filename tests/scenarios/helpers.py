@@ -20,14 +20,16 @@ def deploy(
     cloud: Cloud,
     units: int = 3,
     *,
+    application: str = CONSUMER,
+    distributor: str = DISTRIBUTOR,
     distributors: int = 1,
     consumer_charm: str = CONSUMER,
     distributor_charm: str = DISTRIBUTOR,
 ) -> None:
-    """Deploy a consumer and a distributor under their usual names, and integrate them."""
-    cloud.deploy(consumer_charm, CONSUMER, units=units)
-    cloud.deploy(distributor_charm, DISTRIBUTOR, units=distributors)
-    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    """Deploy a consumer and a distributor, and integrate them."""
+    cloud.deploy(consumer_charm, application, units=units)
+    cloud.deploy(distributor_charm, distributor, units=distributors)
+    cloud.integrate(application, distributor)
 
 
 def form(
@@ -48,10 +50,8 @@ def form(
 
 def form_two(cloud: Cloud, first: int, second: int, *, distributors: int = 1) -> None:
     """Form one cluster of two applications, `first` and `second`, with so many units."""
-    cloud.deploy(CONSUMER, "first", units=first)
     cloud.deploy(CONSUMER, "second", units=second)
-    cloud.deploy(DISTRIBUTOR, units=distributors)
-    cloud.integrate("first", DISTRIBUTOR)
+    deploy(cloud, first, application="first", distributors=distributors)
     cloud.integrate("second", DISTRIBUTOR)
     expect_whole(cloud, "first", "second")
 
