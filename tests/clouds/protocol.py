@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Set
+    from collections.abc import Callable, Mapping
 
 # Charms, the first two of which are names of their applications, too: a consumer's units form a
 # microcluster. Earlier ones speak only the old keys.
@@ -40,12 +40,6 @@ class Capability(enum.Enum):
     FAULTS = "make a chosen command or hook fail"
     JOINS_WHILE_DEGRADED = "have a microcluster that newcomers can join while a member is down"
     STATUS_NAMES_CAUSE = "show in a waiting consumer's status what the library waits for"
-
-
-def unsupported_reason(cloud: Cloud, required: Set[Capability]) -> str:
-    """Return why a cloud cannot run a scenario; empty if it can."""
-    missing = sorted(capability.value for capability in required - cloud.capabilities)
-    return f"{cloud.name} does not {', nor '.join(missing)}" if missing else ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -69,8 +69,8 @@ def cloud(request: pytest.FixtureRequest) -> Generator[protocol.Cloud]:
     make = {"model": _model, "lxd": _lxd, "jubilant": _jubilant}
     with make[cast("str", request.config.getoption("cloud"))](request) as made:
         required = {each for mark in item.iter_markers("requires") for each in mark.args}
-        if reason := protocol.unsupported_reason(made, required):
-            pytest.skip(reason)
+        if missing := sorted(each.value for each in required - made.capabilities):
+            pytest.skip(f"{made.name} does not {', nor '.join(missing)}")
         failed = item.session.testsfailed
         yield made
         if isinstance(made, local.LocalCloud) and item.session.testsfailed == failed:
