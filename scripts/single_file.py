@@ -86,7 +86,7 @@ def part(name: str, source: str, found: dict[bool, set[str]]) -> str:
 
 
 def check(module: str, source: str) -> None:
-    """Refuse local names that hide a qualified one, and modules that do not qualify a name."""
+    """Refuse local names that hide a qualified one."""
     qualified = set(_QUALIFIED.findall(source))
     scopes = symtable.symtable(source, module, "exec").get_children()
     for scope in scopes:
@@ -95,9 +95,6 @@ def check(module: str, source: str) -> None:
             if symbol.is_local() and symbol.get_name() in qualified:
                 where = f"{module}.py, {scope.get_name()}, line {scope.get_lineno()}"
                 raise SingleFileError(f"{where}: {symbol.get_name()} of a module is hidden")
-    for node in ast.walk(ast.parse(_QUALIFIED.sub(r"\1", source))):
-        if isinstance(node, ast.Name) and node.id in MODULES:
-            raise SingleFileError(f"{module}.py, line {node.lineno}: {node.id} qualifies no name")
 
 
 def make(package: pathlib.Path) -> str:

@@ -72,7 +72,6 @@ class JubilantCloud:
     @property
     def capabilities(self) -> frozenset[protocol.Capability]:
         having = {
-            protocol.Capability.FORCE_DEPARTS: self._major() < 4,
             protocol.Capability.STATUS_NAMES_CAUSE: self._consumer.status_names_cause,
             protocol.Capability.EARLIER_CHARMS: protocol.EARLIER_CONSUMER in self._charms,
         }
@@ -158,7 +157,8 @@ class JubilantCloud:
                     return _texts(relation.related_units[owner].data)
                 # Up to Juju 3.6 a unit is shown the application databag of the other side, from
                 # 4.0 on its own.
-                owners, others = ({here}, far) if self._major() >= 4 else (far, {here})
+                is_own = int(self._status().model.version.partition(".")[0]) >= 4
+                owners, others = ({here}, far) if is_own else (far, {here})
                 if owner in owners and (not other or other in others):
                     return _texts(relation.app_data)
         return {}
@@ -180,10 +180,6 @@ class JubilantCloud:
 
     def _status(self) -> jubilant.Status:
         return self._look or self._juju.status()
-
-    def _major(self) -> int:
-        """Return the first number of Juju's version."""
-        return int(self._status().model.version.partition(".")[0])
 
     def _units(self) -> dict[str, statustypes.UnitStatus]:
         """Return the units of all applications, in the order of their numbers."""

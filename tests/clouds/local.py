@@ -48,16 +48,12 @@ def charm(name: str) -> juju_model.Charm:
     """Load one of the charms that `tests.clouds.protocol` names."""
     if name == protocol.DISTRIBUTOR:
         return juju_model.Charm.load(ROOT)
-    if name == protocol.CONSUMER:
-        return variants.commanded(juju_model.Charm.load(CONSUMER_ROOT))
-    if name in variants.NAMES:
-        return variants.variant(name, charm(protocol.CONSUMER))
-    charm_type, today = {
-        protocol.EARLIER_DISTRIBUTOR: (earlier.EarlierDistributorCharm, protocol.DISTRIBUTOR),
-        protocol.EARLIER_CONSUMER: (earlier.EarlierConsumerCharm, protocol.CONSUMER),
-    }[name]
     # An earlier revision differs in its code, not in its endpoints.
-    return juju_model.Charm(charm_type, charm(today).meta)
+    if name == protocol.EARLIER_DISTRIBUTOR:
+        return juju_model.Charm(earlier.EarlierDistributorCharm, charm(protocol.DISTRIBUTOR).meta)
+    if name == protocol.EARLIER_CONSUMER:
+        return juju_model.Charm(earlier.EarlierConsumerCharm, charm(protocol.CONSUMER).meta)
+    return variants.variant(name, juju_model.Charm.load(CONSUMER_ROOT))
 
 
 def fake_microcluster(
@@ -67,20 +63,6 @@ def fake_microcluster(
     return fake.FakeMicrocluster(
         clock=lambda: juju.now, spend=juju.advance, seed=seed, command=COMMAND, version=version
     )
-
-
-def tail(juju: juju_model.Juju, length: int = 30) -> str:
-    """Return the last hooks, one a line, for a failure's message.
-
-    An update-status that went well and wrote nothing is left out: a failed wait ends with rounds
-    of them, and the cause lies before.
-    """
-    relevant = [
-        str(hook)
-        for hook in juju.trace
-        if hook.kind != "update-status" or hook.writes or hook.outcome is not juju_model.Outcome.OK
-    ]
-    return "\n".join(relevant[-length:])
 
 
 @dataclasses.dataclass
@@ -132,11 +114,8 @@ class LocalCloud:
 
     @property
     def capabilities(self) -> frozenset[protocol.Capability]:
-        capability, missing = protocol.Capability, set[protocol.Capability]()
-        if not self.juju.behaviour.force_departs:
-            missing.add(capability.FORCE_DEPARTS)
-        if self._real:
-            missing |= {capability.FAKE_MACHINES, capability.PENDING_MEMBERS}
+        capability = protocol.Capability
+        missing = {capability.FAKE_MACHINES} if self._real else set[protocol.Capability]()
         if self._real or not self.fake.release.is_v3:
             missing.add(capability.JOINS_WHILE_DEGRADED)
         return frozenset(capability) - missing
@@ -203,11 +182,6 @@ class LocalCloud:
         """Return the names of the hooks of a unit that failed."""
         return [hook.kind for hook in self.juju.errors if hook.unit == unit]
 
-    def log(self, unit: str) -> str:
-        """Return what a unit's charm has logged."""
-        hooks = (hook for hook in self.juju.trace if hook.unit == unit)
-        return "\n".join(message for hook in hooks for _, message in hook.logs)
-
     # Time.
 
     def settle(self) -> None:
@@ -224,7 +198,14 @@ class LocalCloud:
                 return
             self._wait(min(_SHORTEST_PAUSE * 2**attempt, _LONGEST_PAUSE))
         if not observed():
-            raise AssertionError(f"not observed: {what}; the last hooks were\n{tail(self.juju)}")
+            # A failed wait ends with rounds of update-status, and the cause lies before.
+            hooks = [
+                str(each)
+                for each in self.juju.trace
+                if each.kind != "update-status" or each.writes or each.error
+            ]
+            last = "\n".join(hooks[-30:])
+            raise AssertionError(f"not observed: {what}; the last hooks were\n{last}")
 
     def _wait(self, pause: float) -> None:
         """Go through a round of update-status, after as many seconds if there are real daemons."""

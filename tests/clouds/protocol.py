@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Set
+    from collections.abc import Callable, Mapping
 
 # Charms, the first two of which are names of their applications, too: a consumer's units form a
 # microcluster. Earlier ones speak only the old keys.
@@ -38,16 +38,8 @@ class Capability(enum.Enum):
     EARLIER_CHARMS = "have the charms that speak only the old keys"
     FAKE_MACHINES = "have fake machines, whose daemons, networks and names can be made to fail"
     FAULTS = "make a chosen command or hook fail"
-    FORCE_DEPARTS = "tell the other side of a unit that was removed by force"
     JOINS_WHILE_DEGRADED = "have a microcluster that newcomers can join while a member is down"
-    PENDING_MEMBERS = "leave members without a role for a while, or for good"
     STATUS_NAMES_CAUSE = "show in a waiting consumer's status what the library waits for"
-
-
-def unsupported_reason(cloud: Cloud, required: Set[Capability]) -> str:
-    """Return why a cloud cannot run a scenario; empty if it can."""
-    missing = sorted(capability.value for capability in required - cloud.capabilities)
-    return f"{cloud.name} does not {', nor '.join(missing)}" if missing else ""
 
 
 @dataclasses.dataclass(frozen=True)

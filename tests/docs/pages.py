@@ -29,9 +29,9 @@ class Page:
         links: where its links and images lead to.
     """
 
-    def __init__(self, path: pathlib.Path, text: str | None = None):
+    def __init__(self, path: pathlib.Path):
         self.path = path
-        self.text = path.read_text() if text is None else text
+        self.text = path.read_text()
         self._tokens = markdown_it.MarkdownIt("commonmark").parse(self.text)
         inline = [child for each in self._tokens for child in each.children or ()]
         self.codes = [each.content for each in inline if each.type == "code_inline"]

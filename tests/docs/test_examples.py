@@ -11,7 +11,6 @@ from unittest import mock
 
 import ops
 import ops.testing
-import pytest
 import yaml
 
 from microcluster_token_distributor import TokenConsumer, testing
@@ -129,26 +128,3 @@ def check_terraform(text: str) -> None:
     assert given <= {"source", *re.findall(r'^variable "(\w+)"', ours, re.MULTILINE)}
     for output in re.findall(r"module\.distributor\.(\w+)", text):
         assert f'output "{output}"' in ours
-
-
-@pytest.mark.parametrize(
-    ("language", "text"),
-    [
-        ("cobol", ""),
-        ("hcl", 'module "distributor" {\n  source = 1\n  model_uuid = 1\n  nothing = 2\n}\n'),
-        ("python", "def test_it(cloud):\n    assert cloud is None"),
-        ("shell", "juju deploy microovn --chanel 26.03/stable"),
-        ("shell", "juju integrate microovn:nothing microcluster-token-distributor"),
-        ("shell", "make nothing"),
-        ("shell", "make demo ARGS=--nothing"),
-        ("shell", 'make test ARGS="-e nothing"'),
-        ("text", "Unit  Workload  Message\nmicroovn/0  waiting   waiting for x"),
-        ("text", "row-0:\n  host-name: h\n  state: s\n  unit: a/0"),
-        ("yaml", "requires: {cluster: {interface: another, limit: 1}}"),
-    ],
-)
-def test_wrong_example_is_noticed(language: str, text: str, tmp_path: pathlib.Path) -> None:
-    page = pages.Page(pages.DOCS / "made-up.md", f"```{language}\n{text}\n```\n")
-
-    with pytest.raises(AssertionError):
-        test_examples(page, tmp_path)

@@ -16,7 +16,6 @@ from tests.clouds.protocol import CONSUMER, DISTRIBUTOR
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Mapping
 
 TOKEN = "eyJzZWNyZXQiOiAibm90LWEtcmVhbC1vbmUiLCAiYWRkcmVzc2VzIjogW119"  # noqa: S105, of nothing
 BASE = "ubuntu@24.04"
@@ -83,16 +82,6 @@ def _status(
     return jubilant.Status(model, machines, apps)
 
 
-def _relation(
-    others: Mapping[str, Mapping[str, str]],
-    application: Mapping[str, object] | None = None,
-    endpoints: tuple[str, str] = ("cluster", "microcluster-cluster"),
-) -> unittypes.RelationData:
-    """Return what a unit is shown of the databags of others, and of one of the applications."""
-    related = {unit: unittypes.UnitRelationData(True, dict(bag)) for unit, bag in others.items()}
-    return unittypes.RelationData(1, *endpoints, dict(application or {}), related_units=related)
-
-
 # Observations.
 
 
@@ -112,15 +101,6 @@ def test_status_is_read(world: World) -> None:
     assert (cloud.units("other"), cloud.leader("other")) == ([], None)
 
 
-@pytest.mark.parametrize(("version", "departs"), [("3.6.9", True), ("4.1-beta2", False)])
-def test_capabilities_depend_on_the_release(world: World, version: str, *, departs: bool) -> None:
-    """Nobody is told of a removal by force on 4.x."""
-    world.shows(_status(version=version))
-
-    assert world.cloud.capabilities == ({protocol.Capability.FORCE_DEPARTS} if departs else set())
-    assert version in world.cloud.name
-
-
 @pytest.mark.parametrize(
     ("version", "shown_to", "other"),
     [
@@ -131,8 +111,12 @@ def test_capabilities_depend_on_the_release(world: World, version: str, *, depar
 def test_databags(world: World, version: str, shown_to: str, other: str) -> None:
     """Up to 3.6 a unit is shown the other application's, from 4.0 on that of its own."""
     world.shows(_status(_unit(1), distributors=(_unit(0),), version=version))
-    peers = _relation({other: {"names": "x"}}, {"x": "y"}, ("peers", "peers"))
-    relation = _relation({other: {"mirror-a": "joined"}}, {"formed": "true", "leader": 7})
+    bags = {other: unittypes.UnitRelationData(True, {"mirror-a": "joined"})}
+    app = {"formed": "true", "leader": 7}
+    relation = unittypes.RelationData(
+        1, "cluster", "microcluster-cluster", app, related_units=bags
+    )
+    peers = unittypes.RelationData(2, "peers", "peers", {}, related_units={})
 
     def show(unit: str) -> unittypes.UnitInfo:
         relations = [peers, relation] if unit == shown_to else []

@@ -7,7 +7,7 @@
 
 import contextlib
 import pathlib
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import cast
 
 import pytest
@@ -66,27 +66,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def cloud(request: pytest.FixtureRequest) -> Generator[protocol.Cloud]:
     """An empty cloud; a scenario that it cannot run is skipped."""
     item = cast("pytest.Item", request.node)  # pyright: ignore[reportUnknownMemberType]
-    complaints: list[str] = []
-    makers: dict[str, Callable[[], contextlib.AbstractContextManager[protocol.Cloud]]] = {
-        "model": lambda: _model(complaints, *request.param),
-        "lxd": _lxd,
-        "jubilant": lambda: _jubilant(item),
-    }
-    with makers[cast("str", request.config.getoption("cloud"))]() as made:
+    make = {"model": _model, "lxd": _lxd, "jubilant": _jubilant}
+    with make[cast("str", request.config.getoption("cloud"))](request) as made:
         required = {each for mark in item.iter_markers("requires") for each in mark.args}
-        if reason := protocol.unsupported_reason(made, required):
-            pytest.skip(reason)
+        if missing := sorted(each.value for each in required - made.capabilities):
+            pytest.skip(f"{made.name} does not {', nor '.join(missing)}")
         failed = item.session.testsfailed
         yield made
         if isinstance(made, local.LocalCloud) and item.session.testsfailed == failed:
             made.check()
-            assert not complaints, complaints[0]
 
 
 @contextlib.contextmanager
-def _model(
-    complaints: list[str], seed: int, version: str, microcluster: str
-) -> Generator[protocol.Cloud]:
+def _model(request: pytest.FixtureRequest) -> Generator[protocol.Cloud]:
     """The model of Juju with a fake microcluster.
 
     After each hook, databags have to fit their schemas, and tokens are nowhere but in them.
@@ -94,22 +86,27 @@ def _model(
     # On another cloud its requirements need not be there.
     from tests.simulation import bags
 
+    seed, version, microcluster = request.param
     # With two seeds of three, other machines run their hooks while one waits for a command.
     interleave = 0.3 if seed % 3 else 0.0
     with juju_model.Juju(seed, version=version, interleave=interleave) as juju:
         made = local.LocalCloud(juju, local.fake_microcluster(juju, seed, microcluster))
 
         def check(hook: juju_model.Hook) -> None:
-            shown = (what for what, text in bags.texts(juju, hook) if made.fake.shows_token(text))
-            complaints.extend(f"{what} shows a token: {hook}" for what in shown)
-            complaints.extend(f"{wrong}: {hook}" for wrong in bags.complaints(juju, hook))
+            texts = bags.texts(juju, hook)
+            wrong = [
+                f"{what} shows a token" for what, text in texts if made.fake.shows_token(text)
+            ]
+            wrong += bags.complaints(juju, hook)
+            if wrong:
+                pytest.fail(f"{wrong[0]}: {hook}")
 
         juju.on_hook.append(check)
         yield made
 
 
 @contextlib.contextmanager
-def _lxd() -> Generator[protocol.Cloud]:
+def _lxd(_: pytest.FixtureRequest) -> Generator[protocol.Cloud]:
     """The model of Juju with LXD daemons."""
     needs_lxd.require()
     cluster = lxd.LxdMicrocluster()
@@ -121,14 +118,14 @@ def _lxd() -> Generator[protocol.Cloud]:
 
 
 @contextlib.contextmanager
-def _jubilant(item: pytest.Item) -> Generator[protocol.Cloud]:
+def _jubilant(request: pytest.FixtureRequest) -> Generator[protocol.Cloud]:
     """A model of its own; what is known of it is kept if the scenario fails."""
     # On another cloud its requirements need not be there.
     from tests.clouds import jubilant_cloud
 
-    failed = item.session.testsfailed
-    with jubilant_cloud.temporary_cloud(item.config.option) as made:
+    failed = request.session.testsfailed
+    with jubilant_cloud.temporary_cloud(request.config.option) as made:
         yield made
-        if item.session.testsfailed > failed:
-            artifacts = cast("str", item.config.getoption("artifacts"))
-            made.collect_artifacts(pathlib.Path(artifacts, item.name))
+        if request.session.testsfailed > failed:
+            artifacts = cast("str", request.config.getoption("artifacts"))
+            made.collect_artifacts(pathlib.Path(artifacts, cast("pytest.Item", request.node).name))

@@ -20,14 +20,16 @@ def deploy(
     cloud: Cloud,
     units: int = 3,
     *,
+    application: str = CONSUMER,
+    distributor: str = DISTRIBUTOR,
     distributors: int = 1,
     consumer_charm: str = CONSUMER,
     distributor_charm: str = DISTRIBUTOR,
 ) -> None:
-    """Deploy a consumer and a distributor under their usual names, and integrate them."""
-    cloud.deploy(consumer_charm, CONSUMER, units=units)
-    cloud.deploy(distributor_charm, DISTRIBUTOR, units=distributors)
-    cloud.integrate(CONSUMER, DISTRIBUTOR)
+    """Deploy a consumer and a distributor, and integrate them."""
+    cloud.deploy(consumer_charm, application, units=units)
+    cloud.deploy(distributor_charm, distributor, units=distributors)
+    cloud.integrate(application, distributor)
 
 
 def form(
@@ -48,10 +50,8 @@ def form(
 
 def form_two(cloud: Cloud, first: int, second: int, *, distributors: int = 1) -> None:
     """Form one cluster of two applications, `first` and `second`, with so many units."""
-    cloud.deploy(CONSUMER, "first", units=first)
     cloud.deploy(CONSUMER, "second", units=second)
-    cloud.deploy(DISTRIBUTOR, units=distributors)
-    cloud.integrate("first", DISTRIBUTOR)
+    deploy(cloud, first, application="first", distributors=distributors)
     cloud.integrate("second", DISTRIBUTOR)
     expect_whole(cloud, "first", "second")
 
@@ -125,11 +125,6 @@ def hostnames(cloud: Cloud, *applications: str) -> set[str]:
     return {cloud.hostname(unit) for unit in units}
 
 
-def member_names(cloud: Cloud, unit: str) -> set[str]:
-    """Return the names of the members that a unit's machine lists."""
-    return {member.name for member in cloud.members(unit)}
-
-
 def _is_token(value: str) -> bool:
     """Tell whether a databag's value is a join token: base64 of a JSON object."""
     try:
@@ -191,7 +186,7 @@ def expect_members(cloud: Cloud, units: Collection[str], names: Collection[str])
 
     def problems() -> Iterator[str]:
         for unit in units:
-            listed = member_names(cloud, unit)
+            listed = {member.name for member in cloud.members(unit)}
             if listed != set(names):
                 yield f"{unit} lists {', '.join(sorted(listed)) or 'nobody'}"
 
@@ -211,18 +206,10 @@ def expect_whole(
     earlier: Collection[str] = (),
     lost: Collection[str] = (),
 ) -> None:
-    """Expect that the units form one cluster and that nothing is left to do.
+    """Expect that the units, by default of the one consumer, form one cluster and all is done.
 
-    Args:
-        cloud: the cloud.
-        applications: whose units; those of the one consumer by default.
-        distributor: the distributor.
-        earlier: those of the applications, or the distributor, that speak only the old keys: of
-            these only the members are expected, and a status without a complaint.
-        lost: units whose machines are down, and which are no members.
-
-    Raises:
-        AssertionError: it does not come to that; with what is wrong, unit by unit.
+    Of `earlier` applications, or distributor, that speak only the old keys only the members are
+    expected, and the status. The machines of `lost` units are down, and no members.
     """
 
     def problems() -> Iterator[str]:

@@ -22,9 +22,7 @@ def test_first_of_two_leaves(cloud: Cloud) -> None:
 @pytest.mark.smoke
 def test_second_joins_later(cloud: Cloud) -> None:
     """Its units join the existing cluster."""
-    cloud.deploy(CONSUMER, "first", units=2)
-    cloud.deploy(DISTRIBUTOR, units=2)
-    cloud.integrate("first", DISTRIBUTOR)
+    helpers.deploy(cloud, 2, application="first", distributors=2)
     helpers.expect_whole(cloud, "first")
     cloud.deploy(CONSUMER, "second", units=2)
     cloud.integrate(DISTRIBUTOR, "second")
@@ -78,9 +76,7 @@ def test_new_application_is_related_before_the_cluster(cloud: Cloud) -> None:
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_relation_of_removed_distributor_lingers(cloud: LocalCloud) -> None:
     """An empty relation does not count beside another."""
-    cloud.deploy(CONSUMER, units=2)
-    cloud.deploy(DISTRIBUTOR, "first-distributor")
-    cloud.integrate(CONSUMER, "first-distributor")
+    helpers.deploy(cloud, 2, distributor="first-distributor")
     helpers.expect_whole(cloud, distributor="first-distributor")
     for unit in cloud.units("first-distributor"):
         cloud.remove_unit(unit)
@@ -107,9 +103,7 @@ def test_two_clusters_meet(cloud: LocalCloud) -> None:
     """The status names both. No unit joins or is removed until one cluster is unrelated again."""
     names: list[set[str]] = []
     for app, distributor in (("first", DISTRIBUTOR), ("second", "other-distributor")):
-        cloud.deploy(CONSUMER, app, units=3)
-        cloud.deploy(DISTRIBUTOR, distributor)
-        cloud.integrate(app, distributor)
+        helpers.deploy(cloud, application=app, distributor=distributor)
         helpers.expect_whole(cloud, app, distributor=distributor)
         names.append(helpers.hostnames(cloud, app))
     cloud.remove_relation("second", "other-distributor")
@@ -158,10 +152,8 @@ def test_distributor_is_offered(cloud: LocalCloud) -> None:
 @pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_consumer_is_offered(cloud: LocalCloud) -> None:
     """Its units are never taken for gone, since goal-state does not name them."""
-    cloud.deploy(CONSUMER, "near", units=3)
     cloud.deploy(CONSUMER, "far", units=3)
-    cloud.deploy(DISTRIBUTOR)
-    cloud.integrate("near", DISTRIBUTOR)
+    helpers.deploy(cloud, application="near")
     helpers.expect_whole(cloud, "near")
     cloud.juju.consume(DISTRIBUTOR, "far", alias="far-away")
     helpers.expect_whole(cloud, "near", "far")

@@ -18,8 +18,7 @@ def test_related_after_units_start(cloud: Cloud) -> None:
     cloud.deploy(CONSUMER, units=3)
     cloud.settle()
     for unit in cloud.units(CONSUMER):
-        status, message = cloud.status(unit)
-        assert status == "blocked", f"{unit} lacks a relation, and is {status}: {message!r}"
+        helpers.expect_status(cloud, unit, "blocked")
         assert not cloud.members(unit), f"{unit} formed a cluster before it was allowed to"
     cloud.deploy(DISTRIBUTOR, units=1)
     cloud.settle()
@@ -70,9 +69,7 @@ def test_machine_never_comes(cloud: LocalCloud) -> None:
     helpers.deploy(cloud, 2)
     late = cloud.juju.add_unit(CONSUMER, provisioned=False)
     cloud.settle()
-    status, message = cloud.status(helpers.leader(cloud))
-    assert status == "waiting"
-    assert late in message
+    helpers.expect_status(cloud, helpers.leader(cloud), "waiting", late)
     assert not any(map(cloud.members, cloud.units(CONSUMER)))
     helpers.expect_whole(cloud, lost=[late])
     cloud.juju.provision(late)

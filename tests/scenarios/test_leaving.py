@@ -7,7 +7,7 @@ from tests.clouds.protocol import CONSUMER, FORCEFUL_CONSUMER, QUIET_CONSUMER, C
 from tests.scenarios import helpers
 
 
-@pytest.mark.requires(Capability.PENDING_MEMBERS)
+@pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_first_member_leaves_before_roles_are_given(cloud: LocalCloud) -> None:
     """The cluster refuses to remove a member while members have no role; the hook tries again."""
     helpers.deploy(cloud, 2)
@@ -55,7 +55,6 @@ def test_leave_that_worked_is_no_failure(cloud: LocalCloud, consumer_charm: str)
     cloud.remove_unit(leaver)
     helpers.expect_whole(cloud)
     assert not cloud.failed_hooks(leaver)
-    assert "cannot leave" not in cloud.log(leaver)
 
 
 def test_member_is_not_let_go_while_another_is_down(cloud: Cloud) -> None:

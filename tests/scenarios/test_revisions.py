@@ -1,5 +1,7 @@
 """Charms with the earlier library, mixed with those of this one, and refreshed to them."""
 
+from typing import Any
+
 import pytest
 
 from tests.clouds.local import LocalCloud
@@ -13,6 +15,11 @@ from tests.clouds.protocol import (
 )
 from tests.scenarios import helpers
 
+EARLIER: dict[str, Any] = {
+    "consumer_charm": EARLIER_CONSUMER,
+    "distributor_charm": EARLIER_DISTRIBUTOR,
+}
+
 
 @pytest.mark.smoke
 @pytest.mark.requires(Capability.EARLIER_CHARMS)
@@ -20,12 +27,7 @@ from tests.scenarios import helpers
 def test_refresh_one_after_the_other(cloud: Cloud, first: str) -> None:
     """The cluster stays whole at each step, and grows in between and at the end."""
     both = [CONSUMER, DISTRIBUTOR]
-    helpers.deploy(
-        cloud,
-        distributors=2,
-        consumer_charm=EARLIER_CONSUMER,
-        distributor_charm=EARLIER_DISTRIBUTOR,
-    )
+    helpers.deploy(cloud, distributors=2, **EARLIER)
     helpers.expect_whole(cloud, earlier=both)
     cloud.refresh(first, first)
     # Under an earlier distributor a consumer speaks the old keys, too.
@@ -41,7 +43,7 @@ def test_refresh_one_after_the_other(cloud: Cloud, first: str) -> None:
 @pytest.mark.requires(Capability.EARLIER_CHARMS, Capability.FAULTS)
 def test_refresh_both_as_the_cluster_forms(cloud: LocalCloud) -> None:
     """The refresh comes right after the bootstrap, with a newcomer among the units."""
-    helpers.deploy(cloud, consumer_charm=EARLIER_CONSUMER, distributor_charm=EARLIER_DISTRIBUTOR)
+    helpers.deploy(cloud, **EARLIER)
 
     def refresh() -> None:
         cloud.refresh(CONSUMER, CONSUMER)
@@ -54,23 +56,14 @@ def test_refresh_both_as_the_cluster_forms(cloud: LocalCloud) -> None:
 
 @pytest.mark.requires(Capability.EARLIER_CHARMS)
 @pytest.mark.parametrize(
-    ("consumer_charm", "distributor_charm", "earlier"),
-    [
-        (CONSUMER, EARLIER_DISTRIBUTOR, [CONSUMER, DISTRIBUTOR]),
-        (EARLIER_CONSUMER, DISTRIBUTOR, [CONSUMER]),
-    ],
+    ("side", "earlier"),
+    [("distributor", [CONSUMER, DISTRIBUTOR]), ("consumer", [CONSUMER])],
     ids=["distributor", "consumer"],
 )
-def test_one_side_is_earlier(
-    cloud: Cloud, consumer_charm: str, distributor_charm: str, earlier: list[str]
-) -> None:
+def test_one_side_is_earlier(cloud: Cloud, side: str, earlier: list[str]) -> None:
     """They form a cluster, which grows and shrinks."""
-    helpers.deploy(
-        cloud,
-        distributors=2,
-        consumer_charm=consumer_charm,
-        distributor_charm=distributor_charm,
-    )
+    charm = f"{side}_charm"
+    helpers.deploy(cloud, distributors=2, **{charm: EARLIER[charm]})
     helpers.expect_whole(cloud, earlier=earlier)
     helpers.grow(cloud, earlier=earlier)
     cloud.remove_unit(helpers.communicator(cloud))

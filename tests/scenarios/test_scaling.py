@@ -55,7 +55,7 @@ def test_three_units_are_replaced_and_one_leave_times_out(cloud: LocalCloud) -> 
     helpers.expect_whole(cloud)
 
 
-@pytest.mark.requires(Capability.PENDING_MEMBERS)
+@pytest.mark.requires(Capability.FAKE_MACHINES)
 def test_member_without_a_role_blocks_nothing(cloud: LocalCloud) -> None:
     """A member that stays PENDING counts like the others."""
     helpers.form(cloud, 2)

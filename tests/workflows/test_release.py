@@ -19,47 +19,41 @@ PROMOTION = f"promote --name={CHARM} --from-channel=latest/edge --to-channel=v1/
 
 
 @pytest.mark.parametrize(
-    ("args", "auth", "error", "calls"),
+    ("ours", "args", "auth", "error", "calls"),
     [
-        (("upload", "latest/edge"), "x", "", UPLOADS),
-        (("promote", "latest/edge", "v1/edge"), "x", "", [PROMOTION]),
+        (OURS, ("upload", "latest/edge"), "x", "", UPLOADS),
+        (OURS, ("promote", "latest/edge", "v1/edge"), "x", "", [PROMOTION]),
         # If the job went on after a charm was refused it would end in success.
-        (("upload", "broken"), "x", "", [UPLOADS[0].replace("latest/edge", "broken")]),
-        (("upload", "latest/edge"), "", "CHARMCRAFT_AUTH is empty", []),
-        (("upload", ""), "x", "no channel", []),
-        (("demote",), "x", "unknown operation", []),
+        (OURS, ("upload", "broken"), "x", "", [UPLOADS[0].replace("latest/edge", "broken")]),
+        (OURS, ("upload", "latest/edge"), "", "CHARMCRAFT_AUTH is empty", []),
+        (OURS, ("upload", ""), "x", "no channel", []),
+        (OURS, ("demote",), "x", "unknown operation", []),
+        ([], ("upload", "latest/edge"), "x", f"no {CHARM} for Ubuntu in dist/", []),
     ],
 )
 def test_our_charms_are_released_and_no_other_file(
-    tmp_path: pathlib.Path, args: tuple[str, ...], auth: str, error: str, calls: list[str]
+    tmp_path: pathlib.Path,
+    ours: list[str],
+    args: tuple[str, ...],
+    auth: str,
+    error: str,
+    calls: list[str],
 ) -> None:
-    done = release(tmp_path, *args, files=OURS + OTHERS, auth=auth)
+    """By a charmcraft that logs its calls."""
+    for name in ("dist", "scripts"):
+        (tmp_path / name).mkdir()
+    for name in ours + OTHERS:
+        (tmp_path / "dist" / name).touch()
+    script = shutil.copy2(SCRIPT, tmp_path / "scripts")
+    (tmp_path / "charmcraft").write_text(CHARMCRAFT)
+    (tmp_path / "charmcraft").chmod(0o755)
+    (tmp_path / "calls").touch()
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CHARMCRAFT_AUTH": auth}
+
+    done = subprocess.run(  # noqa: S603 - the script under test
+        [script, *args], env=environment, stderr=subprocess.PIPE, text=True, check=False
+    )
 
     assert error in done.stderr
     assert bool(done.returncode) == bool(error or "broken" in args)
     assert (tmp_path / "calls").read_text().splitlines() == calls
-
-
-def test_no_charm_is_a_mistake(tmp_path: pathlib.Path) -> None:
-    done = release(tmp_path, "upload", "latest/edge", files=OTHERS)
-
-    assert done.returncode
-    assert f"no {CHARM} for Ubuntu in dist/" in done.stderr
-
-
-def release(
-    project: pathlib.Path, *args: str, files: list[str], auth: str = "x"
-) -> subprocess.CompletedProcess[str]:
-    """Run the script with files in dist/, and with a charmcraft that logs its calls."""
-    for name in ("dist", "scripts"):
-        (project / name).mkdir()
-    for name in files:
-        (project / "dist" / name).touch()
-    script = shutil.copy2(SCRIPT, project / "scripts")
-    (project / "charmcraft").write_text(CHARMCRAFT)
-    (project / "charmcraft").chmod(0o755)
-    (project / "calls").touch()
-    environment = {"PATH": f"{project}:{os.environ['PATH']}", "CHARMCRAFT_AUTH": auth}
-    return subprocess.run(  # noqa: S603 - the script under test
-        [script, *args], env=environment, stderr=subprocess.PIPE, text=True, check=False
-    )
