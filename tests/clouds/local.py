@@ -198,14 +198,13 @@ class LocalCloud:
                 return
             self._wait(min(_SHORTEST_PAUSE * 2**attempt, _LONGEST_PAUSE))
         if not observed():
-            # A failed wait ends with rounds of update-status, and the cause lies before.
-            hooks = [
-                str(each)
-                for each in self.juju.trace
-                if each.kind != "update-status" or each.writes or each.error
-            ]
-            last = "\n".join(hooks[-30:])
-            raise AssertionError(f"not observed: {what}; the last hooks were\n{last}")
+            raise AssertionError(f"not observed: {what}; the last hooks were\n{self.last_hooks()}")
+
+    def last_hooks(self) -> str:
+        """Return what led to a failure, without the rounds of update-status that end a wait."""
+        hooks = self.juju.trace
+        told = [str(h) for h in hooks if h.kind != "update-status" or h.writes or h.error]
+        return "\n".join(told[-40:])
 
     def _wait(self, pause: float) -> None:
         """Go through a round of update-status, after as many seconds if there are real daemons."""
@@ -229,7 +228,7 @@ class LocalCloud:
     def upon(
         self, operation: Callable[[], None], *, unit: str, command: str = "", wrote: str = ""
     ) -> None:
-        """Do something in a hook, right after it has run a command, whatever the outcome.
+        """Do something in a hook of a unit, or an application, right after it has run a command.
 
         Or right after it has written a key that begins so, for everybody to see.
         """

@@ -62,8 +62,8 @@ def grow(cloud: Cloud, *, earlier: Collection[str] = (), lost: Collection[str] =
     expect_whole(cloud, earlier=earlier, lost=lost)
 
 
-def add_sleeping_newcomer(cloud: LocalCloud) -> str:
-    """Add a unit whose machine goes down once it has published its name, and issue its token."""
+def add_newcomer_that_dies_before_its_token(cloud: LocalCloud) -> str:
+    """Add a unit whose machine dies once it has published its name; then its token is issued."""
     newcomer = cloud.add_unit(CONSUMER)
     cloud.upon(lambda: cloud.kill_machine(newcomer), unit=newcomer, wrote="hostname")
     key = f"mirror-{cloud.hostname(newcomer)}"

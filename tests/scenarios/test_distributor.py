@@ -23,7 +23,7 @@ def test_leader_dies_and_comes_back(cloud: Cloud) -> None:
 def test_former_leader_comes_back_with_a_token(cloud: LocalCloud) -> None:
     """It removes the token that was in its databag when it went down."""
     helpers.form(cloud, 3, distributors=2)
-    newcomer = helpers.add_sleeping_newcomer(cloud)
+    newcomer = helpers.add_newcomer_that_dies_before_its_token(cloud)
     former = helpers.kill_leader(cloud)
     cloud.start_machine(newcomer)
     helpers.expect_whole(cloud, lost=[former])

@@ -11,7 +11,7 @@ from tests.scenarios import helpers
 def test_token_expires_before_it_is_used(cloud: LocalCloud) -> None:
     """It reports that the token failed, and gets another."""
     helpers.form(cloud, 2)
-    newcomer = helpers.add_sleeping_newcomer(cloud)
+    newcomer = helpers.add_newcomer_that_dies_before_its_token(cloud)
     cloud.microcluster.expire_tokens()
     cloud.start_machine(newcomer)
     helpers.expect_whole(cloud)
@@ -21,7 +21,7 @@ def test_token_expires_before_it_is_used(cloud: LocalCloud) -> None:
 def test_newcomer_leaves_before_it_joined(cloud: LocalCloud) -> None:
     """Its unused token is withdrawn."""
     helpers.form(cloud, 2)
-    newcomer = helpers.add_sleeping_newcomer(cloud)
+    newcomer = helpers.add_newcomer_that_dies_before_its_token(cloud)
     cloud.remove_unit(newcomer, force=True)
     helpers.expect_whole(cloud)
     helpers.grow(cloud)

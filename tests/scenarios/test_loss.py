@@ -39,7 +39,7 @@ def test_newcomer_waits_for_offline_member(
 def test_token_is_not_used_once_a_member_is_offline(cloud: LocalCloud) -> None:
     """The newcomer's machine was down meanwhile; the next leader pauses joins, too."""
     helpers.form(cloud, 3, distributors=2)
-    newcomer = helpers.add_sleeping_newcomer(cloud)
+    newcomer = helpers.add_newcomer_that_dies_before_its_token(cloud)
     dead = helpers.follower(cloud)
     cloud.kill_machine(dead)
     helpers.expect_hold(cloud, dead)
@@ -56,7 +56,7 @@ def test_host_goes_silent(cloud: LocalCloud, ending: str) -> None:
     """It drops packets, so no member can list the others; a newcomer waits for it."""
     helpers.form(cloud, 3)
     names = helpers.hostnames(cloud)
-    newcomer = helpers.add_sleeping_newcomer(cloud)
+    newcomer = helpers.add_newcomer_that_dies_before_its_token(cloud)
     silent = helpers.follower(cloud)
     cloud.kill_machine(silent)
     cloud.machine(silent).drops_packets = True

@@ -38,6 +38,9 @@ class Do(NamedTuple):
     hooks: int = 0
     order: tuple[int, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Do{tuple(self)}".replace("'", '"')
+
 
 class Fault(NamedTuple):
     """What strikes at a moment of a hook, or before or after a command."""

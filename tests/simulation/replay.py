@@ -15,8 +15,6 @@ _ROUNDS = 42
 _PATIENT_ROUNDS = 5
 # Seconds of the model's time: a hook that has failed long ago is tried again every five minutes.
 _PATIENCE = 300.0
-# Of the hooks before a failure, how many its message shows.
-_TAIL = 60
 # Until all is quiet after the faults: hundreds are usual.
 _MOST_HOOKS = 1500
 
@@ -55,13 +53,12 @@ def replay(
             _finish(cloud, watch, doing)
         except (AssertionError, invariants.Violation, juju_model.NotSettled) as error:
             lines = "".join(f"        {operation!r},\n" for operation in operations)
-            hooks = "\n".join(map(str, cloud.juju.trace[-_TAIL:]))
             raise Failure(
                 f"{error}\n\n    replay(\n      [\n{lines}      ],\n      juju={juju!r}, "
                 f"microcluster={microcluster!r}, consumer={consumer!r}, "
                 f"interleaved={interleaved},\n    )\n-- done\n"
                 + "\n".join(doing.log)
-                + f"\n-- hooks\n{hooks}"
+                + f"\n-- hooks\n{cloud.last_hooks()}"
             ) from error
     return doing.log
 

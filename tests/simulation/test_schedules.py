@@ -1,5 +1,6 @@
 """One whole cluster comes about, whatever happens before."""
 
+import itertools
 from typing import cast
 
 import hypothesis
@@ -30,7 +31,9 @@ def operations() -> st.SearchStrategy[list[Do]]:
     start = st.builds(Do, deploy, units, st.sampled_from((100, 20, 100, 5, 1, 0)), order)
     # The first of the names is what the others shrink to.
     names = st.sampled_from([*NAMES, *_SECOND, *3 * _OFTEN])
-    rest = st.lists(st.builds(Do, names, which, hooks, order), min_size=12, max_size=20)
+    # Fifteen on an average, and down to none when they shrink.
+    few = st.lists(st.builds(Do, names, which, hooks, order), max_size=2)
+    rest = st.tuples(*[few] * 15).map(itertools.chain.from_iterable)
     return st.tuples(start, rest).map(lambda drawn: [drawn[0], *drawn[1]])
 
 

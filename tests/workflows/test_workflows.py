@@ -78,3 +78,12 @@ def test_what_is_released_is_what_was_tested() -> None:
     assert fetched["pattern"] == "charm-*"
     assert f"{fetched['path']}/*.charm" in [each.get("path") for each in kept]
     assert not any("pack" in step.get("run", "") for step in release["steps"])
+
+
+def test_options_of_the_scenarios_are_written_with_an_equals_sign() -> None:
+    """After a space pytest takes the value for a path, before it knows that there is an option."""
+    places = [*sorted((PROJECT / ".github" / "workflows").iterdir())]
+    places += [PROJECT / name for name in ("CONTRIBUTING.md", "Makefile", "tox.ini")]
+
+    for place in places:
+        assert not re.findall(r"--(?:cloud|consumer|scenario-seeds) \w+", place.read_text()), place
