@@ -277,10 +277,7 @@ class Operations:
             return False
         gone = self.cloud.dying() | {self.cloud.member_name(unit)}
         voters = [m for m in cluster.members.values() if m.raft == "voter"]
-        staying = sum(
-            not m.machine.destroyed and m.machine.member is m and m.name not in gone
-            for m in voters
-        )
+        staying = sum(m.machine.member is m and m.name not in gone for m in voters)
         return not voters or 2 * staying > len(voters)
 
     # What is done
