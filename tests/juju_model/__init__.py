@@ -12,8 +12,6 @@ go on while a hook sleeps, which sleeps really then.
 from __future__ import annotations
 
 from tests.juju_model.charms import Charm as Charm
-from tests.juju_model.charms import PlainHost as PlainHost
-from tests.juju_model.hooks import ActionFailed as ActionFailed
 from tests.juju_model.hooks import AgentKilled as AgentKilled
 from tests.juju_model.hooks import Hook as Hook
 from tests.juju_model.hooks import HookContext as HookContext

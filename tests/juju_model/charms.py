@@ -28,7 +28,6 @@ class PlainHost:
     """A machine with nothing installed."""
 
     address = "10.0.0.1"
-    running = True
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -121,10 +121,6 @@ class Relation:
         return len(self.sides) == 1
 
     @property
-    def across_models(self) -> bool:
-        return any(side.alias for side in self.sides)
-
-    @property
     def ends(self) -> bool:
         """Whether all units have to leave it."""
         return self.dying or self.suspended

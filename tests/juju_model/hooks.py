@@ -11,12 +11,8 @@ import dataclasses
 import enum
 from typing import TYPE_CHECKING
 
-import ops.testing
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-ActionFailed = ops.testing.ActionFailed
 
 _LONGEST_WORD = 24
 

@@ -118,7 +118,7 @@ class Juju(world.World):
         """Run an action, now, and return its results.
 
         Raises:
-            hooks.ActionFailed: the charm failed it.
+            ops.testing.ActionFailed: the charm failed it.
             hooks.HookFailed: the charm raised.
         """
         due = hooks.Due(unit, "action", action=name)
@@ -126,7 +126,7 @@ class Juju(world.World):
         if flight.hook.outcome is not hooks.Outcome.OK:
             raise hooks.HookFailed(flight.hook)
         if flight.failure is not None:
-            raise hooks.ActionFailed(flight.failure)
+            raise ops.testing.ActionFailed(flight.failure)
         return dict(flight.results)
 
     def step(self) -> hooks.Hook | None:

@@ -127,10 +127,6 @@ class World(relating.Relations):
     def refresh(self, app: str, charm: charms.Charm) -> None:
         """Change an application's charm; each unit follows with its upgrade-charm hook."""
         application = self.apps[app]
-        for relation in application.relations.values():
-            endpoint = relation.side(app).endpoint
-            if not charm.has_endpoint(endpoint):
-                raise ValueError(f"would break relation {relation.id} on {app}:{endpoint}")
         application.charm = charm
         application.charm_version += 1
         self._add_peer_relations(application)
@@ -163,11 +159,10 @@ class World(relating.Relations):
         machine = back.machine
         if not machine.lost:
             return
-        rebooted = not machine.powered
-        if rebooted:
+        if not machine.powered:
             machine.host.start()
+            back.rebooted = True
         machine.powered = machine.up = True
-        back.rebooted = back.rebooted or (rebooted and back.started and not back.dying)
         if back.app.leader is back:
             back.app.lease_ends = None
         elif back.app.leader is None and back.installed:

@@ -6,7 +6,6 @@ microcluster, LXD and Go. Times are in seconds.
 
 from __future__ import annotations
 
-import math
 from typing import Literal, NamedTuple
 
 Moment = Literal["before", "after"]
@@ -63,21 +62,6 @@ Fault = Outcome
 def fails(stderr: str = "Error: injected", cost: float = AT_ONCE) -> Fault:
     """The command exits with 1 and prints `stderr`."""
     return Fault(1, "", f"{stderr}\n", cost)
-
-
-def dies() -> Fault:
-    """The command is killed by a signal: a negative exit code, and no output."""
-    return Fault(-9)
-
-
-def prints(rubbish: str) -> Fault:
-    """The command exits 0, but prints something else."""
-    return Fault(stdout=rubbish)
-
-
-def hangs() -> Fault:
-    """The command does not end; its time limit strikes."""
-    return Fault(cost=math.inf)
 
 
 class Command(NamedTuple):

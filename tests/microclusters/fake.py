@@ -25,10 +25,7 @@ from tests.microclusters.commands import NOT_INITIALIZED as NOT_INITIALIZED
 from tests.microclusters.commands import RELEASES, Command
 from tests.microclusters.commands import Fault as Fault
 from tests.microclusters.commands import Moment as Moment
-from tests.microclusters.commands import dies as dies
 from tests.microclusters.commands import fails as fails
-from tests.microclusters.commands import hangs as hangs
-from tests.microclusters.commands import prints as prints
 from tests.microclusters.machine import FakeMachine, FaultPlan
 
 if TYPE_CHECKING:

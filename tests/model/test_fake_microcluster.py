@@ -5,8 +5,6 @@ Here are also the measured harms that no real world in reach can show.
 
 from __future__ import annotations
 
-import base64
-import json
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -90,22 +88,6 @@ def test_roles_are_given_at_heartbeats(cluster: fake.FakeMicrocluster) -> None:
     refused(first, *LIST, because=NO_QUORUM)
 
 
-def test_a_token_is_recognised_by_its_beginning_and_its_secret(
-    cluster: fake.FakeMicrocluster,
-) -> None:
-    (first,) = form(cluster, 1)
-    token = add(first, "node-2")
-    secret = json.loads(base64.b64decode(token))["secret"]
-
-    assert cluster.shows_token(f"argv: '{token[:30]}...'")
-    assert cluster.shows_token(f"secret={secret}")
-    assert not cluster.shows_token(repr((cluster.history, cluster.clusters, cluster.machines)))
-    cluster.advance(10799.0)
-    assert len(cluster.usable_tokens()) == 1
-    cluster.advance(1.0)
-    assert not cluster.usable_tokens()
-
-
 def test_a_ghost_stays_behind_until_it_is_removed() -> None:
     """In one of three roles; its machine is fresh, its address is refused, it makes the next."""
 
@@ -181,16 +163,12 @@ def test_the_first_add_after_a_removal_can_be_refused() -> None:
 
 
 def test_a_host_that_drops_packets_makes_list_fail(cluster: fake.FakeMicrocluster) -> None:
-    """After 30 s, until it was taken out; on itself there is no leader."""
+    """Until it was taken out; on itself there is no leader."""
     first, _, third = form(cluster, 3)
     third.drops_packets = True
-    spent: list[float] = []
-    cluster.spend = spent.append
 
     for words in (LIST, ("remove", "node-3"), ("remove", "node-1")):
         refused(first, *words, because="deadline exceeded$")
     refused(third, *LIST, because=NO_QUORUM)
     succeed(first, "remove", "node-3", "--force")
-
-    assert spent[:3] == [30.0, 30.0, 30.0]
     assert suite.online(first) == {"node-1", "node-2"}

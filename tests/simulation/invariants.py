@@ -134,10 +134,8 @@ class Invariants:
         A cluster of dying units alone ends with them; nobody is to wait for that.
         """
         dying = self._cloud.dying()
-        return any(
-            member.machine.member is member and not member.machine.destroyed and name not in dying
-            for name, member in cluster.members.items()
-        )
+        members = cluster.members.items()
+        return any(m.machine.member is m and name not in dying for name, m in members)
 
     # Once the faults have stopped
 

@@ -5,6 +5,7 @@ nothing. It is unfair to lose the majority of a cluster's voters for good, or to
 from the distributor while others wait for one: no charm can help then.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -279,10 +280,7 @@ class Operations:
             return False
         gone = self.cloud.dying() | {self.cloud.member_name(unit)}
         voters = [m for m in cluster.members.values() if m.raft == "voter"]
-        staying = sum(
-            not m.machine.destroyed and m.machine.member is m and m.name not in gone
-            for m in voters
-        )
+        staying = sum(m.machine.member is m and m.name not in gone for m in voters)
         return not voters or 2 * staying > len(voters)
 
     # What is done
@@ -430,9 +428,9 @@ FAULTS = {
     "kill_agent": Fault(error=AgentKilled),
     "lose_lease": Fault(deposes=True),
     "fail_command": Fault(fake.fails()),
-    "kill_command": Fault(fake.dies()),
-    "hang_command": Fault(fake.hangs()),
-    "garble_list": Fault(fake.prints("{]"), only="list"),
+    "kill_command": Fault(fake.Fault(-9)),
+    "hang_command": Fault(fake.Fault(cost=math.inf)),
+    "garble_list": Fault(fake.Fault(stdout="{]"), only="list"),
     "lose_goal_state": Fault(error=FileNotFoundError, only="goal-state"),
 }
 """What goes wrong after so many moments, 0, 1, 3, 7 and so on."""
