@@ -159,11 +159,10 @@ class World(relating.Relations):
         machine = back.machine
         if not machine.lost:
             return
-        rebooted = not machine.powered
-        if rebooted:
+        if not machine.powered:
             machine.host.start()
+            back.rebooted = True
         machine.powered = machine.up = True
-        back.rebooted = back.rebooted or (rebooted and back.started and not back.dying)
         if back.app.leader is back:
             back.app.lease_ends = None
         elif back.app.leader is None and back.installed:

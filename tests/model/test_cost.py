@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
-
 from benchmarks import counting, report
 from benchmarks.charms import Contender
 
 
-@pytest.fixture(scope="module")
-def growths() -> dict[Contender, dict[int, counting.Growth]]:
-    """Count this project and the peer relation; the field's charm is not there."""
+def test_targets_that_need_no_other_charm_are_met() -> None:
+    """Those for this project and the peer relation; the field's charm is not there."""
     growths: dict[Contender, dict[int, counting.Growth]] = {each: {} for each in Contender}
     for contender in (Contender.OURS, Contender.PEERS):
         for units in (3, 10):
             seeds = [counting.grow(contender, units, seed) for seed in range(3)]
             growths[contender][units] = counting.median(seeds)
-    return growths
 
-
-def test_targets_that_need_no_other_charm_are_met(
-    growths: dict[Contender, dict[int, counting.Growth]],
-) -> None:
     judged = list(report.judge(growths))
 
     assert [target for target in judged if not target.met] == []

@@ -160,3 +160,15 @@ def test_the_first_add_after_a_removal_can_be_refused() -> None:
 
     assert outcomes(is_refused, "3.0.0") == {False, True}
     assert outcomes(is_refused, "2.0.5") == {False}
+
+
+def test_a_host_that_drops_packets_makes_list_fail(cluster: fake.FakeMicrocluster) -> None:
+    """Until it was taken out; on itself there is no leader."""
+    first, _, third = form(cluster, 3)
+    third.drops_packets = True
+
+    for words in (LIST, ("remove", "node-3"), ("remove", "node-1")):
+        refused(first, *words, because="deadline exceeded$")
+    refused(third, *LIST, because=NO_QUORUM)
+    succeed(first, "remove", "node-3", "--force")
+    assert suite.online(first) == {"node-1", "node-2"}

@@ -7,8 +7,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
 from unittest import mock
 
 import ops
@@ -18,9 +17,8 @@ from tests import juju_model
 from tests.juju_model import Point
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
-Happens: TypeAlias = Callable[[juju_model.Juju], object]
 ROLES = {"link": "provides", "want": "requires", "peers": "peers"}
 
 
@@ -122,7 +120,7 @@ def goal_state(juju: juju_model.Juju, unit: str, endpoint: str) -> str:
 
 
 # A fact: how the pair is made, what happens, and all hooks that follow. The first units lead.
-FACTS: dict[str, tuple[dict[str, Any], Happens, list[str]]] = {
+FACTS: dict[str, tuple[dict[str, Any], Callable[[juju_model.Juju], object], list[str]]] = {
     "a write is one changed for each unit on the other side, whatever it wrote": (
         {"units": (2, 2)},
         lambda juju: write(juju, "right/0", one="1", two="2"),
@@ -227,6 +225,24 @@ def test_units_join_one_by_one_in_the_order_of_their_names_as_strings() -> None:
 
     in_order = sorted(f"right/{number}" for number in range(11))
     assert seen == [(unit, in_order[: i + 1]) for i, unit in enumerate(in_order)]
+
+
+def test_who_departs_is_named_and_can_still_be_read() -> None:
+    """On the unit that leaves it is that one itself, even number 0."""
+    seen: list[tuple[str, str, str | None]] = []
+
+    def react(self: Stub, event: ops.EventBase) -> None:
+        if isinstance(event, ops.RelationDepartedEvent):
+            assert event.departing_unit is not None
+            what = event.relation.data[event.unit].get("what")
+            seen.append((self.unit.name, event.departing_unit.name, what))
+
+    with pair(left=stub("link", react=react), right=stub("want", react=react)) as juju:
+        write(juju, "right/0", what="ever")
+        juju.remove_unit("right/0")
+        juju.settle()
+
+    assert seen == [("right/0", "right/0", None), ("left/0", "right/0", "ever")]
 
 
 def test_each_side_of_an_offer_sees_the_other_under_another_name() -> None:
