@@ -160,8 +160,18 @@ class Operations:
 
         Where a unit vanishes before any leader of the distributor has seen it, or out of another
         model, goal-state has nothing to say of it, and nobody is removed on a guess. Had it been
-        granted the bootstrap, only a new relation helps.
+        granted the bootstrap, only a new relation helps. And a unit that may not leave a cluster
+        without a quorum, since a newcomer was added, has to be given up.
         """
+        for unit in self.units():
+            cluster = self.cloud.machine(unit).cluster
+            if (
+                cluster
+                and not cluster.quorum
+                and 'hook failed: "remove"' in self.cloud.status(unit)
+            ):
+                self.juju.remove_unit(unit, force=True)
+                self.note(f"an operator gives {unit} up")
         names = {*self.cloud.member_names().values()}
         bag = self.cloud.bag(clouds.DISTRIBUTOR)
         if bag.get("bootstrap-host", next(iter(names), "")) not in names:

@@ -104,3 +104,25 @@ def test_unit_is_added_while_all_others_are_refused_to_leave() -> None:
         juju="3.6",
         microcluster="3.0.0",
     )
+
+
+def test_unit_is_added_before_another_is_refused_to_leave() -> None:
+    """Two have gone, with the quorum; an operator has to let the last one go."""
+    done = replay(
+        [
+            Do("deploy", 6),
+            Do("add_unit", 1, 100, (3,)),
+            Do("add_unit", 3),
+            Do("hang_command", 2),
+            Do("integrate", 2, 5),
+            Do("scale_to_zero", 2, 5),
+            Do("kill_distributor", 7, 20, (5, 5, 11)),
+            Do("refuse_removals", 0, 5, (14, 14, 12, 7, 14)),
+            Do("add_unit", 1, 5),
+            Do("suspend", 5, 5),
+        ],
+        juju="4.0",
+        microcluster="3.0.0",
+        consumer="quiet",
+    )
+    assert "gives first/0 up" in done[-1]
