@@ -9,17 +9,31 @@ import ops
 import pytest
 import scenario
 
+import microcluster_token_distributor as lib
 from microcluster_token_distributor import testing
-from tests.unit import consumer
 
 
-@pytest.mark.parametrize("relation", [testing.may_bootstrap, testing.offered_token])
-def test_unit_becomes_a_member_and_leaves(relation: Any) -> None:
+class MicroCharm(ops.CharmBase):
+    """The charm of an author."""
+
+    def __init__(self, framework: ops.Framework):
+        super().__init__(framework)
+        self.cluster = lib.TokenConsumer(self, "cluster", ["microovn", "cluster"])
+        framework.observe(self.on.collect_unit_status, self._on_collect_unit_status)
+
+    def _on_collect_unit_status(self, event: ops.CollectStatusEvent) -> None:
+        event.add_status(self.cluster.status)
+
+
+@pytest.mark.parametrize("state", ["may_bootstrap", "offered_token"])
+def test_unit_becomes_a_member_and_leaves(state: str) -> None:
     """With the status that it shows, and what it reports."""
     workload = testing.FakeWorkload()
+    relation = getattr(testing, state)()
+    meta = {"name": "micro", "requires": {"cluster": {"interface": "worker-cluster"}}}
     # Not of the types that it has today.
-    context: Any = scenario.Context(consumer.Charm, meta=consumer.META)
-    before: Any = scenario.State(relations=[relation()])
+    context: Any = scenario.Context(MicroCharm, meta=meta)
+    before: Any = scenario.State(relations=[relation])
 
     with workload.installed():
         after = context.run("update-status", before)
