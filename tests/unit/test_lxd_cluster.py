@@ -95,7 +95,7 @@ def test_nothing_is_known_without_an_answer(
 ) -> None:
     """A machine whose daemon is down or hangs may well be a member."""
     for problem in (ConnectionRefusedError, TimeoutError):
-        daemon.makefile.side_effect = problem
+        daemon.connect.side_effect = problem
 
         with pytest.raises(WorkloadError, match="LXD does not answer"):
             OPERATIONS[operation](lxd, tmp_path)
