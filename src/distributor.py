@@ -303,13 +303,14 @@ class Distributor(ops.Object):
             _wire.write(relation.data[self.charm.app], following.to_app_bag())
         for relation in view.relations if unit_due else ():
             _wire.write(relation.data[self.charm.unit], following.to_unit_bag())
-        names = {name: unit for unit, name in view.ledger.items()}
-        names.update({report.hostname: report.unit for report in view.reports.values()})
-        host = following.bootstrap_host
-        if app_due and host not in ("", published.bootstrap_host):
-            logger.info(_wire.ADMIN_EVENT, "grant_bootstrap", host, f"{names[host]} may bootstrap")
-        for name in sorted(following.left - published.left) if app_due else ():
-            logger.info(_wire.ADMIN_EVENT, "mark_left", name, f"{names.get(name)} has left")
+        if app_due:
+            names = {name: unit for unit, name in view.ledger.items()}
+            names.update({report.hostname: report.unit for report in view.reports.values()})
+            event, host = _wire.ADMIN_EVENT, following.bootstrap_host
+            if host not in ("", published.bootstrap_host):
+                logger.info(event, "grant_bootstrap", host, f"{names[host]} may bootstrap")
+            for name in sorted(following.left - published.left):
+                logger.info(event, "mark_left", name, f"{names.get(name)} has left")
         if view.goal is None or self._memory.is_divided:
             return  # Where it is divided, who has left is dealt with later.
         left = following.left if app_due else published.left
