@@ -93,13 +93,8 @@ def _model(request: pytest.FixtureRequest) -> Generator[protocol.Cloud]:
         made = local.LocalCloud(juju, local.fake_microcluster(juju, seed, microcluster))
 
         def check(hook: juju_model.Hook) -> None:
-            texts = bags.texts(juju, hook)
-            wrong = [
-                f"{what} shows a token" for what, text in texts if made.fake.shows_token(text)
-            ]
-            wrong += bags.complaints(juju, hook)
-            if wrong:
-                pytest.fail(f"{wrong[0]}: {hook}")
+            for complaint in bags.complaints(juju, hook, made.fake):
+                pytest.fail(f"{complaint}: {hook}")
 
         juju.on_hook.append(check)
         yield made

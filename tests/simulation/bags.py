@@ -16,6 +16,7 @@ import jsonschema_rs
 
 from tests import juju_model
 from tests.charms import earlier
+from tests.microclusters import fake
 
 _SCHEMAS = pathlib.Path(__file__).parents[2] / "docs" / "reference" / "wire"
 _ENDING = ".schema.json"
@@ -71,8 +72,13 @@ def _complaint(kind: Kind, form: Form, items: tuple[tuple[str, str], ...]) -> st
     return next((f"{'/'.join(map(str, e.instance_path))}: {e.message}" for e in errors), "")
 
 
-def complaints(juju: juju_model.Juju, hook: juju_model.Hook) -> Iterator[str]:
-    """Yield what is wrong with the databags that a hook has written to, right after it."""
+def complaints(
+    juju: juju_model.Juju, hook: juju_model.Hook, microcluster: fake.FakeMicrocluster
+) -> Iterator[str]:
+    """Yield what is wrong with the texts and databags that a hook has left, right after it."""
+    for what, text in _texts(juju, hook):
+        if microcluster.shows_token(text):
+            yield f"{what} shows a token"
     for relation_id, owner in sorted({(write.relation_id, write.owner) for write in hook.writes}):
         app = juju.apps.get(owner.partition("/")[0])
         if app is None or hook.unit not in app.units:
@@ -99,8 +105,8 @@ def _kind(charm: juju_model.Charm, owner: str, *, peers: bool) -> Kind | None:
     return Kind.CONSUMER_UNIT if unit else None
 
 
-def texts(juju: juju_model.Juju, hook: juju_model.Hook) -> Iterator[tuple[str, str]]:
-    """Yield all else that a hook leaves behind for people to read, or on a disk, and its name."""
+def _texts(juju: juju_model.Juju, hook: juju_model.Hook) -> Iterator[tuple[str, str]]:
+    """Yield what a hook leaves behind for people to read, or on a disk, and its name."""
     yield from (("a log line", message) for _, message in hook.logs)
     yield "an exception", hook.error
     yield from ((w.key, w.new or "") for w in hook.writes if not w.key.startswith("mirror-"))

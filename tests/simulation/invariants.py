@@ -111,10 +111,7 @@ class Invariants:
         Raises:
             Violation: something of it must not be.
         """
-        for what, text in bags.texts(self._juju, hook):
-            if self._fake.shows_token(text):
-                raise Violation(f"{hook}: {what} shows a token")
-        for complaint in bags.complaints(self._juju, hook):
+        for complaint in bags.complaints(self._juju, hook, self._fake):
             raise Violation(f"{hook}: {complaint}")
         expected = any(reason in hook.error for reason in _REASONS)
         if hook.outcome is Outcome.FAILED and not expected:

@@ -170,7 +170,7 @@ class Operations:
                 and not cluster.quorum
                 and 'hook failed: "remove"' in self.cloud.status(unit)
             ):
-                self.juju.remove_unit(unit, force=True)
+                self.force(unit)
                 self.note(f"an operator gives {unit} up")
         names = {*self.cloud.member_names().values()}
         bag = self.cloud.bag(clouds.DISTRIBUTOR)
